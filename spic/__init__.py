@@ -1,0 +1,10 @@
+"""Semantic-preserving image coding: a picture as its segmentation map plus a coarse version.
+
+Heavy libraries (torch, av, numba, matplotlib) load only where they are used; ``import spic`` stays light.
+"""
+
+from spic.errors import BitstreamError, ConfigError, DataError, SpicError, WeightsError
+
+__version__ = "0.1.0"
+
+__all__ = ["BitstreamError", "ConfigError", "DataError", "SpicError", "WeightsError", "__version__"]

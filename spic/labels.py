@@ -1,0 +1,119 @@
+"""Label spaces: names, palettes and one-hot codes of semantic segmentation maps (SSM)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spic.errors import DataError
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """A fixed list of classes; ids are 0..n-1 in that order and `void` (n by convention here) means unlabelled.
+
+    Attributes
+    ----------
+    name : str
+        Short name that configs and weights refer to.
+    classes : tuple of str
+        Class names, in the order of their ids.
+    palette : tuple of (int, int, int)
+        One sRGB colour (0..255) a class.
+    void : int
+        Id of pixels without a label; never counted in a metric, all-zero in the one-hot code.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    void: int
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, void not counted."""
+        return len(self.classes)
+
+    def id(self, name: str) -> int:
+        """Return the id of the class `name`; `DataError` if there is none."""
+        try:
+            return self.classes.index(name)
+        except ValueError:
+            raise DataError(f"label space {self.name} has no class {name!r}; it has {', '.join(self.classes)}") from None
+
+    def check(self, labels: np.ndarray, what: str = "label map") -> np.ndarray:
+        """Return `labels` if it is uint8 (..., H, W) with ids of this space or void; raise `DataError` otherwise."""
+        if labels.dtype != np.uint8 or labels.ndim < 2:
+            raise DataError(f"{what}: expected uint8 (H, W), got {labels.dtype} {labels.shape}")
+        wrong = (labels >= self.num_classes) & (labels != self.void)
+        if wrong.any():
+            raise DataError(f"{what}: id {int(labels[wrong][0])} is not in label space {self.name}")
+        return labels
+
+    def colorize(self, labels: np.ndarray) -> np.ndarray:
+        """Paint a map: uint8 (..., H, W) ids to uint8 (..., H, W, 3) sRGB; void is black."""
+        table = np.zeros((256, 3), np.uint8)
+        table[: self.num_classes] = self.palette
+        return table[labels]
+
+
+CAMVID11 = LabelSpace(
+    name="camvid11",
+    classes=(
+        "sky",
+        "building",
+        "pole",
+        "road",
+        "pavement",
+        "tree",
+        "sign",
+        "fence",
+        "car",
+        "pedestrian",
+        "bicyclist",
+    ),
+    palette=(
+        (128, 128, 128),
+        (128, 0, 0),
+        (192, 192, 128),
+        (128, 64, 128),
+        (60, 40, 222),
+        (128, 128, 0),
+        (192, 128, 128),
+        (64, 64, 128),
+        (64, 0, 128),
+        (64, 64, 0),
+        (0, 128, 192),
+    ),
+    void=11,
+)
+
+_SPACES = {space.name: space for space in (CAMVID11,)}
+
+
+def get_label_space(name: str) -> LabelSpace:
+    """Return the label space called `name`; `DataError` lists the known ones."""
+    try:
+        return _SPACES[name]
+    except KeyError:
+        raise DataError(f"unknown label space {name!r}; known: {', '.join(sorted(_SPACES))}") from None
+
+
+def one_hot(labels, num_classes: int):
+    """One-hot code of a batch of label maps, the form in which SCSRDM takes an SSM.
+
+    Parameters
+    ----------
+    labels : torch.Tensor
+        Integer (N, H, W). Ids from `num_classes` on (void) become the all-zero vector.
+    num_classes : int
+        Length of the code.
+
+    Returns
+    -------
+    torch.Tensor
+        float32 (N, num_classes, H, W), values 0 and 1.
+    """
+    import torch
+
+    ids = torch.arange(num_classes, device=labels.device).view(1, -1, 1, 1)
+    return (labels.unsqueeze(1) == ids).float()
