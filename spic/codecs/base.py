@@ -1,0 +1,91 @@
+"""What every coder of the project looks like from outside, and the checks they share."""
+
+import numbers
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from spic import images
+from spic.errors import BitstreamError, ConfigError, DataError
+
+
+class Codec(ABC):
+    """One way to turn an array into bytes and back.
+
+    A codec has no state between calls; the same array and quality give the same bytes, whatever the number of threads.
+
+    Attributes
+    ----------
+    name : str
+        Its name in `get_codec`.
+    kind : str
+        "label": lossless, uint8 (H, W); "picture": uint8 (H, W, C); "both".
+    extension : str
+        Usual file extension, without the dot.
+    quality_name : str or None
+        The keyword of `encode` that sets the rate ("qp", "bpp"), None for lossless codecs.
+    """
+
+    name: str
+    kind: str
+    extension: str
+    quality_name: str | None = None
+
+    @abstractmethod
+    def encode(self, image: np.ndarray, **quality) -> bytes:
+        """Code `image`; `DataError` for a wrong array, `ConfigError` for a wrong quality."""
+
+    @abstractmethod
+    def decode(self, data: bytes) -> np.ndarray:
+        """Return the uint8 array that `data` codes; `BitstreamError` for anything that is not right."""
+
+    def takes(self, kind: str) -> bool:
+        """Tell whether the codec is for "label" maps or "picture"s."""
+        return self.kind in (kind, "both")
+
+
+def check_array(image, channels: tuple[int, ...], labels: bool = False) -> np.ndarray:
+    """Return `image` as a contiguous array if a codec can take it.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        uint8, (H, W, C) with C in `channels`, or (H, W) where `labels` is true; at most `images.MAX_PIXELS` pixels.
+    channels : tuple of int
+        Channel counts allowed.
+    labels : bool
+        Whether a label map is allowed.
+
+    Raises
+    ------
+    DataError
+        For any other type, shape or size.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        raise DataError(f"expected a uint8 array, got {getattr(image, 'dtype', type(image).__name__)}")
+    if not ((image.ndim == 3 and image.shape[2] in channels) or (image.ndim == 2 and labels)):
+        wanted = [f"(H, W, {count})" for count in channels] + ["(H, W)"] * labels
+        raise DataError(f"expected shape {' or '.join(wanted)}, got {image.shape}")
+    if not 0 < image.shape[0] * image.shape[1] <= images.MAX_PIXELS:
+        raise DataError(f"cannot code {image.shape[0]}x{image.shape[1]} pixels")
+    return np.ascontiguousarray(image)
+
+
+def check_bytes(data) -> bytes:
+    """Return `data` as bytes; `BitstreamError` for what is not bytes at all."""
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise BitstreamError(f"expected bytes, got {type(data).__name__}")
+    return bytes(data)
+
+
+def check_size(width: int, height: int, what: str) -> None:
+    """Raise `BitstreamError` where a header claims no pixels, or more than `images.MAX_PIXELS`."""
+    if not 0 < width * height <= images.MAX_PIXELS:
+        raise BitstreamError(f"{what}: {width}x{height} pixels are out of range")
+
+
+def check_quality(name: str, value, low: float, high: float):
+    """Return `value` if it is a number from `low` to `high`; `ConfigError` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= value <= high:
+        raise ConfigError(f"{name} must be a number from {low} to {high}, got {value!r}")
+    return value

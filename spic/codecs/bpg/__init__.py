@@ -1,0 +1,105 @@
+"""BPG: real .bpg files, written with libx265 and read with FFmpeg's HEVC decoder, both through PyAV."""
+
+import numpy as np
+
+from spic.codecs.base import Codec, check_array, check_bytes, check_quality
+from spic.codecs.bpg import colour, container, hevc, params
+from spic.errors import BitstreamError, ConfigError
+
+__all__ = ["BpgCodec", "decode_planes"]
+_CHROMA = {container.YCC420_COSITED: 1, container.YCC422_COSITED: 2}  # chroma_format_idc where it is not pixel_format
+_NAMES = ("Y", "Cb", "Cr")
+
+
+class BpgCodec(Codec):
+    """BPG still pictures. `qp` (0..51, low is good) means what `bpgenc -q` with x265 means: the slices get qp - 3."""
+
+    name = "bpg"
+    kind = "picture"
+    extension = "bpg"
+    quality_name = "qp"
+
+    def encode(self, image: np.ndarray, qp: int = 35) -> bytes:
+        """Code a picture as 8-bit BT.601 full-range YCbCr 4:2:0, or as gray.
+
+        Parameters
+        ----------
+        image : numpy.ndarray
+            uint8 (H, W, 3) sRGB or (H, W, 1) gray, any size from 1x1.
+        qp : int
+            Quantiser 0..51.
+
+        Returns
+        -------
+        bytes
+            A .bpg file; the same on every machine with the same libx265.
+        """
+        image = check_array(image, (1, 3))
+        if check_quality("qp", qp, 0, 51) != int(qp):
+            raise ConfigError(f"qp must be a whole number, got {qp}")
+        gray = image.shape[2] == 1
+        planes = [image[:, :, 0]] if gray else colour.to_ycc420(image)
+        sps, payload = hevc.encode_planes(planes, int(qp))
+        header = container.Header(
+            width=image.shape[1],
+            height=image.shape[0],
+            pixel_format=container.GRAY if gray else container.YCC420,
+        )
+        return container.write_file(container.BpgFile(header, params.write_reduced(sps), payload))
+
+    def decode(self, data: bytes) -> np.ndarray:
+        """Decode a BPG still picture.
+
+        Parameters
+        ----------
+        data : bytes
+            A .bpg file, of any encoder. An animation gives its first picture only if that is all it holds.
+
+        Returns
+        -------
+        numpy.ndarray
+            uint8 sRGB (H, W, 3), or (H, W, 4) with straight alpha; gray is repeated in all three.
+
+        Raises
+        ------
+        BitstreamError
+            For damaged files as far as HEVC shows it (the format has no checksum: a flipped bit may just look bad), and
+            for CMYK, premultiplied alpha, co-sited chroma, YCgCo, and depths of 11, 13 and 14 bits.
+        """
+        file = container.read_file(check_bytes(data))
+        header = file.header
+        if header.cmyk or header.premultiplied:
+            raise BitstreamError("BPG: CMYK and premultiplied alpha are not supported")
+        planes = _decode_file(file)
+        rgb = colour.to_rgb([planes[name] for name in _NAMES if name in planes], header)
+        if "A" not in planes:
+            return rgb
+        return np.dstack((rgb, colour.to_alpha(planes["A"], header)))
+
+
+def decode_planes(data: bytes) -> dict[str, np.ndarray]:
+    """Decode a BPG file to its planes as coded, before any chroma interpolation or colour conversion.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        "Y", for colour "Cb" and "Cr" (ceil-halved where sub-sampled), with alpha (or CMYK's W) "A"; uint8, uint16
+        beyond 8 bits; cropped to the picture.
+
+    Raises
+    ------
+    BitstreamError
+        For damaged files.
+    """
+    return _decode_file(container.read_file(check_bytes(data)))
+
+
+def _decode_file(file: container.BpgFile) -> dict[str, np.ndarray]:
+    header = file.header
+    size = header.height, header.width
+    chroma = _CHROMA.get(header.pixel_format, header.pixel_format)
+    planes = hevc.decode_planes(file.sps, file.payload, chroma, header.depth, size)
+    named = dict(zip(_NAMES, planes, strict=False))
+    if file.alpha_sps is not None:
+        named["A"] = hevc.decode_planes(file.alpha_sps, file.payload, 0, header.depth, size, layer=1)[0]
+    return named

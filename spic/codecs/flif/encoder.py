@@ -1,0 +1,1 @@
+def encode(planes): raise NotImplementedError

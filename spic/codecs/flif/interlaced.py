@@ -1,0 +1,225 @@
+"""Interlaced pixels: zoom levels from coarse to fine, their predictors and properties.
+
+Level z holds every 2^floor((z+1)/2)-th row and 2^floor(z/2)-th column. Going down to an even z fills the odd rows of
+that grid (the horizontal pass), to an odd z its odd columns (the vertical pass).
+"""
+
+import numpy as np
+
+from spic.codecs.flif.integers import read_integer
+from spic.codecs.flif.jit import helper, kernel
+from spic.codecs.flif.ranges import HIGH, LOW, Ranges, value_range
+from spic.codecs.flif.scanlines import earlier_planes, median
+from spic.codecs.flif.trees import find_context
+
+
+def row_step(zoom: int) -> int:
+    """Distance of the rows of a level."""
+    return 1 << (zoom + 1 >> 1)
+
+
+def column_step(zoom: int) -> int:
+    """Distance of the columns of a level."""
+    return 1 << (zoom >> 1)
+
+
+def count_zooms(height: int, width: int) -> int:
+    """The coarsest level: the first at which only pixel (0, 0) is left."""
+    zoom = 0
+    while row_step(zoom) < height or column_step(zoom) < width:
+        zoom += 1
+    return zoom
+
+
+def rough_zoom(zooms: int) -> int:
+    """The level at which the reference encoder, and ours, starts to use trees."""
+    return max(0, zooms - 13)
+
+
+def level_order(ranges: Ranges, first: int, last: int):
+    """Yield (plane, level) in the default order of the stream, from level `first` down to `last`.
+
+    The leading plane goes first, another one's turn comes when it is too many levels behind.
+    """
+    count = len(ranges.low)
+    behind = (0, 0, 1, 0) if ranges.is_constant(0) else (0, 2, 4, 0)
+    leader = 3 if count > 3 else 0
+    level = [first + 1] * count
+    for _ in range(count * (first - last + 1)):
+        plane = leader
+        for other in range(count):
+            if level[other] > level[leader] + behind[other]:
+                plane = other
+        while level[plane] <= last:
+            plane = (plane + 1) % count
+        level[plane] -= 1
+        yield plane, level[plane]
+
+
+def property_ranges(ranges: Ranges, plane: int) -> np.ndarray:
+    """Lowest and highest value of each property of `plane`: int64 (properties, 2)."""
+    low, high = ranges.low[plane], ranges.high[plane]
+    width = high - low
+    rows = []
+    if plane < 3:
+        rows += [(ranges.low[p], ranges.high[p]) for p in range(plane)]
+        rows += [(ranges.low[p], ranges.high[p]) for p in range(3, len(ranges.low))]
+    rows.append((0, 2))
+    if plane in (1, 2):
+        luma = ranges.high[0] - ranges.low[0]
+        rows.append((-luma, luma))
+    rows += [(-width, width)] * 4 + [(low, high)]
+    if plane != 2:
+        rows += [(-width, width)] * 2
+    return np.array(rows, np.int64)
+
+
+@helper
+def level_context(planes, plane, zoom, row, column, predictor, low, high, properties, at):
+    """Predict a pixel of a level from the coarser levels and from what came before it in its own.
+
+    Parameters
+    ----------
+    planes : numpy.ndarray
+        int16 (P, H, W) as far as they are known.
+    plane, zoom, row, column : int
+        The pixel, counted in the grid of the level.
+    predictor : int
+        0 average, 1 median of average and gradients, 2 median of neighbours.
+    low, high : int
+        Range of the pixel; the guess is clamped to it.
+    properties : numpy.ndarray
+        Filled from index `at` on.
+
+    Returns
+    -------
+    int
+        The guess.
+    """
+    image = planes[plane]
+    dy = 1 << ((zoom + 1) >> 1)
+    dx = 1 << (zoom >> 1)
+    y, x = row * dy, column * dx
+    height, width = image.shape
+    has_left, has_right, has_top, has_bottom = column > 0, x + dx < width, row > 0, y + dy < height
+    if zoom & 1 == 0:
+        top = np.int64(image[y - dy, x])
+        left = np.int64(image[y, x - dx]) if has_left else top
+        top_left = np.int64(image[y - dy, x - dx]) if has_left else top
+        top_right = np.int64(image[y - dy, x + dx]) if has_right else top
+        bottom = np.int64(image[y + dy, x]) if has_bottom else left
+        bottom_left = np.int64(image[y + dy, x - dx]) if has_bottom and has_left else left
+        bottom_right = np.int64(image[y + dy, x + dx]) if has_bottom and has_right else bottom
+        one, other = top, bottom
+        second = left + bottom - bottom_left
+        third = left
+        terms0 = top - ((top_left + top_right) >> 1)
+        terms1 = left - ((bottom_left + top_left) >> 1)
+        terms2 = bottom - ((bottom_left + bottom_right) >> 1)
+    else:
+        left = np.int64(image[y, x - dx])
+        top = np.int64(image[y - dy, x]) if has_top else left
+        top_left = np.int64(image[y - dy, x - dx]) if has_top else left
+        right = np.int64(image[y, x + dx]) if has_right else top
+        top_right = np.int64(image[y - dy, x + dx]) if has_top and has_right else top
+        bottom_left = np.int64(image[y + dy, x - dx]) if has_bottom else left
+        bottom_right = np.int64(image[y + dy, x + dx]) if has_bottom and has_right else right
+        one, other = left, right
+        second = right + top - top_right
+        third = top
+        terms0 = left - ((bottom_left + top_left) >> 1)
+        terms1 = top - ((top_left + top_right) >> 1)
+        terms2 = right - ((bottom_right + top_right) >> 1)
+    average = (one + other) >> 1
+    first = left + top - top_left
+    middle = median(average, first, second)
+    if predictor == 0:
+        guess = average
+    elif predictor == 1:
+        guess = middle
+    else:
+        guess = median(one, other, third)
+    guess = min(max(guess, low), high)
+    properties[at] = 0 if middle == average else (1 if middle == first else 2)
+    at += 1
+    if plane == 1 or plane == 2:
+        luma = planes[0]
+        if zoom & 1 == 0:
+            before = np.int64(luma[y - dy, x])
+            after = np.int64(luma[y + dy, x]) if has_bottom else before
+        else:
+            before = np.int64(luma[y, x - dx])
+            after = np.int64(luma[y, x + dx]) if has_right else before
+        properties[at] = luma[y, x] - ((before + after) >> 1)
+        at += 1
+    properties[at] = one - other
+    properties[at + 1] = terms0
+    properties[at + 2] = terms1
+    properties[at + 3] = terms2
+    properties[at + 4] = guess
+    if plane != 2:
+        properties[at + 5] = image[y - 2 * dy, x] - top if row > 1 else 0
+        properties[at + 6] = image[y, x - 2 * dx] - left if column > 1 else 0
+    return guess
+
+
+@kernel
+def read_level(data, coder, table, planes, plane, zoom, predictor, model, tree, contexts, used, hidden_predictor):
+    """Decode one level of one plane of int16 `planes` (P, H, W) in place; stops early where the data ends.
+
+    `hidden_predictor`: what pixels of alpha 0 are predicted with instead of being coded; -1: they are coded.
+    """
+    image = planes[plane]
+    dy = 1 << ((zoom + 1) >> 1)
+    dx = 1 << (zoom >> 1)
+    rows, columns = (image.shape[0] - 1) // dy + 1, (image.shape[1] - 1) // dx + 1
+    low, high = model[LOW + plane], model[HIGH + plane]
+    properties = np.zeros(16, np.int64)
+    first_row, row_stride = (1, 2) if zoom & 1 == 0 else (0, 1)
+    first_column, column_stride = (0, 1) if zoom & 1 == 0 else (1, 2)
+    for row in range(first_row, rows, row_stride):
+        if coder[2] > data.size:
+            return
+        y = row * dy
+        for column in range(first_column, columns, column_stride):
+            x = column * dx
+            at = earlier_planes(planes, plane, y, x, properties)
+            if plane == 1 or plane == 2:
+                low, high = value_range(model, plane, np.int64(planes[0, y, x]), np.int64(planes[1, y, x]))
+            hidden = hidden_predictor >= 0 and plane < 3 and planes[3, y, x] == 0
+            chosen = hidden_predictor if hidden else predictor
+            guess = level_context(planes, plane, zoom, row, column, chosen, low, high, properties, at)
+            if not hidden and low < high:
+                context = contexts[find_context(tree, contexts, used, properties)]
+                guess += read_integer(data, coder, context, table, low - guess, high - guess)
+            image[y, x] = guess
+
+
+@kernel
+def level_samples(planes, plane, zoom, predictor, model, properties, values, count):
+    """What an encoder codes for one level, appended from row `count` on; the new count is returned.
+
+    `properties`, `values`: as `scanlines.plane_samples` returns them, with room for the whole plane.
+    """
+    image = planes[plane]
+    dy = 1 << ((zoom + 1) >> 1)
+    dx = 1 << (zoom >> 1)
+    rows, columns = (image.shape[0] - 1) // dy + 1, (image.shape[1] - 1) // dx + 1
+    low, high = model[LOW + plane], model[HIGH + plane]
+    first_row, row_stride = (1, 2) if zoom & 1 == 0 else (0, 1)
+    first_column, column_stride = (0, 1) if zoom & 1 == 0 else (1, 2)
+    for row in range(first_row, rows, row_stride):
+        y = row * dy
+        for column in range(first_column, columns, column_stride):
+            x = column * dx
+            target = properties[count]
+            at = earlier_planes(planes, plane, y, x, target)
+            if plane == 1 or plane == 2:
+                low, high = value_range(model, plane, np.int64(planes[0, y, x]), np.int64(planes[1, y, x]))
+            guess = level_context(planes, plane, zoom, row, column, predictor, low, high, target, at)
+            if low < high:
+                values[count, 0] = image[y, x] - guess
+                values[count, 1] = low - guess
+                values[count, 2] = high - guess
+                count += 1
+    return count

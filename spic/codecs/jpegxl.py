@@ -1,0 +1,78 @@
+"""JPEG XL without loss, through imagecodecs' libjxl: the best general-purpose coder for label maps besides FLIF."""
+
+import numpy as np
+
+from spic.codecs.base import Codec, check_array, check_bytes, check_size
+from spic.errors import BitstreamError
+
+_SIGNATURE = b"\xff\x0a"
+_EFFORT = 9
+_SIZE_BITS = (9, 13, 18, 30)
+_RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}  # width : height
+
+
+class JpegXlCodec(Codec):
+    """Lossless JPEG XL: 8-bit gray (label maps) or RGB."""
+
+    name = "jpegxl-lossless"
+    kind = "both"
+    extension = "jxl"
+
+    def encode(self, image: np.ndarray) -> bytes:
+        """Code uint8 (H, W) or (H, W, 3) without loss, as a bare codestream."""
+        import imagecodecs
+
+        image = check_array(image, (3,), labels=True)
+        return imagecodecs.jpegxl_encode(image, lossless=True, effort=_EFFORT, numthreads=1)
+
+    def decode(self, data: bytes) -> np.ndarray:
+        """Decode a bare codestream of one 8-bit picture.
+
+        Returns
+        -------
+        numpy.ndarray
+            uint8 (H, W) or (H, W, 3).
+
+        Raises
+        ------
+        BitstreamError
+            For damaged data, boxes, alpha, other depths, previews, animations and rotated pictures.
+        """
+        import imagecodecs
+
+        data = check_bytes(data)
+        height, width = _read_header(data)
+        try:
+            image = imagecodecs.jpegxl_decode(data, index=0, numthreads=1)
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise BitstreamError(f"JPEG XL: {error}") from None
+        if image.dtype != np.uint8 or image.shape not in ((height, width), (height, width, 3)):
+            raise BitstreamError("JPEG XL: the picture is not as its header says")
+        return image
+
+
+def _read_header(data: bytes) -> tuple[int, int]:
+    """Return height and width; refuse pictures of kinds that the decoder does not take (ISO/IEC 18181-1, annex D)."""
+    if data[:2] != _SIGNATURE or len(data) < 6:
+        raise BitstreamError("not a JPEG XL codestream")
+    value = int.from_bytes(data[2:32], "little")  # bits are stored least significant first
+
+    def take(count: int) -> int:
+        nonlocal value
+        bits, value = value & ((1 << count) - 1), value >> count
+        return bits
+
+    small = take(1)
+
+    def side() -> int:
+        return 8 * (take(5) + 1) if small else take(_SIZE_BITS[take(2)]) + 1
+
+    height = side()
+    ratio = take(3)
+    width = height * _RATIOS[ratio][0] // _RATIOS[ratio][1] if ratio else side()
+    check_size(width, height, "JPEG XL")
+    if not take(1):  # not all defaults: then extra fields, float samples, depth, 16-bit buffers, extra channels
+        extra, is_float, depth, _, channels = take(1), take(1), take(2), take(1), take(2)
+        if extra or is_float or depth or channels:
+            raise BitstreamError("JPEG XL: only plain 8-bit gray and RGB are supported")
+    return height, width

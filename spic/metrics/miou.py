@@ -1,0 +1,172 @@
+"""Agreement of two segmentation maps: confusion matrix, intersection over union (IoU), pixel accuracy.
+
+IoU of a class = pixels both maps give to it / pixels either map gives to it (Everingham et al., "The Pascal Visual
+Object Classes Challenge", 2010, section 4.1.3). All figures come from confusion matrices, which add up: keep one a
+picture, sum them for the totals over a set (`mean_iou`), or average picture by picture (`miou_image`).
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from spic.errors import ConfigError, DataError
+
+
+def confusion_matrix(reference: np.ndarray, other: np.ndarray, num_classes: int, void: int) -> np.ndarray:
+    """Count pixels by their class in the reference and in another map.
+
+    Pixels that are void in the reference are not counted at all. A pixel that is void only in the other map is
+    counted in the extra last column: a miss of the reference's class, a false alarm of none.
+
+    Parameters
+    ----------
+    reference, other : numpy.ndarray
+        uint8 (H, W), or (N, H, W) for totals over N pictures; ids 0..num_classes-1 or `void`.
+    num_classes : int
+        C, 1 to 255.
+    void : int
+        Id of unlabelled pixels, num_classes to 255.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 (C, C + 1), in pixels; row = class in the reference, column = class in the other map, last column =
+        void in the other map.
+
+    Raises
+    ------
+    DataError
+        The maps differ in shape, are not uint8, or hold an id that is neither a class nor void.
+    ConfigError
+        `num_classes` or `void` is out of range.
+    """
+    if not 1 <= num_classes <= void <= 255:
+        raise ConfigError(f"no label space has {num_classes} classes and void = {void}")
+    for name, labels in (("reference", reference), ("other", other)):
+        if labels.dtype != np.uint8 or labels.ndim not in (2, 3):
+            raise DataError(f"{name} map: expected uint8 (H, W) or (N, H, W), got {labels.dtype} {labels.shape}")
+        wrong = (labels >= num_classes) & (labels != void)
+        if wrong.any():
+            raise DataError(f"{name} map: id {int(labels[wrong][0])} is neither void nor one of {num_classes} classes")
+    if reference.shape != other.shape:
+        raise DataError(f"maps of different shape: {reference.shape} and {other.shape}")
+    columns = num_classes + 1
+    pairs = np.minimum(reference, num_classes).astype(np.int64) * columns + np.minimum(other, num_classes)
+    counts = np.bincount(pairs.ravel(), minlength=columns * columns)
+    return counts.reshape(columns, columns)[:num_classes].astype(np.int64)
+
+
+def iou_per_class(confusion: np.ndarray) -> np.ndarray:
+    """Intersection over union of each class.
+
+    Parameters
+    ----------
+    confusion : numpy.ndarray
+        Integer (C, C + 1) as `confusion_matrix` returns it, or a plain (C, C) matrix.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (C,), 0 to 1; NaN for a class that occurs in neither map (among the pixels that count).
+
+    Raises
+    ------
+    DataError
+        The matrix has another shape or negative counts.
+    """
+    intersection, union = _intersection_and_union(confusion)
+    with np.errstate(invalid="ignore"):
+        return intersection / union
+
+
+def mean_iou(confusion: np.ndarray, absent: str = "skip") -> float:
+    """Mean intersection over union (mIoU) over the classes, from the totals of a set.
+
+    Parameters
+    ----------
+    confusion : numpy.ndarray
+        Integer (C, C + 1) or (C, C), summed over the set.
+    absent : {"skip", "zero"}
+        A class is present where its union is above 0: it occurs in the reference or in the other map, or both, among
+        the pixels that count. "skip" is the mean over the present classes (protocol `corrected`); "zero" gives an
+        absent class IoU 0 and divides by all C classes (protocol `official`), so that even two identical sets stay
+        below 1 where a class is missing.
+
+    Returns
+    -------
+    float
+        0 to 1; NaN with "skip" if no class is present.
+
+    Raises
+    ------
+    ConfigError
+        `absent` is neither "skip" nor "zero".
+    DataError
+        See `iou_per_class`.
+    """
+    iou = iou_per_class(confusion)
+    if absent == "zero":
+        return float(np.nan_to_num(iou).mean())
+    if absent != "skip":
+        raise ConfigError(f"absent must be 'skip' or 'zero', not {absent!r}")
+    return _mean_of_present(iou)
+
+
+def miou_image(confusions: Iterable[np.ndarray], classes: Sequence[int] | None = None) -> float:
+    """mIoU of each picture over the classes of interest, averaged over the pictures (the paper's formula).
+
+    Parameters
+    ----------
+    confusions : iterable of numpy.ndarray
+        One confusion matrix a picture, or one (N, C, C + 1) array.
+    classes : sequence of int, optional
+        Ids of the classes of interest; all classes by default.
+
+    Returns
+    -------
+    float
+        0 to 1. Within a picture the mean is over those classes of interest that are present in it (union above 0); a
+        picture with none of them does not count. NaN if no picture counts.
+
+    Raises
+    ------
+    ConfigError
+        A class of interest does not exist, or none is given.
+    DataError
+        See `iou_per_class`.
+    """
+    means = []
+    for confusion in confusions:
+        iou = iou_per_class(confusion)
+        if classes is not None:
+            if not len(classes) or min(classes) < 0 or max(classes) >= len(iou):
+                raise ConfigError(f"classes of interest {list(classes)} are not among {len(iou)} classes")
+            iou = iou[list(classes)]
+        means.append(_mean_of_present(iou))
+    return _mean_of_present(np.array(means))
+
+
+def pixel_accuracy(confusion: np.ndarray) -> float:
+    """Share of the counted pixels that have the same class in both maps, 0 to 1; NaN if no pixel counts.
+
+    `confusion` is integer (C, C + 1) or (C, C); `DataError` as in `iou_per_class`.
+    """
+    intersection, _ = _intersection_and_union(confusion)
+    total = int(np.sum(confusion))
+    return float(intersection.sum() / total) if total else float("nan")
+
+
+def _intersection_and_union(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    confusion = np.asarray(confusion)
+    if confusion.ndim != 2 or confusion.shape[1] - confusion.shape[0] not in (0, 1) or not confusion.size:
+        raise DataError(f"a confusion matrix is (C, C) or (C, C + 1), not {confusion.shape}")
+    if (confusion < 0).any():
+        raise DataError("a confusion matrix has no negative counts")
+    intersection = np.diagonal(confusion)
+    union = confusion.sum(axis=1) + confusion[:, : len(confusion)].sum(axis=0) - intersection
+    return intersection, union
+
+
+def _mean_of_present(values: np.ndarray) -> float:
+    present = values[~np.isnan(values)]
+    return float(present.mean()) if present.size else float("nan")

@@ -1,0 +1,255 @@
+"""The shape of an SCSRDM network as data; the defaults are the released model."""
+
+from dataclasses import asdict, dataclass, fields
+
+from spic.errors import ConfigError
+
+_GROUPS = 32  # groups of every GroupNorm in the published network
+_MULTIPLIERS = {64: (1, 2, 3, 4), 128: (1, 1, 2, 3, 4), 256: (1, 1, 2, 2, 4, 4), 512: (0.5, 1, 1, 2, 2, 4, 4)}
+
+
+@dataclass(frozen=True)
+class ScsrdmConfig:
+    """Shape and meaning of a network. Every wrong value or contradiction raises `ConfigError`.
+
+    Attributes
+    ----------
+    num_classes : int
+        Classes of the SSM, void not counted.
+    base_channels, channel_mult, num_res_blocks
+        Channels of the first level, its multiples a level, residual blocks a level.
+    nominal_size, attention_resolutions
+        Attention sits where a picture `nominal_size` high has a feature map of one of these heights.
+    head_channels, num_heads
+        Channels of an attention head; where that is null, the number of heads instead.
+    resblock_updown, scale_shift_norm
+        Resampling inside residual blocks; time conditioning by scale and shift instead of by addition.
+    prediction, learned_variance
+        Meaning of the first 3 output channels (epsilon, x0 or v); 3 more for the variance.
+    patch_size
+        Above 1, stem and head work on patches (pixel unshuffle and shuffle) and the SSM is embedded by patches.
+    ssm_channels
+        Channels of that embedding; unused with `patch_size` 1.
+    spade_hidden
+        Channels of the hidden layer of each SPADE.
+    residual_std : float or None
+        Standard deviation of picture minus upsampled coarse image, in [-1, 1] units. Not null: the network corrects
+        the Wiener estimate around the coarse image (see `spic.scsrdm.model`); needs prediction x0.
+    coarse_factor, upsampling
+        Size ratio of picture and coarse image; bilinear or bicubic enlargement inside the network.
+    void_class
+        The SSM has one more channel, for void, so that the all-zero vector means "no SSM" and nothing else.
+    """
+
+    num_classes: int = 19
+    base_channels: int = 256
+    channel_mult: tuple = (1, 1, 2, 2, 4, 4)
+    num_res_blocks: int = 2
+    nominal_size: int = 256
+    attention_resolutions: tuple = (32, 16, 8)
+    head_channels: int | None = 64
+    num_heads: int = 4
+    resblock_updown: bool = True
+    scale_shift_norm: bool = True
+    prediction: str = "epsilon"
+    learned_variance: bool = True
+    patch_size: int = 1
+    ssm_channels: int = 32
+    spade_hidden: int = 128
+    residual_std: float | None = None
+    coarse_factor: int = 4
+    upsampling: str = "bilinear"
+    void_class: bool = False
+
+    def __post_init__(self):
+        for name in ("channel_mult", "attention_resolutions"):
+            try:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+            except TypeError:
+                raise ConfigError(f"{name}: expected a list of numbers, got {getattr(self, name)!r}") from None
+        self._check()
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "ScsrdmConfig":
+        """Make a config from plain (JSON) values; `ConfigError` for an unknown name or a bad value."""
+        if not isinstance(values, dict):
+            raise ConfigError(f"a network config is a table of settings, got {type(values).__name__}")
+        unknown = sorted(set(map(str, values)) - {field.name for field in fields(cls)})
+        if unknown:
+            raise ConfigError(f"unknown network settings: {', '.join(unknown)}")
+        return cls(**values)
+
+    def to_dict(self) -> dict:
+        """Plain values that JSON can hold; `from_dict` reads them back."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @property
+    def ssm_planes(self) -> int:
+        """Channels of the one-hot SSM the network takes."""
+        return self.num_classes + self.void_class
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the prediction: 3, or 6 with a learned variance."""
+        return 6 if self.learned_variance else 3
+
+    @property
+    def level_channels(self) -> tuple[int, ...]:
+        """Channels of each level, finest first."""
+        return tuple(int(mult * self.base_channels) for mult in self.channel_mult)
+
+    @property
+    def level_factors(self) -> tuple[int, ...]:
+        """Down-scaling of each level with respect to the picture."""
+        return tuple(self.patch_size << level for level in range(len(self.channel_mult)))
+
+    @property
+    def attention_factors(self) -> tuple[int, ...]:
+        """Down-scaling factors at which attention sits."""
+        return tuple(self.nominal_size // resolution for resolution in self.attention_resolutions)
+
+    @property
+    def size_multiple(self) -> int:
+        """Height and width of a picture must be multiples of this."""
+        return self.level_factors[-1]
+
+    def heads(self, channels: int) -> int:
+        """Number of attention heads of a layer with so many channels."""
+        return self.num_heads if self.head_channels is None else channels // self.head_channels
+
+    def _check(self):
+        for name in (
+            "num_classes",
+            "base_channels",
+            "num_res_blocks",
+            "nominal_size",
+            "num_heads",
+            "patch_size",
+            "ssm_channels",
+            "spade_hidden",
+            "coarse_factor",
+        ):
+            _require(_positive_int(getattr(self, name)), name, getattr(self, name), "a whole number of at least 1")
+        for name in ("resblock_updown", "scale_shift_norm", "learned_variance", "void_class"):
+            _require(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
+        numbers = 1 <= len(self.channel_mult) <= 10 and all(_number(m) and 0 < m <= 64 for m in self.channel_mult)
+        _require(numbers, "channel_mult", self.channel_mult, "1 to 10 numbers above 0, at most 64")
+        _require(self.prediction in ("epsilon", "x0", "v"), "prediction", self.prediction, "epsilon, x0 or v")
+        _require(self.upsampling in ("bilinear", "bicubic"), "upsampling", self.upsampling, "bilinear or bicubic")
+        for channels in (self.base_channels, *self.level_channels):
+            if channels < _GROUPS or channels % _GROUPS:
+                raise ConfigError(f"a level has {channels} channels; GroupNorm needs a multiple of {_GROUPS}")
+        self._check_attention()
+        if self.residual_std is not None:
+            positive = _number(self.residual_std) and 0 < self.residual_std < 100
+            _require(positive, "residual_std", self.residual_std, "a number above 0, or null")
+            _require(self.prediction == "x0", "residual_std", self.residual_std, "null unless prediction is x0")
+
+    def _check_attention(self):
+        wanted = self.attention_resolutions
+        _require(all(map(_positive_int, wanted)), "attention_resolutions", wanted, "whole numbers of at least 1")
+        attended = {self.level_channels[-1]}  # the bottleneck always attends
+        for resolution, factor in zip(wanted, self.attention_factors, strict=True):
+            if self.nominal_size % resolution or factor not in self.level_factors:
+                raise ConfigError(f"attention_resolutions: no level has height {resolution} of {self.nominal_size}")
+            attended.add(self.level_channels[self.level_factors.index(factor)])
+        if self.head_channels is not None:
+            _require(_positive_int(self.head_channels), "head_channels", self.head_channels, "a whole number or null")
+        for channels in attended:
+            if channels % (self.head_channels or self.num_heads):
+                raise ConfigError(f"attention over {channels} channels does not divide into equal heads")
+
+
+def config_from_official(options: dict) -> dict:
+    """Translate the authors' option names into a network config.
+
+    Parameters
+    ----------
+    options : dict
+        Options as the authors' scripts name them (`image_size`, `num_channels`, `learn_sigma`, ...), values as numbers,
+        booleans or their text forms. A missing option has the authors' default. Options that say nothing about the
+        network (paths, batch size, `timestep_respacing`, ...) are ignored.
+
+    Returns
+    -------
+    dict
+        Settings for `spic.scsrdm.build`.
+
+    Raises
+    ------
+    ConfigError
+        For options that describe a network or a schedule this project does not have.
+
+    Source: the authors' repository frapez1/SPIC, script_util.
+    """
+    size = _integer(options, "image_size", 64)
+    if size not in _MULTIPLIERS:
+        raise ConfigError(f"image_size {size}: expected one of {', '.join(map(str, _MULTIPLIERS))}")
+    for name, only, default in (
+        ("diffusion_steps", "1000", "1000"),
+        ("noise_schedule", "linear", "linear"),
+    ):
+        if str(options.get(name, default)) != only:
+            raise ConfigError(f"{name} {options[name]!r}: only {only} is supported")
+    for name, only, default in (
+        ("class_cond", True, False),
+        ("no_instance", True, False),
+        ("use_new_attention_order", False, False),
+    ):
+        if _boolean(options, name, default) is not only:
+            raise ConfigError(f"{name} must be {only}: networks of the other kind are not supported")
+    head_channels = _integer(options, "num_head_channels", -1)
+    config = ScsrdmConfig(
+        num_classes=_integer(options, "num_classes", 151),
+        base_channels=_integer(options, "num_channels", 128),
+        channel_mult=_numbers(options, "channel_mult", "") or _MULTIPLIERS[size],
+        num_res_blocks=_integer(options, "num_res_blocks", 2),
+        nominal_size=size,
+        attention_resolutions=_numbers(options, "attention_resolutions", "16,8"),
+        head_channels=None if head_channels == -1 else head_channels,
+        num_heads=_integer(options, "num_heads", 4),
+        resblock_updown=_boolean(options, "resblock_updown", False),
+        scale_shift_norm=_boolean(options, "use_scale_shift_norm", True),
+        prediction="x0" if _boolean(options, "predict_xstart", False) else "epsilon",
+        learned_variance=_boolean(options, "learn_sigma", False),
+    )
+    return config.to_dict()
+
+
+def _require(condition, name, value, expected):
+    if not condition:
+        raise ConfigError(f"{name} {value!r}: expected {expected}")
+
+
+def _number(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _positive_int(value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1 << 16
+
+
+def _integer(options, name, default) -> int:
+    try:
+        return int(options.get(name, default))
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name} {options[name]!r}: expected a whole number") from None
+
+
+def _boolean(options, name, default) -> bool:
+    value = options.get(name, default)
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    try:
+        return known[str(value).lower()]
+    except KeyError:
+        raise ConfigError(f"{name} {value!r}: expected true or false") from None
+
+
+def _numbers(options, name, default) -> tuple:
+    value = options.get(name, default)
+    parts = value.split(",") if isinstance(value, str) else value
+    try:
+        numbers = [float(part) for part in parts if part != ""]
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name} {value!r}: expected numbers separated by commas") from None
+    return tuple(int(number) if number.is_integer() else number for number in numbers)

@@ -1,0 +1,244 @@
+"""The conditional U-Net of SCSRDM, in the guided-diffusion family; parameter names are those of the released weights.
+
+Data flow (each level halves height and width):
+
+    picture planes -> stem -> [ResBlock (+ attention)] * n -> down -> ... -> bottleneck        no SSM in the encoder
+                                     | skips                                    |
+    prediction <- head <- [SpadeResBlock (+ attention)] * (n + 1) <- up <- ... <'        SSM in bottleneck and decoder
+
+Sources: Dhariwal and Nichol 2021 (arXiv 2105.05233), section 3; Wang et al. (arXiv 2207.00050), section 3.2.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from spic.scsrdm.config import ScsrdmConfig
+from spic.scsrdm.spade import Condition, GroupNorm, Spade
+
+
+def timestep_embedding(t, channels: int):
+    """Cosines, then sines, of t at `channels` / 2 geometric frequencies from 1 to 1/10000; float32 (N, channels)."""
+    half = channels // 2
+    frequencies = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
+    angles = t.float()[:, None] * frequencies
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+class Downsample(nn.Module):
+    """Halve by a convolution of stride 2."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.op = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+
+    def forward(self, x):
+        return self.op(x)
+
+
+class Upsample(nn.Module):
+    """Double by repeating pixels, then convolve."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv(_double(x))
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over the pixels, added to its input; q, k and v lie together head by head."""
+
+    def __init__(self, channels: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm = GroupNorm(channels)
+        self.qkv = nn.Conv1d(channels, 3 * channels, 1)
+        self.proj_out = _zeroed(nn.Conv1d(channels, channels, 1))
+
+    def forward(self, x):
+        n, channels, height, width = x.shape
+        tokens = self.norm(x).permute(0, 2, 3, 1).reshape(n, height * width, channels)
+        qkv = F.linear(tokens, self.qkv.weight[:, :, 0], self.qkv.bias)
+        q, k, v = qkv.view(n, height * width, self.heads, 3, channels // self.heads).permute(3, 0, 2, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, height * width, channels)
+        mixed = F.linear(mixed, self.proj_out.weight[:, :, 0], self.proj_out.bias)
+        return x + mixed.view(n, height, width, channels).permute(0, 3, 1, 2)
+
+
+class _Block(nn.Module):
+    """What both residual blocks share: resampling, time conditioning, skip connection."""
+
+    def __init__(self, channels: int, out: int, embedding: int, scale_shift: bool, resample):
+        super().__init__()
+        self.scale_shift = scale_shift
+        self.resample = resample
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, 2 * out if scale_shift else out))
+        self.skip_connection = nn.Identity() if channels == out else nn.Conv2d(channels, out, 1)
+
+    def _forward(self, x, embedding, normalised, in_conv, out_norm, out_layers):
+        hidden = F.silu(normalised)
+        if self.resample is not None:
+            hidden, x = self.resample(hidden), self.resample(x)
+        hidden = in_conv(hidden)
+        time = self.emb_layers(embedding)[:, :, None, None]
+        if self.scale_shift:
+            scale, shift = time.chunk(2, dim=1)
+            hidden = out_norm(hidden) * (1 + scale) + shift
+        else:
+            hidden = out_norm(hidden + time)
+        return self.skip_connection(x) + out_layers(hidden)
+
+
+class ResBlock(_Block):
+    """Residual block of the encoder: plain GroupNorm."""
+
+    def __init__(self, channels, out, embedding, scale_shift, resample=None):
+        super().__init__(channels, out, embedding, scale_shift, resample)
+        self.in_layers = nn.Sequential(GroupNorm(channels), nn.SiLU(), nn.Conv2d(channels, out, 3, padding=1))
+        # The released weights count a dropout layer at index 2.
+        last = _zeroed(nn.Conv2d(out, out, 3, padding=1))
+        self.out_layers = nn.Sequential(GroupNorm(out), nn.SiLU(), nn.Identity(), last)
+
+    def forward(self, x, embedding):
+        norm, rest = self.out_layers[0], self.out_layers[1:]
+        return self._forward(x, embedding, self.in_layers[0](x), self.in_layers[2], norm, rest)
+
+
+class SpadeResBlock(_Block):
+    """Residual block of bottleneck and decoder: both norms are SPADE."""
+
+    def __init__(self, channels, out, embedding, scale_shift, ssm_channels, hidden, resample=None):
+        super().__init__(channels, out, embedding, scale_shift, resample)
+        self.in_norm = Spade(channels, ssm_channels, hidden)
+        self.in_layers = nn.Sequential(nn.SiLU(), nn.Conv2d(channels, out, 3, padding=1))
+        self.out_norm = Spade(out, ssm_channels, hidden)
+        self.out_layers = nn.Sequential(nn.SiLU(), nn.Identity(), _zeroed(nn.Conv2d(out, out, 3, padding=1)))
+
+    def forward(self, x, embedding, condition: Condition):
+        def out_norm(hidden):
+            return self.out_norm(hidden, condition)
+
+        normalised = self.in_norm(x, condition)
+        return self._forward(x, embedding, normalised, self.in_layers[1], out_norm, self.out_layers)
+
+
+class Stage(nn.Sequential):
+    """Layers one after the other, each given what it takes besides x: the time embedding, the SSM, or nothing."""
+
+    def forward(self, x, embedding, condition=None):
+        for layer in self:
+            if isinstance(layer, SpadeResBlock):
+                x = layer(x, embedding, condition)
+            elif isinstance(layer, ResBlock):
+                x = layer(x, embedding)
+            else:
+                x = layer(x)
+        return x
+
+
+class UNet(nn.Module):
+    """The network without its meaning: 6 picture planes, a timestep and an SSM in, raw output channels out."""
+
+    def __init__(self, config: ScsrdmConfig):
+        super().__init__()
+        self.config = config
+        base, patch = config.base_channels, config.patch_size
+        embedding = 4 * base
+        self.time_embed = nn.Sequential(nn.Linear(base, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
+        ssm_channels = config.ssm_planes
+        if patch > 1:
+            self.ssm_embed = nn.Conv2d(ssm_channels, config.ssm_channels, patch, stride=patch)
+            ssm_channels = config.ssm_channels
+
+        def block(channels, out, resample=None):
+            return ResBlock(channels, out, embedding, config.scale_shift_norm, resample)
+
+        def spade_block(channels, out, resample=None):
+            spade = (ssm_channels, config.spade_hidden)
+            return SpadeResBlock(channels, out, embedding, config.scale_shift_norm, *spade, resample)
+
+        def attention(channels, level):
+            attended = config.level_factors[level] in config.attention_factors
+            return [Attention(channels, config.heads(channels))] if attended else []
+
+        levels = config.level_channels
+        channels = levels[0]
+        self.input_blocks = nn.ModuleList([Stage(nn.Conv2d(6 * patch * patch, channels, 3, padding=1))])
+        skips = [channels]
+        for level, out in enumerate(levels):
+            for _ in range(config.num_res_blocks):
+                self.input_blocks.append(Stage(block(channels, out), *attention(out, level)))
+                channels = out
+                skips.append(channels)
+            if level < len(levels) - 1:
+                down = block(channels, channels, _halve) if config.resblock_updown else Downsample(channels)
+                self.input_blocks.append(Stage(down))
+                skips.append(channels)
+
+        middle = Attention(channels, config.heads(channels))
+        self.middle_block = Stage(spade_block(channels, channels), middle, spade_block(channels, channels))
+
+        self.output_blocks = nn.ModuleList()
+        for level, out in reversed(list(enumerate(levels))):
+            for i in range(config.num_res_blocks + 1):
+                layers = [spade_block(channels + skips.pop(), out), *attention(out, level)]
+                channels = out
+                if level and i == config.num_res_blocks:
+                    layers.append(spade_block(out, out, _double) if config.resblock_updown else Upsample(out))
+                self.output_blocks.append(Stage(*layers))
+        head = nn.Conv2d(channels, config.out_channels * patch * patch, 3, padding=1)
+        self.out = nn.Sequential(GroupNorm(channels), nn.SiLU(), _zeroed(head))
+
+    def condition(self, ssm_onehot, keep: bool = False) -> Condition:
+        """Prepare an SSM, (N or 1, classes, H, W), for any number of passes; `keep` as in `Condition`."""
+        ssm = ssm_onehot.to(self._dtype)
+        if self.config.patch_size == 1:
+            return Condition(ssm, keep=keep)
+        return Condition(self.ssm_embed(ssm), pooled=True, keep=keep)
+
+    def run(self, planes, t, conditions) -> list:
+        """Raw outputs, float32 (N, 3 or 6, H, W), one for each prepared SSM.
+
+        The encoder never sees the SSM, so several SSMs (guidance) share one encoder pass.
+        planes : (N, 6, H, W) input; t : (N,) timesteps.
+        """
+        patch = self.config.patch_size
+        embedding = self.time_embed(timestep_embedding(t, self.config.base_channels).to(self._dtype))
+        x = planes.to(self._dtype)
+        x = F.pixel_unshuffle(x, patch) if patch > 1 else x
+        skips = []
+        for stage in self.input_blocks:
+            x = stage(x, embedding)
+            skips.append(x)
+        outputs = []
+        for condition in conditions:
+            remaining = list(skips)
+            h = self.middle_block(x, embedding, condition)
+            for stage in self.output_blocks:
+                h = stage(torch.cat([h, remaining.pop()], dim=1), embedding, condition)
+            h = self.out(h)
+            outputs.append((F.pixel_shuffle(h, patch) if patch > 1 else h).float())
+        return outputs
+
+    @property
+    def _dtype(self):
+        return self.out[2].weight.dtype
+
+
+def _halve(x):
+    return F.avg_pool2d(x, 2)
+
+
+def _double(x):
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def _zeroed(layer):
+    """Start a layer at zero, so that a fresh residual block is the identity."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer

@@ -1,0 +1,47 @@
+"""Segmenters: pictures in, label maps (SSM) out, behind one small interface."""
+
+from importlib.metadata import entry_points
+
+from spic.errors import ConfigError
+
+_BUILT_IN = {"street": "spic.segmentation.segmenter:StreetSegmenter"}
+
+
+def segmenter_names() -> list[str]:
+    """Names that `get_segmenter` knows, those of other packages' entry points (`spic.segmenters`) included."""
+    return sorted({*_BUILT_IN, *(point.name for point in entry_points(group="spic.segmenters"))})
+
+
+def get_segmenter(name: str, weights=None, device: str = "auto", dtype: str = "auto"):
+    """Return the segmenter called `name`.
+
+    Parameters
+    ----------
+    name : str
+        "street", or one that a package offers under the entry point group `spic.segmenters`.
+    weights : path-like, optional
+        A weights file of that segmenter; None takes the shipped one.
+    device, dtype : str
+        As in `spic.devices.pick_device` and `pick_dtype`.
+
+    Returns
+    -------
+    Segmenter
+        With `segment(uint8 (N, H, W, 3)) -> uint8 (N, H, W)` and `label_space`.
+
+    Raises
+    ------
+    ConfigError
+        No segmenter has that name.
+    WeightsError
+        The weights file is missing, damaged or of another network.
+    """
+    if name in _BUILT_IN:
+        from importlib import import_module
+
+        module, attribute = _BUILT_IN[name].split(":")
+        return getattr(import_module(module), attribute)(weights=weights, device=device, dtype=dtype)
+    for point in entry_points(group="spic.segmenters"):
+        if point.name == name:
+            return point.load()(weights=weights, device=device, dtype=dtype)
+    raise ConfigError(f"unknown segmenter {name!r}; known: {', '.join(segmenter_names())}")

@@ -1,0 +1,193 @@
+"""The loop all trainings share: bounded by steps or minutes, resumable, logged.
+
+What a step does depends only on the seed, its number and the state so far, so a training that was killed and started
+again goes on exactly where its last checkpoint stood: with ``--steps`` to the bit, with ``--minutes`` up to the
+learning rate, which then follows the clock.
+"""
+
+import csv
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from spic.errors import ConfigError, WeightsError
+from spic.images import atomic_path
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: `steps`, or `minutes` of wall-clock time summed over restarts (one of the two)."""
+
+    steps: int | None = None
+    minutes: float | None = None
+
+    def __post_init__(self):
+        if (self.steps is None) == (self.minutes is None) or (self.steps or self.minutes) <= 0:
+            raise ConfigError("a training is bounded by either --steps or --minutes, above 0")
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Fraction of the budget that is spent, 0 to 1."""
+        spent = step / self.steps if self.steps else seconds / (60 * self.minutes)
+        return min(1.0, spent)
+
+
+def cosine_rate(progress: float, warmup: float = 0.02) -> float:
+    """Factor on the learning rate: linear warm-up, then half a cosine down to zero."""
+    if progress < warmup:
+        return (progress + 1e-3) / (warmup + 1e-3)
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+
+
+class Ema:
+    """Exponential moving average of a module's parameters and buffers; young averages forget faster.
+
+    The decay at step n is min(decay, (1 + n) / (10 + n)), so the average of a short training is not its start.
+    """
+
+    def __init__(self, module: torch.nn.Module, decay: float):
+        self.decay = decay
+        self.state = {key: value.detach().clone() for key, value in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, module: torch.nn.Module, step: int) -> None:
+        """Move the average towards the module's state after step number `step`."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for key, value in module.state_dict().items():
+            if value.dtype.is_floating_point:
+                self.state[key].lerp_(value.detach(), 1 - decay)
+            else:
+                self.state[key].copy_(value)
+
+
+def train(
+    module: torch.nn.Module,
+    loss_of: Callable[[np.random.Generator], dict],
+    folder,
+    budget: Budget,
+    *,
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    ema_decay: float = 0.999,
+    clip: float = 1.0,
+    seed: int = 0,
+    recipe: dict | None = None,
+    checkpoint_seconds: float = 120,
+    evaluate: Callable[[dict], dict] | None = None,
+    evaluate_every: int = 0,
+) -> dict:
+    """Train `module` in place and return the averaged (EMA) state dict.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        On its device already.
+    loss_of : callable
+        Given the random generator of this step, returns a dict of scalar tensors; `loss` is minimised, all are logged.
+    folder : path-like
+        Where `checkpoint.pt`, `log.csv` and `evaluation.csv` live; a checkpoint there is resumed.
+    budget : Budget
+        When to stop.
+    recipe : dict
+        Every setting that decides the outcome; a checkpoint of another recipe is refused.
+    evaluate : callable, optional
+        Given the averaged state dict, returns a dict of numbers; called every `evaluate_every` steps and at the end.
+
+    Raises
+    ------
+    WeightsError
+        The checkpoint in `folder` belongs to another recipe.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    ema, step, seconds = Ema(module, ema_decay), 0, 0.0
+    saved = folder / "checkpoint.pt"
+    if saved.exists():
+        state = torch.load(saved, map_location="cpu", weights_only=True)
+        if state["recipe"] != (recipe or {}):
+            raise WeightsError(f"{saved}: belongs to another recipe; use another folder or remove it")
+        module.load_state_dict(state["module"])
+        optimizer.load_state_dict(state["optimizer"])
+        for key, value in state["ema"].items():
+            ema.state[key].copy_(value)
+        step, seconds = state["step"], state["seconds"]
+        _drop_rows_after(folder / "log.csv", step)
+        _drop_rows_after(folder / "evaluation.csv", step)
+
+    def save():
+        with atomic_path(saved) as temporary:
+            torch.save(
+                {
+                    "module": module.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "ema": ema.state,
+                    "step": step,
+                    "seconds": seconds,
+                    "recipe": recipe or {},
+                },
+                temporary,
+            )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("training", total=1000)
+        module.train()
+        last, last_save, totals, count = time.monotonic(), time.monotonic(), {}, 0
+        while budget.progress(step, seconds) < 1:
+            rate = learning_rate * cosine_rate(budget.progress(step, seconds))
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            losses = loss_of(np.random.default_rng([seed, step]))
+            optimizer.zero_grad(set_to_none=True)
+            losses["loss"].backward()
+            torch.nn.utils.clip_grad_norm_(module.parameters(), clip)
+            optimizer.step()
+            step += 1
+            ema.update(module, step)
+            now = time.monotonic()
+            seconds, last, count = seconds + now - last, now, count + 1
+            for key, value in losses.items():
+                totals[key] = totals.get(key, 0.0) + float(value.detach())
+            progress.update(bar, completed=int(1000 * budget.progress(step, seconds)))
+            done = budget.progress(step, seconds) >= 1
+            if step % 50 == 0 or done:
+                means = {key: round(value / count, 6) for key, value in totals.items()}
+                _append(folder / "log.csv", {"step": step, "seconds": round(seconds, 1), "rate": rate, **means})
+                totals, count = {}, 0
+            if evaluate and evaluate_every and (step % evaluate_every == 0 or done):
+                module.eval()
+                _append(folder / "evaluation.csv", {"step": step, "seconds": round(seconds, 1), **evaluate(ema.state)})
+                module.train()
+                last = time.monotonic()  # looking is not training: it does not count against the budget
+            if done or time.monotonic() - last_save > checkpoint_seconds:
+                save()
+                last_save = time.monotonic()
+    return ema.state
+
+
+def _append(path: Path, row: dict) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _drop_rows_after(path: Path, step: int) -> None:
+    """Forget what a killed run logged after its last checkpoint: those steps are about to be done again."""
+    if not path.exists():
+        return
+    with path.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+    path.unlink()
+    for row in rows:
+        _append(path, row)

@@ -1,0 +1,150 @@
+"""Training packs: one zip file with all a training needs, so that it runs with torch, numpy and pillow alone.
+
+A pack holds pictures (JPEG, 4:4:4), label maps (PNG) and, for the decoder, coarse images as the receiver will see
+them: area-downscaled, coded by BPG at several QPs and decoded again (lossless WebP). Coding happens when the pack is
+made, because the machine that trains may lack the codecs.
+
+::
+
+    pack.json            {"label_space", "size", "qps", "items": [{"name", "source"}]}
+    picture/<name>.jpg   labels/<name>.png   coarse-<qp>/<name>.webp
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from spic.errors import DataError
+from spic.images import atomic_path, downscale
+
+FRAME_SIZE = (384, 512)  # a whole CamVid frame at working scale; crops of it are what the networks see
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A pack in memory.
+
+    Attributes
+    ----------
+    names, sources : list of str
+        Name of each picture and of the data set it comes from.
+    pictures : numpy.ndarray
+        uint8 (N, H, W, 3).
+    labels : numpy.ndarray
+        uint8 (N, H, W).
+    coarse : dict of int to numpy.ndarray
+        For each QP, uint8 (N, H / 4, W / 4, 3).
+    label_space : str
+        Name of the label space of `labels`.
+    """
+
+    names: list[str]
+    sources: list[str]
+    pictures: np.ndarray
+    labels: np.ndarray
+    coarse: dict[int, np.ndarray]
+    label_space: str
+
+    def __len__(self):
+        return len(self.names)
+
+    def where(self, keep: Callable[[str], bool]) -> "Pack":
+        """The part of the pack whose names satisfy `keep`."""
+        index = [i for i, name in enumerate(self.names) if keep(name)]
+        return Pack(
+            [self.names[i] for i in index],
+            [self.sources[i] for i in index],
+            self.pictures[index],
+            self.labels[index],
+            {qp: images[index] for qp, images in self.coarse.items()},
+            self.label_space,
+        )
+
+
+def write_pack(path, datasets: Iterable, qps: Iterable[int] = (), codec=None, quality: int = 95, report=None) -> int:
+    """Write a pack of all pictures of `datasets` and return how many there are.
+
+    Parameters
+    ----------
+    path : path-like
+        The zip file to write.
+    datasets : iterable of spic.datasets.base.Dataset
+        All with labels, in one label space and one size.
+    qps : iterable of int
+        QPs of the coarse images; none for a segmenter's pack.
+    codec : spic.codecs.base.Codec
+        The coarse codec, needed where there are QPs.
+    quality : int
+        JPEG quality of the pictures.
+    report : callable, optional
+        Called with each finished name.
+
+    Raises
+    ------
+    DataError
+        Two pictures share a name, a picture has no labels, or label spaces differ.
+    """
+    qps = list(qps)
+    items, spaces, seen = [], set(), set()
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for dataset in datasets:
+            spaces.add(dataset.label_space.name)
+            for i, name in enumerate(dataset.names):
+                labels = dataset.labels(i)
+                if labels is None or name in seen:
+                    raise DataError(f"{dataset.name}: {name} " + ("has no labels" if labels is None else "comes twice"))
+                seen.add(name)
+                picture = dataset.picture(i)
+                options = {"quality": quality, "subsampling": 0}
+                archive.writestr(f"picture/{name}.jpg", _encode(picture, "JPEG", **options))
+                archive.writestr(f"labels/{name}.png", _encode(labels, "PNG"))
+                coarse = downscale(picture)
+                for qp in qps:
+                    decoded = codec.decode(codec.encode(coarse, qp=qp))
+                    archive.writestr(f"coarse-{qp}/{name}.webp", _encode(decoded, "WEBP", lossless=True))
+                items.append({"name": name, "source": dataset.name})
+                if report:
+                    report(name)
+        if len(spaces) != 1:
+            raise DataError(f"a pack holds pictures of one label space, not {sorted(spaces)}")
+        meta = {"label_space": spaces.pop(), "qps": qps, "items": items}
+        archive.writestr("pack.json", json.dumps(meta, indent=1))
+    return len(items)
+
+
+def read_pack(path) -> Pack:
+    """Read a pack into memory; `DataError` names the file and what is wrong with it."""
+    try:
+        with zipfile.ZipFile(Path(path)) as archive:
+            meta = json.loads(archive.read("pack.json"))
+            names = [item["name"] for item in meta["items"]]
+
+            def stack(folder, suffix):
+                return np.stack([_decode(archive.read(f"{folder}/{name}.{suffix}")) for name in names])
+
+            return Pack(
+                names,
+                [item["source"] for item in meta["items"]],
+                stack("picture", "jpg"),
+                stack("labels", "png"),
+                {qp: stack(f"coarse-{qp}", "webp") for qp in meta["qps"]},
+                meta["label_space"],
+            )
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: not a training pack ({error})") from None
+
+
+def _encode(array, kind, **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def _decode(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))

@@ -1,0 +1,224 @@
+"""Network weights on disk: `NAME.safetensors` with the tensors, `NAME.json` with the config, and the shipped ones.
+
+Every failure is a `WeightsError`; nothing is ever loaded in part. torch and safetensors load when a file is touched.
+The manifest of shipped weights, `manifest.json`, is {name: {file, sha256, bytes, config_sha256}}.
+"""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from spic.errors import ConfigError, WeightsError
+from spic.images import atomic_path, write_bytes
+
+FOLDER = Path(__file__).parent
+_NAMED = 4  # how many tensors an error message names
+
+
+def weight_paths(path) -> tuple[Path, Path]:
+    """Tensor file and config file of a weights path: the stem, or either of the two, or a `.pt` file."""
+    path = Path(path)
+    if path.suffix in (".pt", ".pth"):
+        return path, path.with_suffix(".json")
+    stem = path.name.removesuffix(".safetensors").removesuffix(".json")
+    return path.with_name(f"{stem}.safetensors"), path.with_name(f"{stem}.json")
+
+
+def write_weights(path, state: dict, config: dict, dtype: str = "float16") -> str:
+    """Write tensors and config side by side, each all or nothing.
+
+    Parameters
+    ----------
+    path : path-like
+        Stem, or one of the two file names.
+    state : dict of str to torch.Tensor
+        A state dict, on any device.
+    config : dict
+        What JSON can hold; the key `weights` is added and says size and hash of the tensor file.
+    dtype : str
+        Format in which floating-point tensors are stored, "float16", "bfloat16" or "float32".
+
+    Returns
+    -------
+    str
+        SHA-256 of the tensor file.
+
+    Raises
+    ------
+    WeightsError
+        If a value is not finite in that format: such weights are not worth keeping.
+    ConfigError
+        If `config` or `dtype` can not be written.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    if dtype not in ("float16", "bfloat16", "float32"):
+        raise ConfigError(f"dtype {dtype!r}: weights are stored as float16, bfloat16 or float32")
+    stored = {}
+    for name, tensor in state.items():
+        tensor = tensor.detach().cpu()
+        if tensor.is_floating_point():
+            tensor = tensor.to(getattr(torch, dtype))
+            if not torch.isfinite(tensor).all():
+                raise WeightsError(f"tensor {name} has values that are not finite in {dtype}")
+        stored[name] = tensor.clone(memory_format=torch.contiguous_format)
+    tensors, sidecar = weight_paths(path)
+    if tensors.suffix != ".safetensors":
+        raise ConfigError(f"{path}: weights are written as .safetensors")
+    try:
+        json.dumps(config, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the config does not fit into JSON ({error})") from None
+    with atomic_path(tensors) as temporary:
+        save_file(stored, temporary)
+    digest = sha256(tensors)
+    full = {**config, "weights": {"sha256": digest, "bytes": tensors.stat().st_size, "dtype": dtype}}
+    write_bytes(sidecar, (json.dumps(full, indent=2, allow_nan=False) + "\n").encode())
+    return digest
+
+
+def read_weights(path) -> tuple[dict, dict]:
+    """Read tensors and config.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `write_weights`, or a PyTorch state dict `.pt` with a `.json` beside it (read without running its code).
+
+    Returns
+    -------
+    state : dict of str to torch.Tensor
+        On the CPU, floating-point tensors as float32.
+    config : dict
+        As given to `write_weights`.
+
+    Raises
+    ------
+    WeightsError
+        If a file is missing or damaged, or the two do not belong together.
+    """
+    tensors, sidecar = weight_paths(path)
+    config = _read_json(sidecar, "config")
+    if not tensors.is_file():
+        raise WeightsError(f"{tensors}: no such file")
+    said = config.pop("weights", None)
+    if said is not None and (not isinstance(said, dict) or said.get("sha256") != sha256(tensors)):
+        raise WeightsError(f"{tensors} is not the file that {sidecar.name} describes (hash differs)")
+    state = _read_tensors(tensors)
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}, config
+
+
+def load_state(module, state: dict, what: str = "network") -> None:
+    """Put a state dict into a module, all of it or nothing.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Also one made on the "meta" device: it takes the tensors themselves.
+    state : dict of str to torch.Tensor
+        Exactly the module's tensors.
+    what : str
+        What the message calls the weights.
+
+    Raises
+    ------
+    WeightsError
+        Names some of the tensors that are missing, too many, of another shape or not finite; the module is unchanged.
+    """
+    own = module.state_dict()
+    missing = [name for name in own if name not in state]
+    extra = [str(name) for name in state if name not in own]
+    both = [name for name in own if name in state]
+    shapes = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in both
+        if state[name].shape != own[name].shape
+    ]
+    broken = [name for name in both if state[name].is_floating_point() and not state[name].isfinite().all()]
+    found = (("missing", missing), ("unknown", extra), ("misshapen", shapes), ("not finite", broken))
+    complaints = [f"{len(names)} {kind} ({_some(names)})" for kind, names in found if names]
+    if complaints:
+        raise WeightsError(f"weights do not fit {what}: " + "; ".join(complaints))
+    module.load_state_dict(state, assign=any(tensor.is_meta for tensor in own.values()))
+
+
+def shipped(name: str, folder: Path = FOLDER) -> Path:
+    """Path of shipped weights after checking their hashes; `WeightsError` if unknown, missing or changed."""
+    manifest = _read_json(folder / "manifest.json", "manifest") if (folder / "manifest.json").exists() else {}
+    entry = manifest.get(name)
+    if entry is None:
+        raise WeightsError(f"no shipped weights {name!r}; there are: {', '.join(sorted(manifest)) or 'none'}")
+    try:
+        tensors, sidecar = weight_paths(folder / entry["file"])
+        wanted = {tensors: entry["sha256"], sidecar: entry["config_sha256"]}
+    except (KeyError, TypeError):
+        raise WeightsError(f"the manifest entry of {name!r} is damaged") from None
+    for file, digest in wanted.items():
+        if not file.is_file():
+            raise WeightsError(f"shipped weights {name!r}: {file.name} is missing")
+        if sha256(file) != digest:
+            raise WeightsError(f"shipped weights {name!r}: {file.name} is not the released file (hash differs)")
+    return tensors
+
+
+def register(name: str, path, folder: Path = FOLDER) -> Path:
+    """Ship weights: copy the two files into the folder as NAME.* and enter them in the manifest; returns the path."""
+    read_weights(path)
+    sources, targets = weight_paths(path), weight_paths(folder / name)
+    for source, target in zip(sources, targets, strict=True):
+        if source.resolve() != target.resolve():
+            with atomic_path(target) as temporary:
+                shutil.copyfile(source, temporary)
+    manifest_path = folder / "manifest.json"
+    manifest = _read_json(manifest_path, "manifest") if manifest_path.exists() else {}
+    tensors, sidecar = targets
+    manifest[name] = {
+        "file": tensors.name,
+        "sha256": sha256(tensors),
+        "bytes": tensors.stat().st_size,
+        "config_sha256": sha256(sidecar),
+    }
+    write_bytes(manifest_path, (json.dumps(dict(sorted(manifest.items())), indent=2) + "\n").encode())
+    return tensors
+
+
+def sha256(path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_tensors(path: Path) -> dict:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file as load
+    else:
+        import torch
+
+        def load(file):
+            return torch.load(file, map_location="cpu", weights_only=True)
+
+    try:
+        state = load(path)
+        if all(hasattr(tensor, "is_floating_point") for tensor in state.values()):
+            return state
+    except Exception as error:  # the readers raise a dozen kinds for damaged bytes
+        raise WeightsError(f"{path}: damaged or not a weights file ({error})") from None
+    raise WeightsError(f"{path}: not a plain state dict")
+
+
+def _read_json(path: Path, what: str) -> dict:
+    try:
+        config = json.loads(path.read_bytes())
+    except OSError as error:
+        raise WeightsError(f"{path}: {what} not readable ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: {what} is not JSON ({error})") from None
+    if not isinstance(config, dict):
+        raise WeightsError(f"{path}: {what} is not a table")
+    return config
+
+
+def _some(names) -> str:
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

@@ -1,0 +1,75 @@
+"""`get_codec`: names, laziness, codecs of other packages."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import spic.codecs
+from spic.codecs import Codec, codec_names, get_codec
+from spic.errors import ConfigError
+
+HEAVY = ("av", "numba", "torch", "imagecodecs", "matplotlib")
+
+
+def test_names():
+    assert {"bpg", "flif", "jpeg2000", "jpegxl-lossless", "png"} <= set(codec_names())
+    assert codec_names() == sorted(codec_names())
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "extension", "quality_name"),
+    [
+        ("bpg", "picture", "bpg", "qp"),
+        ("jpeg2000", "picture", "j2k", "bpp"),
+        ("jpegxl-lossless", "both", "jxl", None),
+        ("png", "both", "png", None),
+    ],
+)
+def test_attributes(name, kind, extension, quality_name):
+    codec = get_codec(name)
+    assert isinstance(codec, Codec)
+    assert (codec.name, codec.kind, codec.extension, codec.quality_name) == (name, kind, extension, quality_name)
+    assert codec.takes("label") == (kind != "picture") and codec.takes("picture") == (kind != "label")
+
+
+def test_unknown_name_lists_the_known_ones():
+    with pytest.raises(ConfigError, match=r"'heic'.*bpg.*png"):
+        get_codec("heic")
+
+
+@pytest.mark.parametrize("name", ["bpg", "jpeg2000", "jpegxl-lossless", "png"])
+def test_getting_a_codec_loads_no_library_of_another(name):
+    code = (
+        f"import sys; from spic.codecs import get_codec; get_codec({name!r});"
+        f"print([module for module in {HEAVY} if module in sys.modules])"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "[]"
+
+
+class _Raw(Codec):
+    name, kind, extension = "raw", "label", "raw"
+
+    def encode(self, image):
+        return bytes(image.shape) + image.tobytes()
+
+    def decode(self, data):
+        return np.frombuffer(data[2:], np.uint8).reshape(tuple(data[:2]))
+
+
+class _Point:
+    def __init__(self, name):
+        self.name = name
+
+    def load(self):
+        return _Raw
+
+
+def test_entry_points_add_codecs_but_replace_none(monkeypatch):
+    monkeypatch.setattr(spic.codecs, "entry_points", lambda group: [_Point("raw"), _Point("png")])
+    assert "raw" in codec_names() and codec_names().count("png") == 1
+    labels = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    assert np.array_equal(get_codec("raw").decode(get_codec("raw").encode(labels)), labels)
+    assert not isinstance(get_codec("png"), _Raw)

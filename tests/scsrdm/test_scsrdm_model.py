@@ -1,0 +1,166 @@
+"""The network's extensions: patches, preconditioning, void, number formats, kept conditions."""
+
+import pytest
+import torch
+
+from spic.errors import ConfigError
+from spic.scsrdm import spade
+from spic.scsrdm.schedule import alphas_cumprod
+
+PATCHES = {
+    "patch_size": 4,
+    "nominal_size": 64,
+    "attention_resolutions": [8],
+    "ssm_channels": 8,
+    "prediction": "x0",
+    "learned_variance": False,
+    "residual_std": 0.2,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "channels"),
+    [
+        ({}, 6),
+        ({"learned_variance": False}, 3),
+        ({"resblock_updown": False, "scale_shift_norm": False}, 6),
+        ({"head_channels": None, "num_heads": 2}, 6),
+        ({"attention_resolutions": []}, 6),
+        ({"prediction": "v", "upsampling": "bicubic"}, 6),
+        (PATCHES, 3),
+        ({**PATCHES, "learned_variance": True, "void_class": True}, 6),
+        ({**PATCHES, "patch_size": 2, "attention_resolutions": [16], "residual_std": None}, 3),
+    ],
+)
+def test_shapes_and_gradients(small, inputs, changes, channels):
+    model = small(**changes)
+    x, onehot, coarse = inputs(planes=model.config.ssm_planes)
+    out = model(x, torch.tensor([3, 700]), onehot, coarse)
+    assert out.shape == (2, channels, 16, 32) and out.dtype == torch.float32
+    out.square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_extensions_add_keys_only_when_on(small):
+    off, on = small().state_dict(), small(**PATCHES).state_dict()
+    assert set(on) - set(off) == {"ssm_embed.weight", "ssm_embed.bias"} and set(off) <= set(on)
+    assert on["input_blocks.0.0.weight"].shape[1] == 6 * 16 and on["out.2.weight"].shape[0] == 3 * 16
+
+
+def test_each_input_matters(small, inputs):
+    for model in (small(), small(**PATCHES)):
+        x, onehot, coarse = inputs()
+        t = torch.tensor([50, 50])
+        with torch.no_grad():
+            reference = model(x, t, onehot, coarse)
+            for changed in (
+                model(x + 0.1, t, onehot, coarse),
+                model(x, t + 5, onehot, coarse),
+                model(x, t, onehot.flip(1), coarse),
+                model(x, t, onehot, coarse + 0.1),
+            ):
+                assert (changed - reference).abs().max() > 1e-3
+
+
+def test_wiener_estimate_closed_form(fresh, inputs):
+    """A fresh network has a head of zeros: its prediction is the Wiener estimate itself."""
+    model = fresh(**PATCHES)
+    x, onehot, coarse = inputs()
+    t = torch.tensor([0, 400])
+    prediction = model(x, t, onehot, coarse)
+    raw, wiener, s = model.denoise_raw(x, t, onehot, coarse)
+    assert not raw.any() and torch.equal(prediction, wiener) and s.shape == (2, 1, 1, 1)
+    c = torch.nn.functional.interpolate(coarse, scale_factor=4, mode="bilinear").double()
+    for i in range(2):
+        abar = alphas_cumprod()[t[i]]
+        # Posterior of x0 ~ N(c, s2) given x_t ~ N(sqrt(abar) x0, 1 - abar), by precisions.
+        precision = 1 / 0.2**2 + abar / (1 - abar)
+        mean = (c[i] / 0.2**2 + abar**0.5 * x[i].double() / (1 - abar)) / precision
+        torch.testing.assert_close(wiener[i].double(), mean, rtol=1e-4, atol=1e-5)
+        assert float(s[i]) == pytest.approx(precision**-0.5, rel=1e-4)
+
+
+def test_preconditioned_scales(small, inputs):
+    """On a Gaussian toy the network's input has unit variance, and so has its target (x0 - wiener) / s."""
+    model = small(**PATCHES)
+    _, _, coarse = inputs(n=1, height=64, width=128)
+    g = torch.Generator().manual_seed(1)
+    c = model.enlarge(coarse)
+    x0 = c + 0.2 * torch.randn(c.shape, generator=g)
+    for step in (0, 20, 190, 900):
+        t, abar = torch.tensor([step]), alphas_cumprod()[step]
+        x_t = abar**0.5 * x0 + (1 - abar) ** 0.5 * torch.randn(c.shape, generator=g)
+        planes, wiener, s = model._precondition(x_t, t, c)
+        target = (x0 - wiener) / s
+        assert float(planes[:, :3].std()) == pytest.approx(1, abs=0.03)
+        assert float(target.std()) == pytest.approx(1, abs=0.03)
+        assert abs(float((target * planes[:, :3]).mean())) < 0.03  # nothing linear is left to predict
+        assert torch.equal(planes[:, 3:], c)
+
+
+def test_preconditioned_output_is_in_units_of_s(small, inputs):
+    model = small(**{**PATCHES, "learned_variance": True})
+    x, onehot, coarse = inputs()
+    t = torch.tensor([10, 190])
+    with torch.no_grad():
+        raw, wiener, s = model.denoise_raw(x, t, onehot, coarse)
+        out = model(x, t, onehot, coarse)
+    torch.testing.assert_close((out[:, :3] - wiener) / s, raw[:, :3], rtol=1e-3, atol=1e-3)
+    assert torch.equal(out[:, 3:], raw[:, 3:])
+
+
+def test_denoise_raw_needs_preconditioning(small, inputs):
+    x, onehot, coarse = inputs()
+    with pytest.raises(ConfigError):
+        small().denoise_raw(x, torch.tensor([1, 2]), onehot, coarse)
+
+
+def test_void_is_told_from_no_ssm(small, inputs):
+    model = small(void_class=True)
+    x, onehot, coarse = inputs(planes=6)
+    assert torch.equal(onehot.sum(1), torch.ones(2, 16, 32))  # every pixel says something, void included
+    void = torch.zeros_like(onehot)
+    void[:, 5] = 1
+    t = torch.tensor([5, 5])
+    with torch.no_grad():
+        difference = model(x, t, void, coarse) - model(x, t, torch.zeros_like(onehot), coarse)
+    assert difference.abs().max() > 1e-3
+
+
+def test_patch_embedding_sees_every_pixel(small, inputs):
+    model = small(**PATCHES)
+    x, onehot, coarse = inputs()
+    moved = onehot.clone()
+    moved[:, :, 5, 9] = 0  # no nearest-neighbour resize by 4 would notice
+    with torch.no_grad():
+        t = torch.tensor([100, 100])
+        assert (model(x, t, moved, coarse) - model(x, t, onehot, coarse)).abs().max() > 1e-5
+
+
+@pytest.mark.parametrize("room", [0, 40_000, 1 << 28])
+def test_kept_condition_changes_nothing(small, inputs, monkeypatch, room):
+    monkeypatch.setattr(spade, "_CACHED_NUMBERS", room)
+    model = small()
+    x, onehot, coarse = inputs()
+    with torch.no_grad():
+        kept = model.condition(onehot, keep=True)
+        for step in (100, 50):
+            t = torch.tensor([step, step])
+            torch.testing.assert_close(model(x, t, kept, coarse), model(x, t, onehot, coarse), rtol=0, atol=1e-5)
+    numbers = sum(scale.numel() + shift.numel() for scale, shift in kept._kept.values())
+    assert numbers <= room and (numbers > 0) == (room > 0)
+
+
+@pytest.mark.parametrize("changes", [{}, PATCHES])
+def test_bfloat16(small, inputs, changes):
+    model = small(**changes)
+    x, onehot, coarse = inputs()
+    t = torch.tensor([20, 190])
+    with torch.no_grad():
+        reference = model(x, t, onehot, coarse)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            autocast = model(x, t, onehot, coarse)
+        cast = model.to(torch.bfloat16)(x, t, onehot, coarse)
+    for out in (autocast, cast):
+        assert out.dtype == torch.float32
+        assert (out - reference).square().mean().sqrt() < 0.05 * reference.std()
