@@ -74,7 +74,8 @@ class Jpeg2000Codec(Codec):
             request = step if low < step < high else (low + high) // 2
             if request <= low:
                 break
-        if not best:
+        best = best or _compress(image, 1)
+        if len(best) > budget:
             raise ConfigError(f"JPEG 2000 cannot code {image.shape[1]}x{image.shape[0]} pixels at {bpp} bpp")
         return best
 

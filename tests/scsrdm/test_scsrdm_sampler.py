@@ -143,7 +143,7 @@ def test_ancestral_chain_draws_from_the_model():
 
 
 def test_ddim_chain_scales_the_residual():
-    """For a Gaussian each step multiplies (x_t / sqrt(abar) - mean) by k + (1 - k) sigma' / sigma, k = s2 / (s2 + sigma^2).
+    """For a Gaussian each step scales x_t / sqrt(abar) - mean by k + (1 - k) sigma' / sigma, k = s2 / (s2 + sigma^2).
 
     The limit of small steps is the probability flow: sqrt(s2 / (s2 + sigma^2)) over the whole chain.
     """

@@ -10,7 +10,7 @@ from spic.codecs.flif.rangecoder import transition_table
 from spic.codecs.flif.ranges import Ranges
 from spic.codecs.flif.stream import DEFAULT_TABLE, Reader
 from spic.codecs.flif.transforms import ChannelCompact, read_transforms
-from spic.codecs.flif.trees import leaf_contexts, read_tree
+from spic.codecs.flif.trees import LEAF, leaf_contexts, read_tree
 from spic.errors import BitstreamError
 
 
@@ -109,9 +109,7 @@ def _read_interlaced(reader, header, table, ranges, hide):
     reader.check()
     planes, model = _new_planes(header, ranges), ranges.model()
     planes[:, 0, 0] = corner
-    leaf = np.full((1, 6), -1, np.int32)
-    leaf[0, 5] = 0
-    trees = {p: leaf for p in coded}
+    trees = {p: LEAF.copy() for p in coded}
     for first, last in ((zooms, rough + 1), (rough, 0)):
         if last == 0:
             trees = _read_trees(reader, ranges, interlaced.property_ranges)

@@ -34,28 +34,28 @@ def transition_table(cutoff: int = DEFAULT_CUTOFF, divisor: int = DEFAULT_DIVISO
     one, half = 1 << 32, 1 << 31
     alpha = (one - 1) // divisor
     top = 4096 - cutoff
-    after_one = [0] * 4097
 
     def step(p):
         return p + (((one - p) * alpha + half) >> 32)
 
-    # From 1/2 upwards, each rounded probability on the way is the successor of the one before.
+    # Any state takes the step of its own probability ...
+    state = np.arange(4097)
+    after_one = np.clip((step(state << 20) * 4096 + half) >> 32, state + 1, np.maximum(top, state + 1))
+    after_one[:cutoff] = after_one[top:] = 0
+    after_one[top] = top
+    # ... but for those on the way from 1/2 upwards in exact steps: there the next one, rounded, is the successor.
     p, last = half, 0
     for _ in range(2048):
         rounded = max((p * 4096 + half) >> 32, last + 1)
-        if last and last <= top and rounded <= top:
+        if rounded > top:
+            break
+        if last:
             after_one[last] = rounded
         p, last = step(p), rounded
-    # States off that way take the same step from where they are.
-    for state in range(cutoff, top + 1):
-        if not after_one[state]:
-            moved = (step(state << 20) * 4096 + half) >> 32
-            after_one[state] = min(max(moved, state + 1), top)
     table = np.zeros((2, 4097), np.uint16)
     table[1] = after_one
-    for state in range(1, 4096):
-        if after_one[4096 - state]:
-            table[0, state] = 4096 - after_one[4096 - state]
+    mirrored = after_one[::-1]
+    table[0] = np.where(mirrored > 0, 4096 - mirrored, 0)
     table.flags.writeable = False
     return table
 

@@ -13,6 +13,9 @@ PROPERTY, SPLIT, ABOVE, BELOW, COUNT, CONTEXT = 0, 1, 2, 3, 4, 5  # property -1:
 COLUMNS = 6
 MAX_COUNT = 512
 MAX_NODES = 1 << 20  # far more than a picture can use; a hostile stream could describe more
+TREE_NODE_BYTES, VALUE_BYTES = 64, 64  # more than a node or a value can take
+LEAF = np.array([[-1, 0, 0, 0, 0, 0]], np.int32)  # the tree that is one context
+LEAF.flags.writeable = False
 
 
 @kernel
@@ -83,9 +86,9 @@ def read_tree(data, coder, table, property_ranges):
             return tree[:used].copy()
 
 
-@helper
+@kernel
 def write_tree(data, coder, table, tree, property_ranges):
-    """Encode `tree`, whose nodes are in pre-order; `data` needs room for 16 bytes a node."""
+    """Encode `tree`, whose nodes are in pre-order; `data` needs room for `TREE_NODE_BYTES` a node."""
     ranges = np.empty((tree.shape[0], property_ranges.shape[0], 2), np.int64)
     ranges[0] = property_ranges
     contexts = np.empty((3, INITIAL.size), np.uint16)
@@ -133,3 +136,15 @@ def find_context(tree, contexts, used, properties):
             tree[tree[node, BELOW], CONTEXT] = new
             return old if above else new
     return tree[node, CONTEXT]
+
+
+@kernel
+def write_values(data, coder, table, properties, values, tree, contexts, used):
+    """Encode int16 `values` (N, 3; value, lowest, highest) with the contexts that `properties` (N, K) lead to.
+
+    `data` needs room for `VALUE_BYTES` a value. `tree`, `contexts` and `used` carry on where the last call left them.
+    """
+    for i in range(values.shape[0]):
+        context = contexts[find_context(tree, contexts, used, properties[i])]
+        low, high = np.int64(values[i, 1]), np.int64(values[i, 2])
+        write_integer(data, coder, context, table, low, high, np.int64(values[i, 0]))

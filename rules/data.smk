@@ -1,0 +1,56 @@
+# The originals: pictures at working size, their labels, their segmentation maps.
+
+
+rule resolve:
+    output:
+        f"{RUN}/resolved.json",
+    params:
+        settings=settings("device", "dtype", "torch_threads"),
+    log:
+        f"{RUN}/logs/resolve.log",
+    benchmark:
+        f"{RUN}/benchmarks/resolve.tsv"
+    conda:
+        ENV
+    resources:
+        gpu=1,
+    script:
+        "../scripts/resolve.py"
+
+
+rule prepare:
+    output:
+        pictures=directory(f"{RUN}/originals/{{chunk}}/pictures"),
+        labels=directory(f"{RUN}/originals/{{chunk}}/labels"),
+    params:
+        settings=settings("dataset", "dataset_root", "split", "limit", "chunk_size"),
+    log:
+        f"{RUN}/logs/prepare/{{chunk}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/prepare/{{chunk}}.tsv"
+    conda:
+        ENV
+    script:
+        "../scripts/prepare.py"
+
+
+rule segment:
+    input:
+        pictures=rules.prepare.output.pictures,
+        weights=SEGMENTER_WEIGHTS,
+        resolved=rules.resolve.output,
+    output:
+        directory(f"{RUN}/originals/{{chunk}}/ssm"),
+    params:
+        settings=settings("segmenter", "segmenter_weights"),
+    log:
+        f"{RUN}/logs/segment/{{chunk}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/segment/{{chunk}}.tsv"
+    conda:
+        ENV
+    threads: config["torch_threads"]
+    resources:
+        gpu=1,
+    script:
+        "../scripts/segment.py"

@@ -1,0 +1,14 @@
+"""Rebuild the pictures of a chunk from their coded files."""
+
+from spic.stages import decode, method_settings, read_resolved
+from spic.user_errors import one_line_errors
+
+with one_line_errors(snakemake.log[0]):
+    decided = read_resolved(snakemake.input.resolved)
+    decode(
+        snakemake.wildcards.method,
+        method_settings(snakemake.params.settings | decided),
+        snakemake.input.coded,
+        snakemake.output.decoded,
+        snakemake.output.timing,
+    )
