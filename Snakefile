@@ -3,12 +3,14 @@
 #   results/<run>/originals/<chunk>/          pictures, labels and segmentation maps of the data set
 #   results/<run>/<method>/<point>/<chunk>/   coded/ (the files whose bytes are the rate), decoded/, scores.npz
 #   results/<run>/tables/, figures/           what one came for
+from pathlib import Path
+
 from snakemake.utils import min_version, validate
 
 min_version("9.8")
 
 
-configfile: "config.yaml"
+configfile: Path(workflow.basedir) / "config.yaml"
 
 
 validate(config, "config/schema.yaml")

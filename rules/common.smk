@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 # Scripts run in processes of their own, perhaps in a conda environment without the package: they find it here.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
 
 from spic.errors import SpicError
 from spic.stages import chunk_names, check_config, method_points, weights_file
@@ -31,7 +31,7 @@ wildcard_constraints:
 
 
 def settings(*keys):
-    """The part of the config that a rule depends on: only a change of these runs it again."""
+    """The settings that a job depends on; only a change of these runs it again."""
     return {key: config[key] for key in keys}
 
 

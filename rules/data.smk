@@ -38,7 +38,7 @@ rule segment:
     input:
         pictures=rules.prepare.output.pictures,
         weights=SEGMENTER_WEIGHTS,
-        resolved=rules.resolve.output,
+        resolved=rules.resolve.output[0],
     output:
         directory(f"{RUN}/originals/{{chunk}}/ssm"),
     params:

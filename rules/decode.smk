@@ -5,7 +5,7 @@ rule decode:
     input:
         coded=rules.encode.output.coded,
         weights=lambda wildcards: DECODER_WEIGHTS if wildcards.method == "spic" else [],
-        resolved=rules.resolve.output,
+        resolved=rules.resolve.output[0],
     output:
         decoded=directory(f"{RUN}/{{method}}/{{point}}/{{chunk}}/decoded"),
         timing=f"{RUN}/{{method}}/{{point}}/{{chunk}}/timing_decode.csv",

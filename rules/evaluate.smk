@@ -5,8 +5,8 @@ rule evaluate_originals:
     input:
         pictures=rules.prepare.output.pictures,
         labels=rules.prepare.output.labels,
-        ssm=rules.segment.output,
-        resolved=rules.resolve.output,
+        ssm=rules.segment.output[0],
+        resolved=rules.resolve.output[0],
     output:
         f"{RUN}/originals/{{chunk}}/scores.npz",
     params:
@@ -30,9 +30,9 @@ rule evaluate:
         coded=rules.encode.output.coded,
         pictures=rules.prepare.output.pictures,
         labels=rules.prepare.output.labels,
-        ssm=rules.segment.output,
+        ssm=rules.segment.output[0],
         weights=SEGMENTER_WEIGHTS,
-        resolved=rules.resolve.output,
+        resolved=rules.resolve.output[0],
     output:
         f"{RUN}/{{method}}/{{point}}/{{chunk}}/scores.npz",
     params:

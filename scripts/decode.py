@@ -1,9 +1,11 @@
 """Rebuild the pictures of a chunk from their coded files."""
 
-from spic.stages import decode, method_settings, read_resolved
-from spic.user_errors import one_line_errors
+from snakemake.script import snakemake
 
-with one_line_errors(snakemake.log[0]):
+from spic.jobs import job
+from spic.stages import decode, method_settings, read_resolved
+
+with job(snakemake.log[0]):
     decided = read_resolved(snakemake.input.resolved)
     decode(
         snakemake.wildcards.method,

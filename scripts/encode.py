@@ -1,9 +1,11 @@
 """Code a chunk by one method at one point of its rate."""
 
-from spic.stages import encode, method_settings
-from spic.user_errors import one_line_errors
+from snakemake.script import snakemake
 
-with one_line_errors(snakemake.log[0]):
+from spic.jobs import job
+from spic.stages import encode, method_settings
+
+with job(snakemake.log[0]):
     encode(
         snakemake.wildcards.method,
         snakemake.params.value,

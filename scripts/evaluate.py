@@ -1,9 +1,11 @@
 """Score a chunk of reconstructions, or the originals themselves."""
 
-from spic.stages import evaluate, read_resolved
-from spic.user_errors import one_line_errors
+from snakemake.script import snakemake
 
-with one_line_errors(snakemake.log[0]):
+from spic.jobs import job
+from spic.stages import evaluate, read_resolved
+
+with job(snakemake.log[0]):
     decided = read_resolved(snakemake.input.resolved)
     evaluate(
         snakemake.input.pictures,

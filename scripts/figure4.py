@@ -1,10 +1,11 @@
 """Draw figure 4 of the paper from the table of points."""
 
 import pandas as pd
+from snakemake.script import snakemake
 
+from spic.jobs import job
 from spic.report.figures import figure4
-from spic.user_errors import one_line_errors
 
-with one_line_errors(snakemake.log[0]):
+with job(snakemake.log[0]):
     stems = {path.rsplit("figure", 1)[1][:2]: path.rsplit(".", 1)[0] for path in snakemake.output}
     figure4(pd.read_csv(snakemake.input[0]), stems)

@@ -1,9 +1,11 @@
 """Segment the originals of a chunk: the SSM that SPIC sends and the reference of mIoU."""
 
-from spic.stages import read_resolved, segment
-from spic.user_errors import one_line_errors
+from snakemake.script import snakemake
 
-with one_line_errors(snakemake.log[0]):
+from spic.jobs import job
+from spic.stages import read_resolved, segment
+
+with job(snakemake.log[0]):
     decided = read_resolved(snakemake.input.resolved)
     settings = snakemake.params.settings
     segment(

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from spic.report.tables import per_class_table, points_table, read_scores, timing_table, write_csv
-from spic.user_errors import one_line_errors
+from snakemake.script import snakemake
 
-with one_line_errors(snakemake.log[0]):
+from spic.jobs import job
+from spic.report.tables import per_class_table, points_table, read_scores, timing_table, write_csv
+
+with job(snakemake.log[0]):
     run, chunks = snakemake.params.run, snakemake.params.chunks
     folder = Path(snakemake.output.points).parent.parent
     points = [(method, point) for method, values in snakemake.params.points.items() for point in values]

@@ -51,12 +51,13 @@ class atomic_path:
         return self.temporary
 
     def __exit__(self, kind, value, traceback):
-        if kind is None:
-            umask = os.umask(0)
-            os.umask(umask)
-            self.temporary.chmod(0o666 & ~umask)
-            self.temporary.replace(self.path)
-        else:
+        try:
+            if kind is None:
+                umask = os.umask(0)
+                os.umask(umask)
+                self.temporary.chmod(0o666 & ~umask)
+                self.temporary.replace(self.path)
+        finally:
             self.temporary.unlink(missing_ok=True)
 
 
@@ -83,10 +84,17 @@ def to_working_size(picture: np.ndarray, size=WORKING_SIZE) -> np.ndarray:
     -------
     numpy.ndarray
         uint8, (size[0], size[1]) or with 3 channels.
+
+    Raises
+    ------
+    DataError
+        The picture is so narrow that it would have to be blown up beyond `MAX_PIXELS`.
     """
     height, width = picture.shape[:2]
     scale = max(size[0] / height, size[1] / width)
     scaled = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
+    if scaled[0] * scaled[1] > MAX_PIXELS:
+        raise DataError(f"a {width}x{height} picture does not fit {size[1]}x{size[0]}: it is too narrow")
     if scaled != (height, width):
         mode = Image.Resampling.LANCZOS if picture.ndim == 3 else Image.Resampling.NEAREST
         picture = np.asarray(Image.fromarray(picture).resize((scaled[1], scaled[0]), mode))

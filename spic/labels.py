@@ -38,7 +38,8 @@ class LabelSpace:
         try:
             return self.classes.index(name)
         except ValueError:
-            raise DataError(f"label space {self.name} has no class {name!r}; it has {', '.join(self.classes)}") from None
+            known = ", ".join(self.classes)
+            raise DataError(f"label space {self.name} has no class {name!r}; it has {known}") from None
 
     def check(self, labels: np.ndarray, what: str = "label map") -> np.ndarray:
         """Return `labels` if it is uint8 (..., H, W) with ids of this space or void; raise `DataError` otherwise."""

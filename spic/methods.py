@@ -12,8 +12,8 @@ from importlib.metadata import entry_points
 import numpy as np
 
 from spic.codecs import get_codec
-from spic.errors import BitstreamError, ConfigError
-from spic.images import COARSE_FACTOR, downscale, upscale
+from spic.errors import BitstreamError, ConfigError, DataError
+from spic.images import COARSE_FACTOR, MAX_PIXELS, downscale, upscale
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,18 @@ class CodecMethod(Method):
         return {"picture": self.codec.encode(picture.pixels, **{self.parameter: value})}
 
     def decode(self, parts, names):
-        return [self.codec.decode(part["picture"])[..., :3] for part in parts]
+        return [_rgb(self.codec.decode(part["picture"])) for part in parts]
 
 
 class UpsampledMethod(Method):
     """The coarse picture alone, upsampled by bicubic interpolation: what the SSM and the model must beat."""
 
     parameter = "coarse_qp"
+
+    def __init__(self, settings: Settings):
+        super().__init__(settings)
+        if get_codec(settings.coarse_codec).quality_name is None:
+            raise ConfigError(f"coarse_codec {settings.coarse_codec!r} is lossless: its rate cannot be set")
 
     def codecs(self):
         return {"coarse": get_codec(self.settings.coarse_codec)}
@@ -105,9 +110,15 @@ class UpsampledMethod(Method):
         return {"coarse": codec.encode(downscale(picture.pixels), **{codec.quality_name: value})}
 
     def decode(self, parts, names):
+        return [upscale(c, (c.shape[0] * COARSE_FACTOR, c.shape[1] * COARSE_FACTOR)) for c in self._coarse(parts)]
+
+    def _coarse(self, parts) -> list[np.ndarray]:
         codec = self.codecs()["coarse"]
-        coarse = [codec.decode(part["coarse"]) for part in parts]
-        return [upscale(c, (c.shape[0] * COARSE_FACTOR, c.shape[1] * COARSE_FACTOR)) for c in coarse]
+        coarse = [_rgb(codec.decode(part["coarse"])) for part in parts]
+        for picture in coarse:
+            if picture.shape[0] * picture.shape[1] * COARSE_FACTOR**2 > MAX_PIXELS:
+                raise BitstreamError(f"a coarse picture of {picture.shape[1]}x{picture.shape[0]} is too large")
+        return coarse
 
 
 class SpicMethod(UpsampledMethod):
@@ -123,6 +134,8 @@ class SpicMethod(UpsampledMethod):
         return {"ssm": get_codec(self.settings.ssm_codec), **super().codecs()}
 
     def encode(self, picture, value):
+        if picture.ssm is None or picture.ssm.shape != picture.pixels.shape[:2]:
+            raise DataError("the method spic needs an SSM of the picture's size")
         return {"ssm": self.codecs()["ssm"].encode(picture.ssm), **super().encode(picture, value)}
 
     def decode(self, parts, names):
@@ -130,14 +143,24 @@ class SpicMethod(UpsampledMethod):
             from spic.scsrdm.decoder import Decoder
 
             self._decoder = Decoder(self.settings.decoder_weights, self.settings.device, self.settings.dtype)
-        codecs = self.codecs()
-        ssm = [codecs["ssm"].decode(part["ssm"]) for part in parts]
-        coarse = [codecs["coarse"].decode(part["coarse"])[..., :3] for part in parts]
+        codec = self.codecs()["ssm"]
+        ssm, coarse = [codec.decode(part["ssm"]) for part in parts], self._coarse(parts)
         for labels, picture in zip(ssm, coarse, strict=True):
             if labels.ndim != 2 or labels.shape != tuple(COARSE_FACTOR * side for side in picture.shape[:2]):
                 raise BitstreamError(f"an SSM of {labels.shape} does not belong to a coarse picture {picture.shape}")
+        if len({labels.shape for labels in ssm}) > 1:
+            raise BitstreamError("the pictures of a batch differ in size")
         seeds = [picture_seed(name, self.settings.seed) for name in names]
-        return list(self._decoder(np.stack(ssm), np.stack(coarse), seeds))
+        try:
+            return list(self._decoder(np.stack(ssm), np.stack(coarse), seeds))
+        except DataError as error:  # sizes that the network cannot take; here they come from the bytes
+            raise BitstreamError(str(error)) from None
+
+
+def _rgb(picture: np.ndarray) -> np.ndarray:
+    """What a codec gave, (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), as (H, W, 3): gray repeated, alpha dropped."""
+    picture = picture[..., None] if picture.ndim == 2 else picture
+    return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture[..., :3]
 
 
 def picture_seed(name: str, seed: int) -> int:

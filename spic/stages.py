@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -119,8 +120,7 @@ def decode(method: str, settings: Settings, coded, out, timing) -> None:
     """Rebuild every picture of a folder of coded files, from those files alone; PNG of the same name."""
     coder = get_method(method, settings)
     by_name = {}
-    for path in sorted(Path(coded).iterdir()):
-        name, part, _ = path.name.rsplit(".", 2)
+    for name, part, path in _coded_files(coded):
         by_name.setdefault(name, {})[part] = path.read_bytes()
     names, seconds = list(by_name), []
     with atomic_folder(out) as folder:
@@ -174,7 +174,7 @@ def evaluate(
     extractors = {"features_lite0": Lite0Features(device)}
     if fid_weights:
         extractors["features_fid"] = InceptionFeatures(fid_weights, device)
-    truth = {path.stem for path in Path(labels).iterdir()}
+    truth = any(Path(labels).glob("*.png"))
     rows = {}
     for name, original in read_folder(pictures):
         picture = read_picture(_file(decoded, name)) if decoded else original
@@ -208,16 +208,16 @@ class atomic_folder:
 
     def __init__(self, path):
         self.path = Path(path)
-        self.temporary = self.path.with_name(f".{self.path.name}.tmp")
 
     def __enter__(self) -> Path:
-        shutil.rmtree(self.temporary, ignore_errors=True)
-        self.temporary.mkdir(parents=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.temporary = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".tmp"))
         return self.temporary
 
     def __exit__(self, kind, value, traceback):
         if kind is None:
             shutil.rmtree(self.path, ignore_errors=True)
+            self.temporary.chmod(0o755)
             self.temporary.rename(self.path)
         else:
             shutil.rmtree(self.temporary, ignore_errors=True)
@@ -244,11 +244,17 @@ def _partner(folder, name) -> np.ndarray:
     return read_labels(_file(folder, name))
 
 
+def _coded_files(folder):
+    """Yield (name, part, path) of the files that `encode` wrote, by name; hidden files are the workflow's."""
+    for path in sorted(Path(folder).glob("[!.]*.*.*")):
+        name, part, _ = path.name.rsplit(".", 2)
+        yield name, part, path
+
+
 def _sizes(coded, names) -> dict:
     """Byte counts of the coded files, {"bytes_<part>": int64 (N,)}."""
     sizes = {}
-    for path in sorted(Path(coded).iterdir()):
-        name, part, _ = path.name.rsplit(".", 2)
+    for name, part, path in _coded_files(coded):
         sizes.setdefault(f"bytes_{part}", {})[name] = path.stat().st_size
     for part, of_name in sizes.items():
         if set(of_name) != set(names):

@@ -15,3 +15,104 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no folder {folder} (SPIC_SHARED)")
     return folder
+
+
+TINY_NET = {  # the shipped decoder's kind of network, small enough to train in a test
+    "base_channels": 32,
+    "channel_mult": [1, 1],
+    "num_res_blocks": 1,
+    "attention_resolutions": [],
+    "head_channels": 16,
+    "spade_hidden": 8,
+    "ssm_channels": 8,
+}
+TINY_SEGMENTER = {"widths": [8, 8, 16, 16], "blocks": [1, 1, 1]}
+
+
+@pytest.fixture(scope="session")
+def tiny_net() -> dict:
+    """Settings of a decoder network with 0.5 M parameters; sides are multiples of 8."""
+    return dict(TINY_NET)
+
+
+@pytest.fixture(scope="session")
+def tiny_segmenter_net() -> dict:
+    """Settings of a segmenter network with a few thousand parameters."""
+    return dict(TINY_SEGMENTER)
+
+
+@pytest.fixture(scope="session")
+def tiny_scenes():
+    """Factory of `count` street scenes with labels, as a data set: `tiny_scenes(3, (48, 64))`."""
+    from spic.datasets import get_dataset
+
+    return lambda count=2, size=(48, 64), split="train": get_dataset("street_scenes", None, split, count, size)
+
+
+@pytest.fixture(scope="session")
+def tiny_decoder(tmp_path_factory) -> Path:
+    """Weights of a decoder for 11 classes, random but with a say in the picture: 3 DDIM steps from t = 100."""
+    import torch
+
+    from spic.scsrdm import build, save_checkpoint
+    from spic.training.decoder import SMALL
+
+    torch.manual_seed(1)
+    model = build({**SMALL, **TINY_NET, "num_classes": 11})
+    for parameter in model.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.05)
+    path = tmp_path_factory.mktemp("weights") / "tiny-decoder"
+    save_checkpoint(path, model, {"sampling": {"sampler": "ddim", "steps": 3, "start": 100}})
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_segmenter(tmp_path_factory) -> Path:
+    """Weights of a street segmenter for CamVid's 11 classes: random, with maps of several classes."""
+    import torch
+
+    from spic.segmentation.street import StreetConfig, StreetNet
+    from spic.weights import write_weights
+
+    torch.manual_seed(1)
+    model = StreetNet(StreetConfig.from_dict({**TINY_SEGMENTER, "num_classes": 11}))
+    torch.nn.init.normal_(model.up2.fuse[0].weight)
+    torch.nn.init.normal_(model.classify.weight)
+    with torch.no_grad():
+        model.classify.weight -= model.classify.weight.mean(1, keepdim=True)
+    path = tmp_path_factory.mktemp("weights") / "tiny-segmenter"
+    config = {"arch": "street", "label_space": "camvid11", "net": {**TINY_SEGMENTER, "num_classes": 11}}
+    write_weights(path, model.state_dict(), config)
+    return path
+
+
+@pytest.fixture(scope="session")
+def inception_weights(tmp_path_factory):
+    """A file laid out like the published FID weights, with random weights that keep the scale of the activations."""
+    from unittest import mock
+
+    import torch
+
+    from spic.torchvision_shim import import_torchvision
+
+    import_torchvision()
+    from pytorch_fid import inception
+
+    torch.manual_seed(0)
+    kept = {}
+
+    def initialise(self, state):
+        for parameter in self.parameters():
+            if parameter.ndim == 4:
+                torch.nn.init.kaiming_normal_(parameter, nonlinearity="relu")
+        kept.update(self.state_dict())
+
+    with (
+        mock.patch.object(inception, "load_state_dict_from_url", lambda *args, **kwargs: None),
+        mock.patch.object(torch.nn.Module, "load_state_dict", initialise),
+    ):
+        inception.fid_inception_v3()
+    path = tmp_path_factory.mktemp("fid") / "weights.pth"
+    torch.save(kept, path)
+    return path

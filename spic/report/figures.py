@@ -47,8 +47,9 @@ def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
     names = list(dict.fromkeys(points["method"]))
     spare = iter(SPARE * len(names))
     styles = {name: STYLES[name] if name in STYLES else (name, *next(spare)) for name in names}
-    shown = points.dropna(subset=[metric]).sort_values("bpp").assign(label=lambda t: t["method"].map(lambda m: styles[m][0]))
-    with sns.axes_style("whitegrid"), plt.rc_context({"svg.hashsalt": "spic", "font.size": 10}):
+    shown = points.dropna(subset=[metric]).sort_values("bpp")
+    shown = shown.assign(label=[styles[name][0] for name in shown["method"]])
+    with sns.axes_style("whitegrid"), plt.rc_context({"svg.hashsalt": "spic", "svg.fonttype": "none", "font.size": 10}):
         figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
         if len(shown):
             sns.lineplot(

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from spic.devices import autocast, pick_device, pick_dtype
-from spic.errors import DataError, WeightsError
+from spic.errors import DataError, SpicError, WeightsError
 from spic.labels import get_label_space
 from spic.segmentation.street import StreetConfig, StreetNet, normalize
 from spic.weights import load_state, read_weights, shipped
@@ -24,10 +24,14 @@ class StreetSegmenter:
         state, config = read_weights(path)
         if config.get("arch") != "street":
             raise WeightsError(f"{path}: holds {config.get('arch')!r}, not a street segmenter")
-        self.label_space = get_label_space(config["label_space"])
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device)
-        model = StreetNet(StreetConfig.from_dict(config["net"]))
+        try:
+            self.label_space = get_label_space(config["label_space"])
+            net = StreetConfig.from_dict({**config["net"], "num_classes": self.label_space.num_classes})
+            model = StreetNet(net)
+        except (SpicError, KeyError, TypeError, ValueError, IndexError) as error:
+            raise WeightsError(f"{path}: the config does not describe a street segmenter ({error})") from None
         load_state(model, state, str(path))
         self.model = model.to(self.device, memory_format=torch.channels_last).eval()
 

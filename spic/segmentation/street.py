@@ -90,6 +90,7 @@ class StreetNet(nn.Module):
 
     def __init__(self, config: StreetConfig):
         super().__init__()
+        self.config = config
         w2, w4, w8, w16 = config.widths
         self.stem = nn.Sequential(ConvNorm(3, w2, stride=2), nn.ReLU(), ConvNorm(w2, w2), nn.ReLU())
         self.down4 = Down(w2, w4, [1] * config.blocks[0])

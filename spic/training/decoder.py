@@ -20,7 +20,7 @@ from spic.training.loop import Budget, train
 from spic.training.pack import Pack
 
 CROP = (128, 256)
-LOSSLESS = 0  # stands for the coarse image as it was before coding
+LOSSLESS = -1  # stands for the coarse image as it was before coding
 
 SMALL = {  # 7.3 M parameters, 28 GFLOP a step at 256x512
     "base_channels": 64,
@@ -78,6 +78,8 @@ def train_decoder(
     """
     if not pack.coarse:
         raise DataError("the decoder trains on a pack with coarse images (spic train pack --qp ...)")
+    if any(side < crop for side, crop in zip(pack.labels.shape[1:], CROP, strict=True)):
+        raise DataError(f"the decoder trains on crops of {CROP[1]}x{CROP[0]}; the pack's pictures are smaller")
     space = get_label_space(pack.label_space)
     settings = {**SMALL, **(config or {}), "num_classes": space.num_classes}
     torch.manual_seed(seed)

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from spic.errors import ConfigError, WeightsError
-from spic.images import atomic_path
+from spic.images import atomic_path, write_bytes
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Budget:
     minutes: float | None = None
 
     def __post_init__(self):
-        if (self.steps is None) == (self.minutes is None) or (self.steps or self.minutes) <= 0:
+        given = [bound for bound in (self.steps, self.minutes) if bound is not None]
+        if len(given) != 1 or not 0 < given[0] < math.inf:
             raise ConfigError("a training is bounded by either --steps or --minutes, above 0")
 
     def progress(self, step: int, seconds: float) -> float:
@@ -102,7 +103,7 @@ def train(
     Raises
     ------
     WeightsError
-        The checkpoint in `folder` belongs to another recipe.
+        The checkpoint in `folder` belongs to another recipe, or is damaged.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,9 +111,7 @@ def train(
     ema, step, seconds = Ema(module, ema_decay), 0, 0.0
     saved = folder / "checkpoint.pt"
     if saved.exists():
-        state = torch.load(saved, map_location="cpu", weights_only=True)
-        if state["recipe"] != (recipe or {}):
-            raise WeightsError(f"{saved}: belongs to another recipe; use another folder or remove it")
+        state = _read_checkpoint(saved, recipe or {})
         module.load_state_dict(state["module"])
         optimizer.load_state_dict(state["optimizer"])
         for key, value in state["ema"].items():
@@ -173,10 +172,25 @@ def train(
     return ema.state
 
 
+def _read_checkpoint(path: Path, recipe: dict) -> dict:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        other = state["recipe"]
+    except Exception as error:  # torch raises a dozen kinds for damaged files
+        raise WeightsError(f"{path}: not a checkpoint of a training ({type(error).__name__})") from None
+    for key in sorted({*recipe, *other}):
+        if recipe.get(key) != other.get(key):
+            raise WeightsError(
+                f"{path}: belongs to another recipe ({key}: {other.get(key)}, not {recipe.get(key)}); "
+                "use another folder or remove it"
+            )
+    return state
+
+
 def _append(path: Path, row: dict) -> None:
-    new = not path.exists()
+    new = not path.exists() or not path.stat().st_size
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
+        writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
         if new:
             writer.writeheader()
         writer.writerow(row)
@@ -186,8 +200,5 @@ def _drop_rows_after(path: Path, step: int) -> None:
     """Forget what a killed run logged after its last checkpoint: those steps are about to be done again."""
     if not path.exists():
         return
-    with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
-    path.unlink()
-    for row in rows:
-        _append(path, row)
+    header, *rows = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")] or [""]
+    write_bytes(path, "".join([header, *(row for row in rows if int(row.split(",")[0]) <= step)]).encode())

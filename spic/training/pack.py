@@ -6,7 +6,7 @@ made, because the machine that trains may lack the codecs.
 
 ::
 
-    pack.json            {"label_space", "size", "qps", "items": [{"name", "source"}]}
+    pack.json            {"label_space", "qps", "items": [{"name", "source"}]}
     picture/<name>.jpg   labels/<name>.png   coarse-<qp>/<name>.webp
 """
 
@@ -21,7 +21,8 @@ import numpy as np
 from PIL import Image
 
 from spic.errors import DataError
-from spic.images import atomic_path, downscale
+from spic.images import COARSE_FACTOR, atomic_path, downscale
+from spic.labels import get_label_space
 
 FRAME_SIZE = (384, 512)  # a whole CamVid frame at working scale; crops of it are what the networks see
 
@@ -88,13 +89,14 @@ def write_pack(path, datasets: Iterable, qps: Iterable[int] = (), codec=None, qu
     Raises
     ------
     DataError
-        Two pictures share a name, a picture has no labels, or label spaces differ.
+        Two pictures share a name, a picture has no labels, or label spaces or sizes differ.
     """
-    qps = list(qps)
-    items, spaces, seen = [], set(), set()
+    qps = sorted(set(qps))
+    items, spaces, sizes, seen = [], set(), set(), set()
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for dataset in datasets:
             spaces.add(dataset.label_space.name)
+            sizes.add(tuple(dataset.size))
             for i, name in enumerate(dataset.names):
                 labels = dataset.labels(i)
                 if labels is None or name in seen:
@@ -104,15 +106,14 @@ def write_pack(path, datasets: Iterable, qps: Iterable[int] = (), codec=None, qu
                 options = {"quality": quality, "subsampling": 0}
                 archive.writestr(f"picture/{name}.jpg", _encode(picture, "JPEG", **options))
                 archive.writestr(f"labels/{name}.png", _encode(labels, "PNG"))
-                coarse = downscale(picture)
                 for qp in qps:
-                    decoded = codec.decode(codec.encode(coarse, qp=qp))
+                    decoded = codec.decode(codec.encode(downscale(picture), qp=qp))
                     archive.writestr(f"coarse-{qp}/{name}.webp", _encode(decoded, "WEBP", lossless=True))
                 items.append({"name": name, "source": dataset.name})
                 if report:
                     report(name)
-        if len(spaces) != 1:
-            raise DataError(f"a pack holds pictures of one label space, not {sorted(spaces)}")
+        if len(spaces) != 1 or len(sizes) != 1:
+            raise DataError(f"a pack holds pictures of one label space and size, not {sorted(spaces)}, {sorted(sizes)}")
         meta = {"label_space": spaces.pop(), "qps": qps, "items": items}
         archive.writestr("pack.json", json.dumps(meta, indent=1))
     return len(items)
@@ -128,7 +129,7 @@ def read_pack(path) -> Pack:
             def stack(folder, suffix):
                 return np.stack([_decode(archive.read(f"{folder}/{name}.{suffix}")) for name in names])
 
-            return Pack(
+            pack = Pack(
                 names,
                 [item["source"] for item in meta["items"]],
                 stack("picture", "jpg"),
@@ -136,8 +137,18 @@ def read_pack(path) -> Pack:
                 {qp: stack(f"coarse-{qp}", "webp") for qp in meta["qps"]},
                 meta["label_space"],
             )
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, ValueError, TypeError, SyntaxError, RuntimeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not a training pack ({error})") from None
+    _check(pack, path)
+    return pack
+
+
+def _check(pack: Pack, path) -> None:
+    get_label_space(pack.label_space).check(pack.labels, f"{path}: labels")
+    shape = pack.labels.shape
+    small = (shape[0], shape[1] // COARSE_FACTOR, shape[2] // COARSE_FACTOR, 3)
+    if pack.pictures.shape != (*shape, 3) or any(images.shape != small for images in pack.coarse.values()):
+        raise DataError(f"{path}: pictures, labels and coarse images differ in size")
 
 
 def _encode(array, kind, **options) -> bytes:

@@ -1,5 +1,7 @@
 """Recipe of the shipped segmenter `street`: cross-entropy with class weights on CamVid's training split and scenes."""
 
+from dataclasses import asdict
+
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -106,7 +108,7 @@ def train_segmenter(
         evaluate=evaluate if validation else None,
         evaluate_every=evaluate_every,
     )
-    return state, {"arch": "street", "label_space": space.name, "net": settings}
+    return state, {"arch": "street", "label_space": space.name, "net": asdict(model.config)}
 
 
 @torch.inference_mode()

@@ -25,31 +25,6 @@ def lite0():
     return Lite0Features(device="cpu")
 
 
-@pytest.fixture(scope="module")
-def inception_weights(tmp_path_factory):
-    """A file laid out like the published FID weights, with random weights that keep the scale of the activations."""
-    import_torchvision()
-    from pytorch_fid import inception
-
-    torch.manual_seed(0)
-    kept = {}
-
-    def initialise(self, state):
-        for parameter in self.parameters():
-            if parameter.ndim == 4:
-                torch.nn.init.kaiming_normal_(parameter, nonlinearity="relu")
-        kept.update(self.state_dict())
-
-    with (
-        mock.patch.object(inception, "load_state_dict_from_url", lambda *args, **kwargs: None),
-        mock.patch.object(torch.nn.Module, "load_state_dict", initialise),
-    ):
-        inception.fid_inception_v3()
-    path = tmp_path_factory.mktemp("fid") / "weights.pth"
-    torch.save(kept, path)
-    return path
-
-
 def test_importing_the_metrics_does_not_import_torch():
     code = "import sys, spic.metrics; sys.exit(bool({'torch', 'torchvision', 'scipy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -3,8 +3,8 @@
 import numpy as np
 
 from spic.codecs.flif.integers import INITIAL
+from spic.codecs.flif.items import BIT_COST, Items, item_cost
 from spic.codecs.flif.jit import kernel
-from spic.codecs.flif.learn import BIT_COST, Items, item_cost
 from spic.codecs.flif.rangecoder import transition_table
 from spic.codecs.flif.trees import ABOVE, BELOW, PROPERTY, SPLIT
 
@@ -27,7 +27,9 @@ def _leaves(columns, tree):
 @kernel
 def _bits(leaves, nodes, weights, starts, codes, classes, table, cost):
     contexts = np.empty((nodes, INITIAL.size), np.uint16)
-    contexts[:] = INITIAL
+    for node in range(nodes):
+        for index in range(INITIAL.size):
+            contexts[node, index] = INITIAL[index]
     total = 0.0
     for item in range(leaves.size):
         total += item_cost(contexts[leaves[item]], table, cost, starts, codes, classes, item, weights[item])

@@ -5,7 +5,6 @@ import numpy as np
 from spic.codecs.flif import interlaced, scanlines
 from spic.codecs.flif.checksum import checksum
 from spic.codecs.flif.header import Header, read_header
-from spic.codecs.flif.integers import fresh_contexts
 from spic.codecs.flif.rangecoder import transition_table
 from spic.codecs.flif.ranges import Ranges
 from spic.codecs.flif.stream import DEFAULT_TABLE, Reader
@@ -81,10 +80,7 @@ def _read_trees(reader: Reader, ranges: Ranges, property_ranges) -> dict[int, np
     trees = {}
     for plane in range(len(ranges.low)):
         if not ranges.is_constant(plane):
-            trees[plane] = read_tree(reader.data, reader.coder, DEFAULT_TABLE, property_ranges(ranges, plane))
-            reader.check()
-            if not len(trees[plane]):
-                raise BitstreamError("FLIF tree is invalid")
+            trees[plane] = read_tree(reader, property_ranges(ranges, plane))
     return trees
 
 
@@ -105,7 +101,9 @@ def _read_interlaced(reader, header, table, ranges, hide):
     zooms = interlaced.count_zooms(header.height, header.width)
     rough = reader.uniform(0, zooms)
     coded = [p for p in range(header.channels) if not ranges.is_constant(p)]
-    corner = [reader.uniform(ranges.low[p], ranges.high[p]) if p in coded else ranges.low[p] for p in range(header.channels)]
+    corner = list(ranges.low)
+    for plane in coded:
+        corner[plane] = reader.uniform(ranges.low[plane], ranges.high[plane])
     reader.check()
     planes, model = _new_planes(header, ranges), ranges.model()
     planes[:, 0, 0] = corner

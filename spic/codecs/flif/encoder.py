@@ -1,7 +1,7 @@
 """From planes to the bytes of a FLIF file: the mirror image of `decoder`.
 
-The encoder chooses the transforms, a tree for each plane, and how fast chances adapt. Label maps do best with chances that
-adapt three times as fast as the format's default, and without interlacing.
+The encoder chooses the transforms, a tree for each plane, and how fast chances adapt. Label maps do best with chances
+that adapt three times as fast as the format's default, and without interlacing.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from spic.codecs.flif import interlaced, scanlines
 from spic.codecs.flif.chances import best_chances
 from spic.codecs.flif.checksum import checksum
 from spic.codecs.flif.header import Header, write_header
-from spic.codecs.flif.learn import group, grow
+from spic.codecs.flif.items import group, thin
+from spic.codecs.flif.learn import grow
 from spic.codecs.flif.rangecoder import DEFAULT_CUTOFF, DEFAULT_DIVISOR, transition_table
 from spic.codecs.flif.ranges import Ranges
-from spic.codecs.flif.stream import DEFAULT_TABLE, Writer
+from spic.codecs.flif.stream import Writer
 from spic.codecs.flif.transforms import Bounds, ChannelCompact, YCoCg, write_transforms
-from spic.codecs.flif.trees import LEAF, TREE_NODE_BYTES, VALUE_BYTES, leaf_contexts, write_tree, write_values
+from spic.codecs.flif.trees import LEAF, VALUE_BYTES, leaf_contexts, write_tree, write_values
 
 CHECKSUM_FROM = 100  # bytes before it from which on a checksum is written, as the reference encoder does
 COMPACT_UP_TO = 230  # values up to which a list of them is worth its bytes; also about the reference's limit
@@ -25,6 +26,7 @@ LABEL_CHANCES = (12, 6)  # cutoff and divisor to learn trees with: the best on a
 DEFAULT_CHANCES = (DEFAULT_CUTOFF, DEFAULT_DIVISOR)
 SLOW_DIVISOR = 12  # a picture that wants chances this slow is no label map, and gets trees learned with such chances
 LEVEL_PREDICTOR = 2  # median of the two neighbours and the last pixel: the best of the three on label maps
+LEARN_FROM = 1 << 16  # items that a tree is learned from: all of a street label map, a part of a photograph
 VALUES_AT_ONCE = 1 << 16  # bounds the memory reserved
 
 
@@ -82,9 +84,7 @@ def encode(planes: np.ndarray, interlace: bool = False) -> bytes:
         _start_pass(writer)
         _write_values(writer, rough, table)
     for plane in sorted(fine):
-        coded = fine[plane]
-        writer.reserve(len(coded.tree) * TREE_NODE_BYTES)
-        write_tree(writer.buffer, writer.coder, DEFAULT_TABLE, coded.tree, coded.property_ranges)
+        write_tree(writer, fine[plane].tree, fine[plane].property_ranges)
     if interlace:
         _start_pass(writer)
     _write_values(writer, fine, table)
@@ -138,7 +138,7 @@ def _levels(planes: np.ndarray, ranges: Ranges) -> tuple[dict[int, Coded], dict[
 
 def _learn(planes: dict[int, Coded], chances: tuple[int, int]) -> tuple[int, int]:
     """Give all planes their trees; return the chances (cutoff, divisor) that suit them."""
-    items = {plane: group(coded.properties, coded.values) for plane, coded in planes.items()}
+    items = {p: thin(group(coded.properties, coded.values), LEARN_FROM) for p, coded in planes.items()}
     for _ in range(2):
         for plane, coded in planes.items():
             coded.tree = grow(items[plane], transition_table(*chances))

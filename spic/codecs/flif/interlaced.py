@@ -8,7 +8,7 @@ import numpy as np
 
 from spic.codecs.flif.integers import read_integer
 from spic.codecs.flif.jit import helper, kernel
-from spic.codecs.flif.ranges import HIGH, LOW, Ranges, value_range
+from spic.codecs.flif.ranges import HIGH, LOW, Ranges, pixel_range
 from spic.codecs.flif.scanlines import earlier_planes, median
 from spic.codecs.flif.trees import find_context
 
@@ -178,20 +178,20 @@ def read_level(data, coder, table, planes, plane, zoom, predictor, model, tree, 
     first_row, row_stride = (1, 2) if zoom & 1 == 0 else (0, 1)
     first_column, column_stride = (0, 1) if zoom & 1 == 0 else (1, 2)
     for row in range(first_row, rows, row_stride):
-        if coder[2] > data.size:
-            return
         y = row * dy
         for column in range(first_column, columns, column_stride):
             x = column * dx
             at = earlier_planes(planes, plane, y, x, properties)
             if plane == 1 or plane == 2:
-                low, high = value_range(model, plane, np.int64(planes[0, y, x]), np.int64(planes[1, y, x]))
+                low, high = pixel_range(model, plane, planes, y, x)
             hidden = hidden_predictor >= 0 and plane < 3 and planes[3, y, x] == 0
             chosen = hidden_predictor if hidden else predictor
             guess = level_context(planes, plane, zoom, row, column, chosen, low, high, properties, at)
             if not hidden and low < high:
                 context = contexts[find_context(tree, contexts, used, properties)]
                 guess += read_integer(data, coder, context, table, low - guess, high - guess)
+                if coder[2] > data.size:
+                    return
             image[y, x] = guess
 
 
@@ -215,7 +215,7 @@ def level_samples(planes, plane, zoom, predictor, model, properties, values, cou
             target = properties[count]
             at = earlier_planes(planes, plane, y, x, target)
             if plane == 1 or plane == 2:
-                low, high = value_range(model, plane, np.int64(planes[0, y, x]), np.int64(planes[1, y, x]))
+                low, high = pixel_range(model, plane, planes, y, x)
             guess = level_context(planes, plane, zoom, row, column, predictor, low, high, target, at)
             if low < high:
                 values[count, 0] = image[y, x] - guess

@@ -1,7 +1,8 @@
 """Compiling: how this codec uses numba.
 
 A `kernel` is called from Python and cached on disk; a `helper` is only called from kernels, is compiled into them and
-needs no cache of its own. Kernels are always called with the same dtypes, so that each is compiled for one set of types.
+needs no cache of its own. Kernels are always called with the same dtypes, so that each is compiled for one set of
+types.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Value ranges of the planes as the transforms leave them; ranges of planes 1 and 2 can depend on the pixel's earlier planes.
+"""Value ranges of the planes as transforms leave them; those of planes 1 and 2 can depend on the pixel's earlier planes.
 
 Kernels take them as an int64 array of `MODEL_SIZE`, see the field names below.
 """
@@ -96,3 +96,9 @@ def value_range(model, plane, first, second):
     if least > most:
         return low, high
     return least, most
+
+
+@helper
+def pixel_range(model, plane, planes, row, column):
+    """The same for a pixel of int16 `planes` (P, H, W)."""
+    return value_range(model, plane, np.int64(planes[0, row, column]), np.int64(planes[1, row, column]))

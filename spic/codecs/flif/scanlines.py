@@ -4,7 +4,7 @@ import numpy as np
 
 from spic.codecs.flif.integers import read_integer
 from spic.codecs.flif.jit import helper, kernel
-from spic.codecs.flif.ranges import HIGH, LOW, Ranges, value_range
+from spic.codecs.flif.ranges import HIGH, LOW, Ranges, pixel_range
 from spic.codecs.flif.trees import find_context
 
 ORDER = (3, 0, 1, 2)  # planes in the order of the stream: alpha first
@@ -102,12 +102,10 @@ def read_plane(data, coder, table, planes, plane, model, tree, contexts, hide):
     used = np.ones(1, np.int64)
     start, hidden_start = low, np.int64((low + high) / 2)  # truncated towards 0
     for row in range(image.shape[0]):
-        if coder[2] > data.size:
-            return
         for column in range(image.shape[1]):
             at = earlier_planes(planes, plane, row, column, properties)
             if dependent:
-                low, high = value_range(model, plane, np.int64(planes[0, row, column]), np.int64(planes[1, row, column]))
+                low, high = pixel_range(model, plane, planes, row, column)
             if hide and plane < 3 and planes[3, row, column] == 0:
                 image[row, column] = scanline_context(image, row, column, hidden_start, low, high, properties, at)
                 continue
@@ -115,6 +113,8 @@ def read_plane(data, coder, table, planes, plane, model, tree, contexts, hide):
             if low < high:
                 context = contexts[find_context(tree, contexts, used, properties)]
                 guess += read_integer(data, coder, context, table, low - guess, high - guess)
+                if coder[2] > data.size:
+                    return
             image[row, column] = guess
 
 
@@ -140,7 +140,7 @@ def plane_samples(planes, plane, model, size):
             target = properties[count]
             at = earlier_planes(planes, plane, row, column, target)
             if plane == 1 or plane == 2:
-                low, high = value_range(model, plane, np.int64(planes[0, row, column]), np.int64(planes[1, row, column]))
+                low, high = pixel_range(model, plane, planes, row, column)
             guess = scanline_context(image, row, column, start, low, high, target, at)
             if low < high:
                 values[count, 0] = image[row, column] - guess

@@ -1,4 +1,4 @@
-"""The reversible transforms of 8-bit stills: reading and writing them, the ranges they leave, applying and undoing them.
+"""The reversible transforms of 8-bit stills: reading, writing, applying and undoing them, and the ranges they leave.
 
 Each class has `read(reader, ranges)`, `ranges` (afterwards) and `undo(planes)`; those that the encoder uses also have
 `write` and `apply`. Planes are an int16 array (P, H, W). A stream lists transforms by rising id.
@@ -45,7 +45,8 @@ class ChannelCompact:
                 low = value + 1
 
     def apply(self, planes: np.ndarray) -> np.ndarray:
-        return np.stack([np.searchsorted(v, plane) for v, plane in zip(self.values, planes, strict=True)]).astype(np.int16)
+        indices = [np.searchsorted(values, plane) for values, plane in zip(self.values, planes, strict=True)]
+        return np.stack(indices).astype(np.int16)
 
     def undo(self, planes: np.ndarray) -> np.ndarray:
         for values, plane in zip(self.values, planes, strict=True):

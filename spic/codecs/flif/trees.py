@@ -6,105 +6,82 @@ has been visited that often, it acts as a leaf; then its context is copied and b
 
 import numpy as np
 
-from spic.codecs.flif.integers import INITIAL, read_integer, write_integer
+from spic.codecs.flif.integers import INITIAL, fresh_contexts, write_integer
 from spic.codecs.flif.jit import helper, kernel
+from spic.codecs.flif.stream import Reader, Writer
+from spic.errors import BitstreamError
 
 PROPERTY, SPLIT, ABOVE, BELOW, COUNT, CONTEXT = 0, 1, 2, 3, 4, 5  # property -1: a leaf; ABOVE: property > split
 COLUMNS = 6
 MAX_COUNT = 512
-MAX_NODES = 1 << 20  # far more than a picture can use; a hostile stream could describe more
-TREE_NODE_BYTES, VALUE_BYTES = 64, 64  # more than a node or a value can take
+MAX_NODES = 1 << 18  # more than encoders make; a hostile stream could describe any number
+VALUE_BYTES = 64  # more than a value can take in the stream
 LEAF = np.array([[-1, 0, 0, 0, 0, 0]], np.int32)  # the tree that is one context
 LEAF.flags.writeable = False
 
 
-@kernel
-def read_tree(data, coder, table, property_ranges):
+def read_tree(reader: Reader, property_ranges: np.ndarray) -> np.ndarray:
     """Decode one tree, in pre-order.
 
     Parameters
     ----------
-    data, coder
-        Range coder input and state.
-    table : numpy.ndarray
-        Default transition table.
+    reader : Reader
+        Stands at the tree.
     property_ranges : numpy.ndarray
         int64 (properties, 2): lowest and highest value of each.
 
     Returns
     -------
     numpy.ndarray
-        int32 (nodes, 6); empty where the tree is impossible, endless, or the data ends within it.
+        int32 (nodes, 6).
+
+    Raises
+    ------
+    BitstreamError
+        If a node splits what can't be split, there is no end of nodes, or the data ends within the tree.
     """
-    properties = property_ranges.shape[0]
-    ranges = property_ranges.copy()
-    contexts = np.empty((3, INITIAL.size), np.uint16)
-    contexts[:] = INITIAL
-    tree = np.empty((64, COLUMNS), np.int32)
-    used = 0
-    depth = 0  # inner nodes that are open, with what their split changed, so that it can be undone
-    most = np.sum(ranges[:, 1] - ranges[:, 0]) + 1
-    opened = np.empty((64, 4), np.int64)  # node, old end of the range, side, unused
-    while True:
-        if used == tree.shape[0]:
-            if used >= MAX_NODES or coder[2] > data.size:
-                return tree[:0]
-            tree = np.concatenate((tree, np.empty_like(tree)))
-        node = used
-        used += 1
-        tree[node] = 0
-        chosen = read_integer(data, coder, contexts[0], table, 0, properties) - 1
-        tree[node, PROPERTY] = chosen
+    contexts = fresh_contexts(3)  # property, count, split value
+    nodes = []
+    waiting = [(None, ABOVE, property_ranges.tolist())]
+    while waiting:
+        parent, side, ranges = waiting.pop()
+        reader.check()
+        if len(nodes) == MAX_NODES:
+            raise BitstreamError("FLIF tree is too large")
+        if parent is not None:
+            nodes[parent][side] = len(nodes)
+        node = [0] * COLUMNS
+        node[PROPERTY] = chosen = reader.integer(contexts[0], 0, len(ranges)) - 1
         if chosen >= 0:
-            if ranges[chosen, 0] >= ranges[chosen, 1] or depth >= most:
-                return tree[:0]
-            if depth == opened.shape[0]:
-                opened = np.concatenate((opened, np.empty_like(opened)))
-            tree[node, COUNT] = read_integer(data, coder, contexts[1], table, 1, MAX_COUNT)
-            split = read_integer(data, coder, contexts[2], table, ranges[chosen, 0], ranges[chosen, 1] - 1)
-            tree[node, SPLIT] = split
-            tree[node, ABOVE] = used
-            opened[depth, 0] = node
-            opened[depth, 1] = ranges[chosen, 0]
-            opened[depth, 2] = 0
-            ranges[chosen, 0] = split + 1
-            depth += 1
-            continue
-        while depth:
-            parent = opened[depth - 1, 0]
-            chosen, split = tree[parent, PROPERTY], tree[parent, SPLIT]
-            if opened[depth - 1, 2] == 0:
-                tree[parent, BELOW] = used
-                ranges[chosen, 0] = opened[depth - 1, 1]
-                opened[depth - 1, 1] = ranges[chosen, 1]
-                opened[depth - 1, 2] = 1
-                ranges[chosen, 1] = split
-                break
-            ranges[chosen, 1] = opened[depth - 1, 1]
-            depth -= 1
-        if depth == 0:
-            return tree[:used].copy()
+            low, high = ranges[chosen]
+            if low >= high:
+                raise BitstreamError("FLIF tree splits a property of one value")
+            node[COUNT] = reader.integer(contexts[1], 1, MAX_COUNT)
+            node[SPLIT] = split = reader.integer(contexts[2], low, high - 1)
+            waiting.append((len(nodes), BELOW, _with(ranges, chosen, low, split)))
+            waiting.append((len(nodes), ABOVE, _with(ranges, chosen, split + 1, high)))
+        nodes.append(node)
+    return np.array(nodes, np.int32)
 
 
-@kernel
-def write_tree(data, coder, table, tree, property_ranges):
-    """Encode `tree`, whose nodes are in pre-order; `data` needs room for `TREE_NODE_BYTES` a node."""
-    ranges = np.empty((tree.shape[0], property_ranges.shape[0], 2), np.int64)
-    ranges[0] = property_ranges
-    contexts = np.empty((3, INITIAL.size), np.uint16)
-    contexts[:] = INITIAL
-    for node in range(tree.shape[0]):
-        chosen = np.int64(tree[node, PROPERTY])
-        write_integer(data, coder, contexts[0], table, 0, property_ranges.shape[0], chosen + 1)
+def write_tree(writer: Writer, tree: np.ndarray, property_ranges: np.ndarray) -> None:
+    """Encode `tree`, whose nodes are in pre-order."""
+    contexts = fresh_contexts(3)
+    waiting = [property_ranges.tolist()]
+    for node in tree.tolist():
+        ranges, chosen, split = waiting.pop(), node[PROPERTY], node[SPLIT]
+        writer.integer(contexts[0], 0, len(ranges), chosen + 1)
         if chosen >= 0:
-            split, above, below = np.int64(tree[node, SPLIT]), tree[node, ABOVE], tree[node, BELOW]
-            low, high = ranges[node, chosen, 0], ranges[node, chosen, 1]
-            write_integer(data, coder, contexts[1], table, 1, MAX_COUNT, np.int64(tree[node, COUNT]))
-            write_integer(data, coder, contexts[2], table, low, high - 1, split)
-            ranges[above] = ranges[node]
-            ranges[above, chosen, 0] = split + 1
-            ranges[below] = ranges[node]
-            ranges[below, chosen, 1] = split
+            low, high = ranges[chosen]
+            writer.integer(contexts[1], 1, MAX_COUNT, node[COUNT])
+            writer.integer(contexts[2], low, high - 1, split)
+            waiting.append(_with(ranges, chosen, low, split))
+            waiting.append(_with(ranges, chosen, split + 1, high))
+
+
+def _with(ranges: list, chosen: int, low: int, high: int) -> list:
+    """`ranges` with another range of the property `chosen`."""
+    return [[low, high] if index == chosen else pair for index, pair in enumerate(ranges)]
 
 
 def leaf_contexts(tree: np.ndarray) -> np.ndarray:

@@ -1,0 +1,51 @@
+# make demo: from nothing to figure 4 on drawn street scenes.   make test: the test suite.   make help: the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+MINUTES ?= 60
+CAMVID ?= ../shared/data/camvid
+
+.PHONY: help demo test test-all lint figures train clean
+
+help:
+	@grep -E '^# make|^## ' $(MAKEFILE_LIST) | sed 's/^## /make /'
+
+# The environment, made anew when the dependencies change.
+$(VENV)/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+## demo      install, run the workflow on eight drawn street scenes, say where the figure is
+demo: $(VENV)/installed
+	@$(BIN)/spic run --cores 2
+
+## test      the tests, in under 10 minutes on 2 cores
+test: $(VENV)/installed
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+## test-all  slow ones too
+test-all: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+## lint      ruff, snakefmt, snakemake --lint
+lint: $(VENV)/installed
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+## figures   the tables and figures of the README, on CamVid's validation clip: CAMVID=folder
+figures: $(VENV)/installed
+	$(BIN)/spic run --cores 2 --configfile config/camvid.yaml --config dataset_root=$(CAMVID)
+
+## train     train segmenter and decoder anew, each for MINUTES=60, on CamVid's training split and street scenes: CAMVID=folder
+train: $(VENV)/installed
+	test -e runs/train.zip || $(BIN)/spic train pack runs/train.zip --root $(CAMVID) --scenes 400 --qp 20 --qp 25 --qp 30 --qp 35 --qp 40 --qp 45
+	$(BIN)/spic train segmenter runs/train.zip runs/segmenter --minutes $(MINUTES) --leave-out 0001TP
+	$(BIN)/spic train decoder runs/train.zip runs/decoder --minutes $(MINUTES) --leave-out 0001TP
+
+## clean     remove what runs made, not the environment
+clean:
+	rm -rf results/* .snakemake .pytest_cache .ruff_cache

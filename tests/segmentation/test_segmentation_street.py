@@ -1,0 +1,113 @@
+"""The shipped segmenter's interface, on weights that know nothing."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import spic.segmentation
+from spic.errors import ConfigError, DataError, WeightsError
+from spic.segmentation import get_segmenter, segmenter_names
+from spic.segmentation.street import StreetConfig, StreetNet
+from spic.weights import weight_paths, write_weights
+
+
+@pytest.fixture(scope="module")
+def segmenter(tiny_segmenter):
+    return get_segmenter("street", tiny_segmenter, "cpu", "float32")
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(0).integers(256, size=(5, 32, 48, 3), dtype=np.uint8)
+
+
+def test_segment(segmenter, pictures):
+    maps = segmenter.segment(pictures)
+    assert maps.shape == (5, 32, 48) and maps.dtype == np.uint8
+    assert segmenter.label_space.name == "camvid11" and maps.max() < 11 and len(np.unique(maps)) > 1
+    assert segmenter.segment(pictures[:0]).shape == (0, 32, 48)
+
+
+def test_maps_do_not_depend_on_the_batch(segmenter, pictures):
+    maps = segmenter.segment(pictures)
+    for batch in (1, 2, 5):
+        assert (segmenter.segment(pictures, batch) == maps).mean() > 0.999
+    assert (segmenter.segment(pictures[3:4])[0] == maps[3]).mean() > 0.999
+
+
+def test_bfloat16_sees_nearly_the_same(tiny_segmenter, segmenter, pictures):
+    half = get_segmenter("street", tiny_segmenter, "cpu", "bfloat16")
+    assert (half.segment(pictures) == segmenter.segment(pictures)).mean() > 0.8
+
+
+@pytest.mark.parametrize("shape", [(1, 24, 48, 3), (1, 32, 40, 3), (32, 48, 3), (1, 32, 48, 1)])
+def test_pictures_it_does_not_take(shape, segmenter):
+    with pytest.raises(DataError):
+        segmenter.segment(np.zeros(shape, np.uint8))
+    with pytest.raises(DataError, match="float64"):
+        segmenter.segment(np.zeros((1, 32, 48, 3)))
+
+
+@pytest.mark.parametrize("size", [(16, 16), (32, 80), (48, 16)])
+def test_logits_have_the_size_of_the_picture(size, tiny_segmenter_net):
+    net = StreetNet(StreetConfig.from_dict({**tiny_segmenter_net, "num_classes": 4})).eval()
+    assert net(torch.zeros(2, 3, *size)).shape == (2, 4, *size)
+
+
+def test_config():
+    assert StreetConfig.from_dict({"widths": [1, 2, 3, 4]}).widths == (1, 2, 3, 4)
+    with pytest.raises(ConfigError, match="'width'"):
+        StreetConfig.from_dict({"width": 3})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"arch": "judge", "label_space": "camvid11", "net": {}},
+        {"arch": "street", "net": {}},
+        {"arch": "street", "label_space": "camvid11"},
+        {"arch": "street", "label_space": "mars", "net": {}},
+        {"arch": "street", "label_space": ["camvid11"], "net": {}},
+        {"arch": "street", "label_space": "camvid11", "net": {"depth": 3}},
+        {"arch": "street", "label_space": "camvid11", "net": {"widths": [1, 2]}},
+        {"arch": "street", "label_space": "camvid11", "net": {"widths": "wide"}},
+        {"arch": "street", "label_space": "camvid11", "net": 7},
+        {"arch": "street", "label_space": "camvid11", "net": {}},  # widths that the tensors do not have
+    ],
+)
+def test_weights_of_something_else(config, tiny_segmenter, segmenter, tmp_path):
+    write_weights(tmp_path / "other", segmenter.model.state_dict(), config)
+    with pytest.raises(WeightsError):
+        get_segmenter("street", tmp_path / "other", "cpu", "float32")
+
+
+def test_number_of_classes_is_that_of_the_label_space(tiny_segmenter_net, tmp_path):
+    net = {**tiny_segmenter_net, "num_classes": 4}
+    state = StreetNet(StreetConfig.from_dict(net)).state_dict()
+    write_weights(tmp_path / "four", state, {"arch": "street", "label_space": "camvid11", "net": net})
+    with pytest.raises(WeightsError, match="classify"):
+        get_segmenter("street", tmp_path / "four", "cpu", "float32")
+
+
+def test_missing_weights(tiny_segmenter, tmp_path):
+    with pytest.raises(WeightsError, match="nothing"):
+        get_segmenter("street", tmp_path / "nothing")
+    tensors, sidecar = weight_paths(tiny_segmenter)
+    assert json.loads(sidecar.read_bytes())["weights"]["bytes"] == tensors.stat().st_size
+
+
+def test_names(monkeypatch):
+    class Point:
+        name = "mine"
+
+        def load(self):
+            return dict
+
+    monkeypatch.setattr(spic.segmentation, "entry_points", lambda group: [Point()] * (group == "spic.segmenters"))
+    assert segmenter_names() == ["mine", "street"]
+    assert get_segmenter("mine", "w", "cpu") == {"weights": "w", "device": "cpu", "dtype": "auto"}
+    with pytest.raises(ConfigError, match=r"'eye'.*mine, street"):
+        get_segmenter("eye")

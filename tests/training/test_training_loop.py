@@ -1,0 +1,172 @@
+"""The training loop: bounds, averages, logs, and going on where a killed run stopped."""
+
+import csv
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from spic.errors import ConfigError, WeightsError
+from spic.training import loop
+from spic.training.loop import Budget, Ema, cosine_rate, train
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that only moves when told to."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+def run(folder, budget, *, die_at=None, clock=None, **options):
+    """Fit a small network with batch norm; returns the averaged state and the number of steps done."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
+    done = 0
+
+    def loss_of(rng):
+        nonlocal done
+        if done == die_at:
+            raise Killed
+        done += 1
+        if clock:
+            clock.now += 1
+        x = torch.from_numpy(rng.standard_normal((8, 3)).astype("float32"))
+        return {"loss": (net(x)[:, 0] - x.sum(1)).square().mean(), "size": x.square().mean()}
+
+    return train(net, loss_of, folder, budget, learning_rate=1e-2, **options), done
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_budget():
+    assert Budget(steps=4).progress(1, 1e9) == 0.25 and Budget(steps=4).progress(9, 0) == 1
+    assert Budget(minutes=2).progress(10**9, 30) == 0.25 and Budget(minutes=2).progress(0, 500) == 1
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [{}, {"steps": 3, "minutes": 1}, {"steps": 0}, {"steps": -1}, {"minutes": 0.0}, {"minutes": -2}]
+    + [{"minutes": math.nan}, {"minutes": math.inf}],
+)
+def test_budgets_that_bound_nothing(bounds):
+    with pytest.raises(ConfigError, match="--steps or --minutes"):
+        Budget(**bounds)
+
+
+def test_learning_rate_rises_then_falls():
+    rates = [cosine_rate(i / 1000) for i in range(1001)]
+    top = rates.index(max(rates))
+    assert 0 < rates[0] < 0.1 and top == 20 and rates[top] == pytest.approx(1) and rates[-1] == pytest.approx(0)
+    assert rates[:21] == sorted(rates[:21]) and rates[20:] == sorted(rates[20:], reverse=True)
+    assert cosine_rate(0.51) == pytest.approx(0.5)
+
+
+def test_ema_against_the_recurrence():
+    module = torch.nn.BatchNorm1d(1)
+    ema, expected = Ema(module, 0.6), 1.0
+    for step in range(1, 12):
+        with torch.no_grad():
+            module.weight.fill_(step)
+            module.num_batches_tracked.fill_(step)
+        ema.update(module, step)
+        decay = min(0.6, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * step
+        assert ema.state["weight"].item() == pytest.approx(expected, rel=1e-5)
+        assert ema.state["num_batches_tracked"].item() == step
+    assert module.weight.item() == 11
+
+
+@pytest.mark.parametrize("die_at", [1, 7, 60])
+def test_a_killed_run_ends_with_the_same_bits(die_at, tmp_path):
+    options = {"seed": 5, "weight_decay": 0.1, "ema_decay": 0.9, "checkpoint_seconds": -1}
+    whole, _ = run(tmp_path / "whole", Budget(steps=70), **options)
+    with pytest.raises(Killed):
+        run(tmp_path / "killed", Budget(steps=70), die_at=die_at, **options)
+    resumed, done = run(tmp_path / "killed", Budget(steps=70), **options)
+    assert done == 70 - die_at and same(whole, resumed)
+    ends = [torch.load(tmp_path / name / "checkpoint.pt") for name in ("whole", "killed")]
+    assert same(ends[0]["module"], ends[1]["module"]) and ends[0]["step"] == ends[1]["step"] == 70
+    assert [row["step"] for row in rows(tmp_path / "killed" / "log.csv")] == ["50", "70"]
+
+
+def test_rows_after_the_checkpoint_are_forgotten(tmp_path, clock):
+    options = {"clock": clock, "checkpoint_seconds": 70, "evaluate_every": 30}
+    options["evaluate"] = lambda state: {"norm": float(state["0.weight"].norm())}
+    with pytest.raises(Killed):
+        run(tmp_path, Budget(steps=120), die_at=110, **options)
+    assert [row["step"] for row in rows(tmp_path / "log.csv")] == ["50", "100"]
+    before = rows(tmp_path / "evaluation.csv")
+    with open(tmp_path / "log.csv", "a") as file:
+        file.write("11")  # killed while writing
+    _, done = run(tmp_path, Budget(steps=120), **options)
+    assert done == 120 - 71
+    assert [row["step"] for row in rows(tmp_path / "log.csv")] == ["50", "100", "120"]
+    after = rows(tmp_path / "evaluation.csv")
+    assert [row["step"] for row in after] == ["30", "60", "90", "120"]
+    assert [row["norm"] for row in after[:3]] == [row["norm"] for row in before]
+    assert [row["seconds"] for row in after] == ["30.0", "60.0", "90.0", "120.0"]
+
+
+def test_log_rows_are_means(tmp_path):
+    run(tmp_path / "a", Budget(steps=52))
+    first, second = rows(tmp_path / "a" / "log.csv")
+    assert list(first) == ["step", "seconds", "rate", "loss", "size"]
+    assert float(first["size"]) == pytest.approx(1, abs=0.2) and float(second["size"]) == pytest.approx(1, abs=0.6)
+
+
+def test_minutes_are_summed_over_restarts(tmp_path, clock):
+    with pytest.raises(Killed):
+        run(tmp_path, Budget(minutes=1), die_at=45, clock=clock, checkpoint_seconds=-1)
+    clock.now += 1e6  # the machine was off
+    _, done = run(tmp_path, Budget(minutes=1), clock=clock)
+    assert done == 15
+
+
+def test_looking_does_not_count(tmp_path, clock):
+    def evaluate(state):
+        clock.now += 1000
+        return {"x": 1}
+
+    _, done = run(tmp_path, Budget(minutes=1), clock=clock, evaluate=evaluate, evaluate_every=10)
+    assert done == 60
+
+
+def test_a_finished_folder_gives_its_result_at_once(tmp_path):
+    first, _ = run(tmp_path, Budget(steps=5))
+    again, done = run(tmp_path, Budget(steps=5))
+    assert done == 0 and same(first, again)
+    assert [row["step"] for row in rows(tmp_path / "log.csv")] == ["5"]
+    assert run(tmp_path, Budget(steps=8))[1] == 3
+
+
+def test_another_recipe_is_refused(tmp_path):
+    run(tmp_path, Budget(steps=2), recipe={"batch": 8, "widths": (1, 2)})
+    with pytest.raises(WeightsError, match=r"checkpoint\.pt: .*another recipe \(batch: 8, not 4\)"):
+        run(tmp_path, Budget(steps=2), recipe={"batch": 4, "widths": (1, 2)})
+    with pytest.raises(WeightsError, match="another recipe"):
+        run(tmp_path, Budget(steps=2), recipe={"batch": 8})
+    assert run(tmp_path, Budget(steps=2), recipe={"widths": (1, 2), "batch": 8})[1] == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"PK nonsense", None])
+def test_damaged_checkpoints(content, tmp_path):
+    if content is None:
+        torch.save([1, 2], tmp_path / "checkpoint.pt")
+    else:
+        (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"checkpoint\.pt: not a checkpoint"):
+        run(tmp_path, Budget(steps=2))

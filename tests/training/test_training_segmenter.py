@@ -1,0 +1,127 @@
+"""The segmenter's recipe: weights of classes, odds of pictures, exact restarts, weights that load."""
+
+import csv
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from spic.errors import WeightsError
+from spic.labels import CAMVID11
+from spic.segmentation import get_segmenter
+from spic.segmentation.street import StreetConfig, StreetNet
+from spic.training import segmenter as recipe
+from spic.training.loop import Budget
+from spic.training.pack import read_pack, write_pack
+from spic.weights import load_state, write_weights
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def pack(tiny_scenes, tmp_path_factory):
+    path = tmp_path_factory.mktemp("pack") / "pack.zip"
+    write_pack(path, [tiny_scenes(4)])
+    return read_pack(path)
+
+
+@pytest.fixture
+def train(pack, tiny_segmenter_net, monkeypatch):
+    """`train_segmenter` on small crops, with a checkpoint after every step; may die at a step."""
+    monkeypatch.setattr(recipe, "CROP", (32, 48))
+    monkeypatch.setattr(recipe, "train", partial(recipe.train, checkpoint_seconds=-1))
+    real = recipe.normalize
+
+    def train(folder, steps=5, die_at=None, **options):
+        count = 0
+
+        def normalize(pictures):
+            nonlocal count
+            count += 1
+            if count - 1 == die_at:
+                raise Killed
+            return real(pictures)
+
+        monkeypatch.setattr(recipe, "normalize", normalize)
+        return recipe.train_segmenter(
+            pack, folder, Budget(steps=steps), config=tiny_segmenter_net, **{"batch": 2, **options}
+        )
+
+    return train
+
+
+def test_class_weights_against_the_formula():
+    counts = {0: 6000, 3: 3000, 5: 990, 9: 10}
+    labels = np.repeat([*counts, 11], [*counts.values(), 500]).astype(np.uint8).reshape(3, -1)
+    weights = recipe.class_weights(labels, 11)
+    absent = 1e-6
+    frequency = np.array([counts.get(i, 0) / 10000 for i in range(11)])
+    roots = np.sqrt(np.maximum(frequency, absent))
+    expected = 1 / (roots * roots.sum())
+    assert weights == pytest.approx(np.minimum(expected, 6.0))
+    assert expected[9] > 6 and weights[9] == 6
+    unbounded = recipe.class_weights(labels, 11, ceiling=np.inf)
+    assert (unbounded * frequency).sum() == pytest.approx(1, abs=0.01)
+    assert np.ptp(recipe.class_weights(labels, 11, power=0)) == pytest.approx(0)
+
+
+def test_sampling_odds(pack):
+    labels = np.zeros_like(pack.labels)
+    labels[1, :6] = 9
+    mixed = replace(pack, sources=["camvid", "camvid", "street_scenes", "street_scenes"], labels=labels)
+    odds = recipe.sampling_odds(mixed, 0.2, [9])
+    assert odds.sum() == pytest.approx(1) and odds[2:].sum() == pytest.approx(0.2)
+    assert odds[2] == odds[3] and odds[1] == pytest.approx(3 * odds[0])
+    assert recipe.sampling_odds(pack, 0.2, []) == pytest.approx(0.25)
+
+
+def test_killed_and_resumed_is_the_same_training(train, tmp_path):
+    whole, config = train(tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", die_at=3)
+    resumed, _ = train(tmp_path / "killed")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    ends = [torch.load(tmp_path / name / "checkpoint.pt")["module"] for name in ("whole", "killed")]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+    other, _ = train(tmp_path / "other", seed=1)
+    assert not torch.equal(whole["classify.weight"], other["classify.weight"])
+    with pytest.raises(WeightsError, match="learning_rate"):
+        train(tmp_path / "whole", learning_rate=1e-3)
+
+
+def test_weights_load_in_the_segmenter(train, pack, tmp_path):
+    state, config = train(tmp_path, steps=3, validation=pack.where(lambda name: name.endswith("3")))
+    assert config["arch"] == "street" and config["label_space"] == "camvid11"
+    write_weights(tmp_path / "street", state, config, dtype="float32")
+    segmenter = get_segmenter("street", tmp_path / "street", "cpu", "float32")
+    assert all(torch.equal(tensor, state[name]) for name, tensor in segmenter.model.state_dict().items())
+    model = StreetNet(StreetConfig.from_dict(config["net"])).eval()
+    load_state(model, state)
+    with torch.inference_mode():
+        x = (torch.from_numpy(pack.pictures).permute(0, 3, 1, 2).float() - 115) / 70
+        expected = model(x).argmax(1).numpy()
+    assert (segmenter.segment(pack.pictures) == expected).mean() > 0.999
+    with open(tmp_path / "evaluation.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["step"] == "3" and 0 <= float(row["miou"]) <= 1 and set(CAMVID11.classes) <= set(row)
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+def test_validate(pack):
+    labels = np.full((1, 256, 512), 3, np.uint8)
+    labels[:, :, 256:] = 5
+    labels[:, :64] = 11
+    known = replace(pack, pictures=np.zeros((1, 256, 512, 3), np.uint8), labels=labels, names=["a"], sources=["a"])
+
+    def always_road(x):
+        logits = torch.zeros(len(x), 11, *x.shape[2:])
+        logits[:, 3] = 1
+        return logits
+
+    scores = recipe.validate(always_road, known, CAMVID11, "cpu", "float32")
+    assert scores["road"] == 0.5 and scores["tree"] == 0 and scores["miou"] == 0.25
+    assert np.isnan(scores["sky"])

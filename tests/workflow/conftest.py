@@ -1,0 +1,48 @@
+"""Runs of the real workflow in folders of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Run:
+    """A working folder in which the project's Snakefile is run."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.results = folder / "results" / "smoke"
+
+    def command(self, *arguments) -> list[str]:
+        snakefile = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.folder)]
+        settings = ["--configfile", str(ROOT / "config" / "smoke.yaml"), "--nocolor"]
+        return [sys.executable, "-m", "snakemake", *snakefile, *settings, *map(str, arguments)]
+
+    def __call__(self, *arguments, check=True) -> subprocess.CompletedProcess:
+        done = subprocess.run(self.command(*arguments), cwd=self.folder, capture_output=True, text=True, timeout=400)
+        if check:
+            assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
+        return done
+
+    def tables(self) -> dict[str, bytes]:
+        """The tables that must be equal from run to run."""
+        return {name: (self.results / "tables" / f"{name}.csv").read_bytes() for name in ("points", "per_class")}
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory) -> Run:
+    """The smoke configuration, run once to its end on four cores and one GPU slot."""
+    run = Run(tmp_path_factory.mktemp("smoke"))
+    run("--cores", 4, "--resources", "gpu=1")
+    return run
+
+
+@pytest.fixture
+def empty_run(tmp_path) -> Run:
+    """A folder in which nothing has run yet."""
+    os.environ.pop("SNAKEMAKE_PROFILE", None)
+    return Run(tmp_path)

@@ -1,0 +1,58 @@
+"""Settings that can not work are told in one line before anything runs."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("dataset=camvid", "camvid"),
+        ("split=nonsense", "nonsense"),
+        ("limit=0", "0"),
+        ("colour=blue", "colour"),
+        ("torch_threads=0", "0"),
+    ],
+)
+def test_wrong_settings_are_refused(empty_run, setting, message):
+    done = empty_run("--dry-run", "--config", setting, check=False)
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr
+
+
+def test_unknown_method_and_parameter_are_refused(empty_run, tmp_path):
+    for methods, message in (("nonsense: {qp: [1]}", "nonsense"), ("bpg: {quality: [1]}", "qp")):
+        config = tmp_path / "wrong.yaml"
+        config.write_text(f"methods:\n  {methods}\n")
+        done = empty_run("--dry-run", "--configfile", config, check=False)
+        assert done.returncode != 0 and message in done.stdout + done.stderr
+
+
+def test_every_key_has_a_description_and_a_default():
+    schema = yaml.safe_load((ROOT / "config" / "schema.yaml").read_text())
+    Draft202012Validator.check_schema(schema)
+    for key, entry in schema["properties"].items():
+        assert entry.get("description"), key
+        assert "default" in entry or key == "methods", key
+
+
+def test_overlays_fit_the_schema():
+    schema = yaml.safe_load((ROOT / "config" / "schema.yaml").read_text())
+    base = yaml.safe_load((ROOT / "config.yaml").read_text())
+    for overlay in ("smoke", "camvid"):
+        values = yaml.safe_load((ROOT / "config" / f"{overlay}.yaml").read_text())
+        Draft202012Validator(schema).validate(base | values)
+
+
+@pytest.mark.skipif(shutil.which("conda") is None, reason="no conda on PATH")
+def test_rules_run_in_a_conda_environment(empty_run):
+    empty_run("--cores", 2, "--sdm", "conda")
+    assert (empty_run.results / "tables" / "points.csv").exists()

@@ -1,0 +1,134 @@
+"""The workflow as a user runs it: complete, repeatable, resumable, honest about what it decodes from."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spic.images import read_picture
+from spic.report.tables import POINT_COLUMNS
+
+pytestmark = pytest.mark.workflow
+METHODS = {"spic", "upsampled", "bpg", "jpeg2000"}
+
+
+def test_smoke_makes_every_table_and_figure(smoke):
+    points = pd.read_csv(smoke.results / "tables" / "points.csv")
+    assert list(points.columns) == POINT_COLUMNS
+    assert set(points["method"]) == METHODS and (points["n"] == 2).all()
+    assert points[["bpp", "miou", "miou_gt", "fd_lite0", "psnr"]].notna().all().all()
+    assert points["fid"].isna().all()
+    for name in ("figure4a", "figure4b"):
+        assert read_picture(smoke.results / "figures" / f"{name}.png").std() > 5
+        assert "<svg" in (smoke.results / "figures" / f"{name}.svg").read_text()[:2000]
+    assert "EfficientNet-Lite0" in (smoke.results / "figures" / "figure4b.svg").read_text()
+
+
+def test_rates_are_the_sizes_of_the_coded_files(smoke):
+    points = pd.read_csv(smoke.results / "tables" / "points.csv").set_index("method")
+    for method in METHODS:
+        (folder,) = (smoke.results / method).glob("*/0000/coded")
+        files = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        total = sum(path.stat().st_size for path in files)
+        assert points.loc[method, "bpp"] == pytest.approx(8 * total / (2 * 256 * 512), rel=1e-5)
+    spic = points.loc["spic"]
+    assert spic["bpp"] == pytest.approx(spic["bpp_ssm"] + spic["bpp_coarse"], rel=1e-5)
+    suffixes = {path.suffix for path in (smoke.results / "spic" / "coarse_qp35" / "0000" / "coded").glob("[!.]*")}
+    assert suffixes == {".flif", ".bpg"}
+
+
+def test_per_class_table_holds_the_segmenter_itself(smoke):
+    table = pd.read_csv(smoke.results / "tables" / "per_class.csv")
+    original = table[table["method"] == "original"]
+    assert (original["iou"].dropna() == 1).all() and original["iou_gt"].between(0, 1).any()
+
+
+def test_logs_and_benchmarks_of_every_job(smoke):
+    def jobs(folder, suffix):
+        return {path.relative_to(folder).with_suffix("") for path in folder.rglob(f"*{suffix}")}
+
+    logs = jobs(smoke.results / "logs", ".log")
+    assert logs == jobs(smoke.results / "benchmarks", ".tsv") and len(logs) >= 17
+
+
+def test_decode_jobs_never_overlap(smoke):
+    spans = []
+    for path in (smoke.folder / ".snakemake" / "metadata").iterdir():
+        record = json.loads(path.read_text())
+        if record["rule"] == "decode":
+            spans.append((record["starttime"], record["endtime"]))
+    spans = sorted(set(spans))
+    assert len(spans) >= len(METHODS)
+    assert all(first[1] <= second[0] + 0.05 for first, second in pairwise(spans))
+
+
+def test_second_run_computes_nothing(smoke):
+    before = smoke.tables()
+    done = smoke("--cores", 2, "--resources", "gpu=1")
+    assert "Nothing to be done" in done.stdout + done.stderr
+    assert smoke.tables() == before
+
+
+def test_a_new_point_computes_that_point_only(smoke, tmp_path):
+    config = tmp_path / "more.yaml"
+    config.write_text("methods:\n  upsampled:\n    coarse_qp: [35, 40]\n")
+    done = smoke("--configfile", config, "--dry-run", "--quiet", "all")
+    plain = smoke("--configfile", config, "--dry-run")
+    lines = [line for line in (plain.stdout + plain.stderr).splitlines() if line.startswith(("rule ", "localrule "))]
+    assert done.returncode == 0
+    assert sorted(line.split()[1].rstrip(":") for line in lines) == sorted(
+        ["encode", "decode", "evaluate", "tables", "figure4", "all"]
+    )
+
+
+def test_one_core_and_a_killed_run_give_the_same_tables(smoke, empty_run):
+    process = subprocess.Popen(
+        empty_run.command("--cores", 1, "--resources", "gpu=1"),
+        cwd=empty_run.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    coded = empty_run.results / "spic" / "coarse_qp35" / "0000" / "coded"
+    deadline = time.monotonic() + 300
+    while not coded.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert process.poll() is None, "the run ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert any((empty_run.folder / ".snakemake" / "locks").iterdir())
+    assert not (empty_run.results / "tables" / "points.csv").exists()
+    empty_run("--unlock", "--cores", 1)
+    empty_run("--cores", 1, "--resources", "gpu=1")
+    assert empty_run.tables() == smoke.tables()
+
+
+def test_decoding_needs_the_coded_bytes_alone(smoke, tmp_path):
+    source = smoke.results / "spic" / "coarse_qp35" / "0000"
+    shutil.copytree(source / "coded", tmp_path / "coded")
+    code = (
+        "from spic.devices import set_threads; from spic.methods import Settings; from spic.stages import decode;"
+        "set_threads(2);"
+        "decode('spic', Settings(device='cpu', dtype='float32'), 'coded', 'decoded', 'timing.csv')"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=300)
+    names = sorted(path.name for path in (source / "decoded").glob("*.png"))
+    assert len(names) == 2
+    for name in names:
+        again, first = read_picture(tmp_path / "decoded" / name), read_picture(source / "decoded" / name)
+        assert np.abs(again.astype(int) - first).max() <= 1
+
+
+def test_fid_is_filled_and_named_where_its_weights_are_given(smoke, inception_weights):
+    smoke("--cores", 2, "--resources", "gpu=1", "--config", f"fid_weights={inception_weights}")
+    points = pd.read_csv(smoke.results / "tables" / "points.csv")
+    assert points["fid"].notna().all() and (points["fid"] > 0).all()
+    assert "FID" in (smoke.results / "figures" / "figure4b.svg").read_text()
