@@ -6,7 +6,9 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 # Scripts run in processes of their own, perhaps in a conda environment without the package: they find it here.
-os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+)
 
 from spic.errors import SpicError
 from spic.stages import chunk_names, check_config, method_points, weights_file
@@ -19,8 +21,14 @@ except SpicError as error:
 
 RUN = f"results/{config['run']}"
 ENV = "../envs/spic.yaml"
-POINTS = {method: method_points(settings) for method, settings in config["methods"].items()}
-SEGMENTER_WEIGHTS = weights_file(config["segmenter_weights"], f"{config['segmenter']}-segmenter")
+# Networks other than the decoder share the GPU too, unless the run is told to stay on the CPU.
+GPU = 0 if config["device"] == "cpu" else 1
+POINTS = {
+    method: method_points(settings) for method, settings in config["methods"].items()
+}
+SEGMENTER_WEIGHTS = weights_file(
+    config["segmenter_weights"], f"{config['segmenter']}-segmenter"
+)
 DECODER_WEIGHTS = weights_file(config["decoder_weights"], "street-decoder")
 
 
@@ -38,7 +46,10 @@ def settings(*keys):
 def of_points(name):
     """A file of every method, point and chunk."""
     return [
-        f"{RUN}/{method}/{point}/{chunk}/{name}" for method in POINTS for point in POINTS[method] for chunk in CHUNKS
+        f"{RUN}/{method}/{point}/{chunk}/{name}"
+        for method in POINTS
+        for point in POINTS[method]
+        for chunk in CHUNKS
     ]
 
 
@@ -49,5 +60,11 @@ def of_originals(name):
 
 def targets():
     """What a run makes: its tables and figures."""
-    tables = expand(f"{RUN}/tables/{{name}}.csv", name=["points", "per_class", "timing"])
-    return tables + expand(f"{RUN}/figures/figure{{name}}.{{suffix}}", name=["4a", "4b"], suffix=["svg", "png"])
+    tables = expand(
+        f"{RUN}/tables/{{name}}.csv", name=["points", "per_class", "timing"]
+    )
+    return tables + expand(
+        f"{RUN}/figures/figure{{name}}.{{suffix}}",
+        name=["4a", "4b"],
+        suffix=["svg", "png"],
+    )

@@ -4,8 +4,6 @@
 rule resolve:
     output:
         f"{RUN}/resolved.json",
-    params:
-        settings=settings("device", "dtype", "torch_threads"),
     log:
         f"{RUN}/logs/resolve.log",
     benchmark:
@@ -13,7 +11,9 @@ rule resolve:
     conda:
         ENV
     resources:
-        gpu=1,
+        gpu=GPU,
+    params:
+        settings=settings("device", "dtype", "torch_threads"),
     script:
         "../scripts/resolve.py"
 
@@ -22,14 +22,14 @@ rule prepare:
     output:
         pictures=directory(f"{RUN}/originals/{{chunk}}/pictures"),
         labels=directory(f"{RUN}/originals/{{chunk}}/labels"),
-    params:
-        settings=settings("dataset", "dataset_root", "split", "limit", "chunk_size"),
     log:
         f"{RUN}/logs/prepare/{{chunk}}.log",
     benchmark:
         f"{RUN}/benchmarks/prepare/{{chunk}}.tsv"
     conda:
         ENV
+    params:
+        settings=settings("dataset", "dataset_root", "split", "limit", "chunk_size"),
     script:
         "../scripts/prepare.py"
 
@@ -41,8 +41,6 @@ rule segment:
         resolved=rules.resolve.output[0],
     output:
         directory(f"{RUN}/originals/{{chunk}}/ssm"),
-    params:
-        settings=settings("segmenter", "segmenter_weights"),
     log:
         f"{RUN}/logs/segment/{{chunk}}.log",
     benchmark:
@@ -51,6 +49,8 @@ rule segment:
         ENV
     threads: config["torch_threads"]
     resources:
-        gpu=1,
+        gpu=GPU,
+    params:
+        settings=settings("segmenter", "segmenter_weights"),
     script:
         "../scripts/segment.py"

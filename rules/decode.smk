@@ -9,8 +9,6 @@ rule decode:
     output:
         decoded=directory(f"{RUN}/{{method}}/{{point}}/{{chunk}}/decoded"),
         timing=f"{RUN}/{{method}}/{{point}}/{{chunk}}/timing_decode.csv",
-    params:
-        settings=settings("ssm_codec", "coarse_codec", "decoder_weights", "seed"),
     log:
         f"{RUN}/logs/decode/{{method}}_{{point}}_{{chunk}}.log",
     benchmark:
@@ -20,5 +18,7 @@ rule decode:
     threads: config["torch_threads"]
     resources:
         gpu=1,
+    params:
+        settings=settings("ssm_codec", "coarse_codec", "decoder_weights", "seed"),
     script:
         "../scripts/decode.py"

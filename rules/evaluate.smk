@@ -9,8 +9,6 @@ rule evaluate_originals:
         resolved=rules.resolve.output[0],
     output:
         f"{RUN}/originals/{{chunk}}/scores.npz",
-    params:
-        settings=settings("segmenter", "segmenter_weights", "fid_weights"),
     log:
         f"{RUN}/logs/evaluate/originals_{{chunk}}.log",
     benchmark:
@@ -19,7 +17,9 @@ rule evaluate_originals:
         ENV
     threads: config["torch_threads"]
     resources:
-        gpu=1,
+        gpu=GPU,
+    params:
+        settings=settings("segmenter", "segmenter_weights", "fid_weights"),
     script:
         "../scripts/evaluate.py"
 
@@ -35,8 +35,6 @@ rule evaluate:
         resolved=rules.resolve.output[0],
     output:
         f"{RUN}/{{method}}/{{point}}/{{chunk}}/scores.npz",
-    params:
-        settings=settings("segmenter", "segmenter_weights", "fid_weights"),
     log:
         f"{RUN}/logs/evaluate/{{method}}_{{point}}_{{chunk}}.log",
     benchmark:
@@ -45,7 +43,9 @@ rule evaluate:
         ENV
     threads: config["torch_threads"]
     resources:
-        gpu=1,
+        gpu=GPU,
+    params:
+        settings=settings("segmenter", "segmenter_weights", "fid_weights"),
     script:
         "../scripts/evaluate.py"
 
@@ -59,15 +59,15 @@ rule tables:
         points=f"{RUN}/tables/points.csv",
         per_class=f"{RUN}/tables/per_class.csv",
         timing=f"{RUN}/tables/timing.csv",
-    params:
-        run=config["run"],
-        points=POINTS,
-        chunks=CHUNKS,
     log:
         f"{RUN}/logs/tables.log",
     benchmark:
         f"{RUN}/benchmarks/tables.tsv"
     conda:
         ENV
+    params:
+        run=config["run"],
+        points=POINTS,
+        chunks=CHUNKS,
     script:
         "../scripts/tables.py"

@@ -5,7 +5,11 @@ rule figure4:
     input:
         rules.tables.output.points,
     output:
-        expand(f"{RUN}/figures/figure{{name}}.{{suffix}}", name=["4a", "4b"], suffix=["svg", "png"]),
+        expand(
+            f"{RUN}/figures/figure{{name}}.{{suffix}}",
+            name=["4a", "4b"],
+            suffix=["svg", "png"],
+        ),
     log:
         f"{RUN}/logs/figure4.log",
     benchmark:

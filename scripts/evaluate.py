@@ -13,8 +13,7 @@ with job(snakemake.log[0]):
         snakemake.input.ssm,
         snakemake.output[0],
         **snakemake.params.settings,
-        device=decided["device"],
-        dtype=decided["dtype"],
+        **decided,
         decoded=snakemake.input.get("decoded"),
         coded=snakemake.input.get("coded"),
     )

@@ -7,12 +7,4 @@ from spic.stages import read_resolved, segment
 
 with job(snakemake.log[0]):
     decided = read_resolved(snakemake.input.resolved)
-    settings = snakemake.params.settings
-    segment(
-        snakemake.input.pictures,
-        snakemake.output[0],
-        settings["segmenter"],
-        settings["segmenter_weights"],
-        decided["device"],
-        decided["dtype"],
-    )
+    segment(snakemake.input.pictures, snakemake.output[0], **snakemake.params.settings, **decided)

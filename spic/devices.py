@@ -59,10 +59,15 @@ def autocast(device: str, dtype: str):
     return torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=dtype == "bfloat16")
 
 
-def set_threads(threads: int) -> None:
-    """Fix torch's CPU threads: results and speed then do not depend on how many jobs run beside this one."""
+def set_threads(threads: int | None) -> None:
+    """Fix torch's CPU threads: results and speed then do not depend on how many jobs run beside this one.
+
+    None leaves torch's own choice; `ConfigError` below 1.
+    """
     import torch
 
+    if threads is None:
+        return
     if threads < 1:
         raise ConfigError(f"torch_threads {threads}: at least 1")
     torch.set_num_threads(threads)

@@ -20,7 +20,7 @@ MAX_PIXELS = 1 << 26  # refuse to open anything larger: bytes from outside are u
 
 def read_picture(path) -> np.ndarray:
     """Read any picture file as uint8 sRGB (H, W, 3); `DataError` names the file and the reason."""
-    return np.asarray(_open(path).convert("RGB"))
+    return np.array(_open(path).convert("RGB"))
 
 
 def read_labels(path) -> np.ndarray:
@@ -97,7 +97,7 @@ def to_working_size(picture: np.ndarray, size=WORKING_SIZE) -> np.ndarray:
         raise DataError(f"a {width}x{height} picture does not fit {size[1]}x{size[0]}: it is too narrow")
     if scaled != (height, width):
         mode = Image.Resampling.LANCZOS if picture.ndim == 3 else Image.Resampling.NEAREST
-        picture = np.asarray(Image.fromarray(picture).resize((scaled[1], scaled[0]), mode))
+        picture = np.array(Image.fromarray(picture).resize((scaled[1], scaled[0]), mode))
     top, left = (scaled[0] - size[0]) // 2, (scaled[1] - size[1]) // 2
     return np.ascontiguousarray(picture[top : top + size[0], left : left + size[1]])
 
@@ -128,7 +128,7 @@ def downscale(picture: np.ndarray, factor: int = COARSE_FACTOR) -> np.ndarray:
 
 def upscale(coarse: np.ndarray, size) -> np.ndarray:
     """Bicubic interpolation of uint8 (h, w, 3) to `size` = (H, W): the method `upsampled`."""
-    return np.asarray(Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+    return np.array(Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC))
 
 
 def _open(path) -> Image.Image:

@@ -26,13 +26,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Settings:
-    """Choices that hold for a whole run: codec names, decoder weights (None: shipped), device, dtype and seed."""
+    """Choices that hold for a whole run: codec names, decoder weights (None: shipped), device and so on."""
 
     ssm_codec: str = "flif"
     coarse_codec: str = "bpg"
     decoder_weights: str | None = None
     device: str = "auto"
     dtype: str = "auto"
+    torch_threads: int | None = None
     seed: int = 0
 
 
@@ -140,8 +141,10 @@ class SpicMethod(UpsampledMethod):
 
     def decode(self, parts, names):
         if self._decoder is None:
+            from spic.devices import set_threads
             from spic.scsrdm.decoder import Decoder
 
+            set_threads(self.settings.torch_threads)
             self._decoder = Decoder(self.settings.decoder_weights, self.settings.device, self.settings.dtype)
         codec = self.codecs()["ssm"]
         ssm, coarse = [codec.decode(part["ssm"]) for part in parts], self._coarse(parts)

@@ -65,19 +65,15 @@ def resolve(config: dict, out) -> None:
     """Decide once what "auto" means and write it: {"device", "dtype", "torch_threads"}."""
     from spic.devices import pick_device, pick_dtype, set_threads
 
-    set_threads(config["torch_threads"])
+    set_threads(config["torch_threads"])  # the probe runs as the jobs will
     device = pick_device(config["device"])
     decided = {**config, "device": device, "dtype": pick_dtype(config["dtype"], device)}
     write_bytes(out, (json.dumps(decided, indent=1) + "\n").encode())
 
 
 def read_resolved(path) -> dict:
-    """Read what `resolve` decided, and set torch's threads accordingly."""
-    from spic.devices import set_threads
-
-    decided = json.loads(Path(path).read_text())
-    set_threads(decided["torch_threads"])
-    return decided
+    """Read what `resolve` decided."""
+    return json.loads(Path(path).read_text())
 
 
 def prepare(config: dict, chunk: str, pictures, labels) -> None:
@@ -93,9 +89,11 @@ def prepare(config: dict, chunk: str, pictures, labels) -> None:
                 write_png(label_folder / f"{dataset.names[i]}.png", label_map)
 
 
-def segment(pictures, out, segmenter: str, weights=None, device: str = "auto", dtype: str = "auto") -> None:
+def segment(
+    pictures, out, segmenter: str, segmenter_weights=None, device="auto", dtype="auto", torch_threads=None
+) -> None:
     """Segment every picture of a folder; label maps as PNG of the same name."""
-    network = _segmenter(segmenter, weights, device, dtype)
+    network = _segmenter(segmenter, segmenter_weights, device, dtype, torch_threads)
     with atomic_folder(out) as folder:
         for name, picture in read_folder(pictures):
             write_png(folder / f"{name}.png", network.segment(picture[None])[0])
@@ -145,6 +143,7 @@ def evaluate(
     fid_weights=None,
     device: str = "auto",
     dtype: str = "auto",
+    torch_threads: int | None = None,
     decoded=None,
     coded=None,
 ) -> None:
@@ -169,8 +168,8 @@ def evaluate(
     from spic.metrics import confusion_matrix, psnr
     from spic.metrics.features import InceptionFeatures, Lite0Features
 
-    network = _segmenter(segmenter, segmenter_weights, device, dtype) if decoded else None
-    space = network.label_space if network else _label_space(segmenter, segmenter_weights)
+    network = _segmenter(segmenter, segmenter_weights, device, dtype, torch_threads)
+    space = network.label_space
     extractors = {"features_lite0": Lite0Features(device)}
     if fid_weights:
         extractors["features_fid"] = InceptionFeatures(fid_weights, device)
@@ -223,14 +222,12 @@ class atomic_folder:
             shutil.rmtree(self.temporary, ignore_errors=True)
 
 
-def _segmenter(name, weights, device, dtype):
+def _segmenter(name, weights, device, dtype, torch_threads):
+    from spic.devices import set_threads
     from spic.segmentation import get_segmenter
 
+    set_threads(torch_threads)
     return get_segmenter(name, weights, device, dtype)
-
-
-def _label_space(segmenter, weights):
-    return _segmenter(segmenter, weights, "cpu", "float32").label_space
 
 
 def _file(folder, name) -> Path:

@@ -1,4 +1,4 @@
-"""Value ranges of the planes as transforms leave them; those of planes 1 and 2 can depend on the pixel's earlier planes.
+"""Value ranges of the planes as transforms leave them; planes 1 and 2 can depend on the pixel's earlier planes.
 
 Kernels take them as an int64 array of `MODEL_SIZE`, see the field names below.
 """

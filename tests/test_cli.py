@@ -1,0 +1,272 @@
+"""The command line: results, one-line errors, nothing half-written."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import spic
+from spic import weights
+from spic.cli import app
+from spic.codecs import codec_names, get_codec
+from spic.images import downscale, read_labels, read_picture, to_working_size, write_png
+from spic.labels import CAMVID11
+from spic.scsrdm.decoder import Decoder
+from spic.segmentation import get_segmenter
+from spic.training import decoder as decoder_recipe
+from spic.training import pack as packs
+from spic.training import segmenter as segmenter_recipe
+
+HEAVY = ("torch", "av", "numba", "matplotlib", "imagecodecs", "pandas")
+
+
+def run(*arguments):
+    """Run a command that must succeed; returns what it prints."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def fail(*arguments) -> str:
+    """Run a command that must fail with one line on stderr; returns that line."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+    assert result.stdout == "" and result.stderr.startswith("spic: ") and result.stderr.count("\n") == 1
+    return result.stderr
+
+
+@pytest.fixture(scope="module")
+def scene(tiny_scenes):
+    scenes = tiny_scenes(1)
+    return scenes.picture(0), scenes.labels(0)
+
+
+@pytest.fixture
+def files(scene, tmp_path):
+    write_png(tmp_path / "picture.png", scene[0])
+    write_png(tmp_path / "labels.png", scene[1])
+    return tmp_path
+
+
+def test_version_and_light_imports():
+    code = "from spic.cli import app; app()"
+    result = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout == f"spic {spic.__version__}\n"
+    code = f"import sys, spic, spic.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_wrong_usage_is_not_an_error_of_the_program():
+    for arguments in (["codec", "encode", "png"], ["nonsense"], ["train", "decoder", "a", "b", "--batch", "0"]):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 2 and "Traceback" not in result.output
+    assert "codec" in run("--help") and "encode" in run("codec", "--help")
+
+
+# codec
+
+
+def test_codec_list():
+    lines = [line.split() for line in run("codec", "list").splitlines()]
+    assert [line[0] for line in lines] == codec_names()
+    assert ["bpg", "picture", "bpg", "qp"] in lines and ["png", "both", "png", "lossless"] in lines
+
+
+@pytest.mark.parametrize(("name", "quality"), [("bpg", 30), ("jpeg2000", 2.5), ("jpegxl-lossless", None), ("png", None)])
+def test_pictures_there_and_back(name, quality, files, scene):
+    coded, out = files / "coded", files / "new" / "out.png"
+    options = [] if quality is None else ["--quality", quality]
+    printed = run("codec", "encode", name, files / "picture.png", coded, *options)
+    codec = get_codec(name)
+    data = codec.encode(scene[0], **({codec.quality_name: quality} if options else {}))
+    assert coded.read_bytes() == data
+    assert printed == f"{coded}: {len(data)} bytes, {8 * len(data) / (48 * 64):.4f} bpp\n"
+    assert f"{len(data)} bytes" in run("codec", "decode", name, coded, out)
+    assert np.array_equal(read_picture(out), codec.decode(data))
+
+
+@pytest.mark.parametrize("name", ["jpegxl-lossless", "png"])
+def test_label_maps_there_and_back(name, files, scene):
+    run("codec", "encode", name, files / "labels.png", files / "coded")
+    run("codec", "decode", name, files / "coded", files / "out")
+    assert np.array_equal(read_labels(files / "out"), scene[1])
+
+
+def test_suffix_says_the_format(files):
+    run("codec", "encode", "bpg", files / "picture.png", files / "a.bpg", "--quality", 20)
+    for suffix, magic in (("jpg", b"\xff\xd8"), ("webp", b"RIFF"), ("PNG", b"\x89PNG")):
+        run("codec", "decode", "bpg", files / "a.bpg", files / f"out.{suffix}")
+        assert (files / f"out.{suffix}").read_bytes().startswith(magic)
+    gray = get_codec("jpeg2000").encode(np.zeros((9, 9, 1), np.uint8), bpp=24)
+    (files / "gray.j2k").write_bytes(gray)
+    run("codec", "decode", "jpeg2000", files / "gray.j2k", files / "gray.png")
+    assert read_labels(files / "gray.png").shape == (9, 9)
+
+
+def test_codec_errors(files):
+    before = sorted(path.name for path in files.iterdir())
+    picture, out = files / "picture.png", files / "out.png"
+    assert f"{files / 'none.png'}: no such file" in fail("codec", "encode", "bpg", files / "none.png", out)
+    assert "unknown codec 'heic'" in fail("codec", "encode", "heic", picture, out)
+    assert "png is lossless: it takes no --quality" in fail("codec", "encode", "png", picture, out, "--quality", 3)
+    for quality in (99, 30.5, "nan", "inf"):
+        assert "qp must be" in fail("codec", "encode", "bpg", picture, out, "--quality", quality)
+    assert f"{picture}: " in fail("codec", "decode", "bpg", picture, out)
+    assert f"{files / 'none'}: No such file" in fail("codec", "decode", "bpg", files / "none", out)
+    assert f"{files}: " in fail("codec", "decode", "bpg", files, out)
+    assert ".xyz" in fail("codec", "decode", "png", picture, files / "out.xyz")
+    assert sorted(path.name for path in files.iterdir()) == before
+
+
+def test_targets_that_cannot_be_written(files):
+    (files / "folder.png").mkdir()
+    (files / "file").write_bytes(b"")
+    before = sorted(files.iterdir())
+    for target in (files / "folder.png", files / "file" / "out.png"):
+        assert f"{target}: " in fail("codec", "encode", "bpg", files / "picture.png", target)
+        assert f"{target}: " in fail("codec", "decode", "png", files / "picture.png", target)
+    alpha = get_codec("png").encode(np.zeros((4, 4, 4), np.uint8))
+    (files / "picture.png").write_bytes(alpha)
+    assert "JPEG" in fail("codec", "decode", "png", files / "picture.png", files / "out.jpg")
+    assert sorted(files.iterdir()) == before
+
+
+# train
+
+
+@pytest.fixture
+def small_training(monkeypatch, tiny_net, tiny_segmenter_net):
+    """Trainings of seconds: small frames, crops and networks."""
+    monkeypatch.setattr(packs, "FRAME_SIZE", (48, 64))
+    monkeypatch.setattr(segmenter_recipe, "CROP", (32, 48))
+    monkeypatch.setattr(decoder_recipe, "CROP", (16, 32))
+    monkeypatch.setattr(decoder_recipe, "SMALL", {**decoder_recipe.SMALL, **tiny_net})
+    config = segmenter_recipe.StreetConfig.from_dict({**tiny_segmenter_net, "num_classes": 11})
+    monkeypatch.setattr(segmenter_recipe.StreetConfig, "from_dict", lambda values: config)
+
+
+MACHINE = ["--device", "cpu", "--dtype", "float32", "--batch", "2"]
+
+
+def test_train_segmenter(small_training, files, scene):
+    pack, folder = files / "pack.zip", files / "runs" / "seg"
+    assert "3 pictures" in run("train", "pack", pack, "--scenes", 3)
+    command = ["train", "segmenter", pack, folder, "--steps", 3, "--leave-out", "scene_00002", *MACHINE]
+    first = run(*command)
+    assert {path.name for path in folder.iterdir()} == {
+        *("checkpoint.pt", "log.csv", "evaluation.csv"),
+        *("street-segmenter.safetensors", "street-segmenter.json"),
+    }
+    tensors = folder / "street-segmenter.safetensors"
+    assert first == f"{tensors}: {tensors.stat().st_size} bytes, sha256 {weights.sha256(tensors)}\n"
+    maps = get_segmenter("street", folder / "street-segmenter", "cpu", "float32").segment(scene[0][None])
+    assert maps.shape == (1, 48, 64)
+    tensors.unlink()
+    assert run(*command) == first  # nothing is left to train: the weights are written again
+    assert len((folder / "log.csv").read_text().splitlines()) == 2
+    assert "another recipe (seed: 0, not 1)" in fail(*command, "--seed", 1)
+    assert "--steps or --minutes" in fail(*command, "--minutes", 1)
+
+
+def test_train_decoder(small_training, files, scene):
+    pack, folder = files / "pack.zip", files / "dec"
+    run("train", "pack", pack, "--scenes", 2, "--qp", 30, "--qp", 40)
+    command = ["train", "decoder", pack, folder, *MACHINE]
+    for wrong in (["--sampler", "magic"], ["--sampling-steps", 0], ["--start", 1000], ["--guidance", "nan"]):
+        fail(*command, "--steps", 2, *wrong)
+        assert not folder.exists()  # said before any training
+    first = run(*command, "--steps", 2, "--start", 90, "--guidance", 1.5)
+    assert run(*command, "--steps", 2, "--start", 90, "--guidance", 1.5) == first
+    decoder = Decoder(folder / "street-decoder", "cpu", "float32")
+    assert decoder.sampling == {"sampler": "ddim", "steps": 8, "start": 90, "guidance": 1.5}
+    assert decoder(scene[1][None], downscale(scene[0])[None], [0]).shape == (1, 48, 64, 3)
+    assert json.loads((folder / "street-decoder.json").read_bytes())["label_space"] == "camvid11"
+    run("train", "pack", pack, "--scenes", 2)
+    assert "coarse images" in fail(*command, "--steps", 3)
+
+
+def test_pack_of_a_data_set(small_training, files, scene, monkeypatch):
+    for name in ("b", "a", "c"):
+        write_png(files / "camvid" / "train" / f"{name}.png", scene[0])
+        write_png(files / "camvid" / "trainannot" / f"{name}.png", scene[1])
+    command = ["train", "pack", files / "pack.zip", "--root", files / "camvid", "--dataset", "camvid"]
+    printed = run(*command, "--limit", 2, "--scenes", 1, "--qp", 35)
+    assert printed == f"{files / 'pack.zip'}: 3 pictures, {(files / 'pack.zip').stat().st_size} bytes\n"
+    pack = packs.read_pack(files / "pack.zip")
+    assert pack.names == ["a", "b", "scene_00000"] and pack.sources == ["camvid", "camvid", "street_scenes"]
+    assert list(pack.coarse) == [35] and np.array_equal(pack.labels[0], scene[1])
+
+
+def test_training_errors(files, small_training):
+    pack = files / "pack.zip"
+    assert "nothing to pack" in fail("train", "pack", pack)
+    assert "street_scenes has 2000" in fail("train", "pack", pack, "--scenes", 2001)
+    assert "qp must be" in fail("train", "pack", pack, "--scenes", 1, "--qp", 52)
+    assert "camvid: no folder" in fail("train", "pack", pack, "--root", files / "none")
+    assert "unknown data set" in fail("train", "pack", pack, "--root", files, "--dataset", "none")
+    assert not pack.exists()
+    command = ["train", "segmenter", pack, files / "run", "--steps", 1]
+    assert f"{pack}: not a training pack" in fail(*command, *MACHINE)
+    run("train", "pack", pack, "--scenes", 1)
+    assert "leaves 0 of 1" in fail(*command, *MACHINE, "--leave-out", "scene")
+    assert "leaves 1 of 1" in fail(*command, *MACHINE, "--leave-out", "none")
+    assert "torch_threads 0" in fail(*command, "--threads", 0)
+    assert "device 'tpu'" in fail(*command, "--device", "tpu")
+    assert not (files / "run").exists()
+
+
+# weights
+
+
+def test_weights(tiny_segmenter, tiny_decoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    assert run("weights", "list") == ""
+    for name, path in (("eye", tiny_segmenter), ("hand", tiny_decoder)):
+        assert str(tmp_path / f"{name}.safetensors") in run("weights", "ship", name, path)
+    lines = run("weights", "list").splitlines()
+    assert len(lines) == 2 and all(line.endswith("verified") for line in lines)
+    size = (tmp_path / "eye.safetensors").stat().st_size
+    assert lines[0].split()[:3] == ["eye", str(size), "bytes"]
+    assert weights.sha256(tmp_path / "hand.safetensors") in lines[1]
+    assert "street segmenter" in run("weights", "check", tmp_path / "eye")
+    assert "SCSRDM" in run("weights", "check", tmp_path / "hand.safetensors")
+    (tmp_path / "eye.safetensors").write_bytes(b"changed")
+    result = CliRunner().invoke(app, ["weights", "list"])
+    assert result.exit_code == 1 and "eye  NOT VERIFIED" in result.stdout and "hand  " in result.stdout
+    assert "hash differs" in fail("weights", "check", tmp_path / "eye")
+    assert "no such file" in fail("weights", "check", tmp_path / "none").lower()
+    for name in ("../eye", ""):
+        assert "not a plain name" in fail("weights", "ship", name, tiny_segmenter)
+    (tmp_path / "manifest.json").write_text("{")
+    assert "manifest.json: damaged" in fail("weights", "list")
+
+
+def test_weights_of_no_network_here(tmp_path):
+    weights.write_weights(tmp_path / "other", {"x": torch.zeros(2)}, {"arch": "other"})
+    assert "no network settings" in fail("weights", "check", tmp_path / "other")
+
+
+# segment
+
+
+def test_segment(files, scene, tiny_segmenter):
+    command = ["segment", files / "picture.png", files / "map.png", "--weights", tiny_segmenter]
+    command += ["--device", "cpu", "--dtype", "float32"]
+    run(*command)
+    labels = read_labels(files / "map.png")
+    segmenter = get_segmenter("street", tiny_segmenter, "cpu", "float32")
+    assert np.array_equal(labels, segmenter.segment(to_working_size(scene[0])[None])[0])
+    run(*command, "--color")
+    assert np.array_equal(read_picture(files / "map.png"), CAMVID11.colorize(labels))
+
+
+def test_segment_errors(files, tiny_segmenter, tiny_decoder):
+    assert "none.png: no such file" in fail("segment", files / "none.png", files / "map.png")
+    assert "written as .png" in fail("segment", files / "picture.png", files / "map.jpg")
+    wrong = fail("segment", files / "picture.png", files / "map.png", "--weights", tiny_decoder)
+    assert "not a street segmenter" in wrong and not (files / "map.png").exists()
