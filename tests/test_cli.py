@@ -77,7 +77,9 @@ def test_codec_list():
     assert ["bpg", "picture", "bpg", "qp"] in lines and ["png", "both", "png", "lossless"] in lines
 
 
-@pytest.mark.parametrize(("name", "quality"), [("bpg", 30), ("jpeg2000", 2.5), ("jpegxl-lossless", None), ("png", None)])
+@pytest.mark.parametrize(
+    ("name", "quality"), [("bpg", 30), ("jpeg2000", 2.5), ("jpegxl-lossless", None), ("png", None)]
+)
 def test_pictures_there_and_back(name, quality, files, scene):
     coded, out = files / "coded", files / "new" / "out.png"
     options = [] if quality is None else ["--quality", quality]

@@ -5,7 +5,16 @@ import pytest
 from PIL import Image
 
 from spic.errors import DataError
-from spic.images import atomic_path, downscale, read_labels, read_picture, to_working_size, upscale, write_bytes, write_png
+from spic.images import (
+    atomic_path,
+    downscale,
+    read_labels,
+    read_picture,
+    to_working_size,
+    upscale,
+    write_bytes,
+    write_png,
+)
 
 
 @pytest.fixture

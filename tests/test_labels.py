@@ -24,7 +24,7 @@ def test_unknown_names():
 def test_check():
     labels = np.array([[0, 10], [11, 5]], np.uint8)
     assert CAMVID11.check(labels) is labels
-    with pytest.raises(DataError, match="a.png: id 12 is not in label space camvid11"):
+    with pytest.raises(DataError, match=r"a\.png: id 12 is not in label space camvid11"):
         CAMVID11.check(np.array([[0, 12]], np.uint8), "a.png")
     for wrong in (labels.astype(int), labels[0]):
         with pytest.raises(DataError, match="expected uint8"):

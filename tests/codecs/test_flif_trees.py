@@ -49,7 +49,7 @@ def test_split_of_a_single_value_is_refused():
 
 def test_tree_without_end_is_refused():
     with pytest.raises(BitstreamError):
-        trees.read_tree(Reader(b"\0" * 40), np.array([[0, 1 << 30]] * 7, np.int64))
+        trees.read_tree(Reader(b"\0" * 40), np.array([[0, 1 << 17]] * 7, np.int64))
 
 
 def test_counts_delay_splits():
@@ -64,7 +64,7 @@ def test_counts_delay_splits():
         seen.append(int(used[0]))
     assert seen == [1, 1, 2, 2, 2, 3, 3]
     start = trees.INITIAL[0]
-    # Root's two visits, then the above side's three and the one that came by its split; the copies keep what was before.
+    # Each leaf: what the root saw as a leaf, what its parent saw as one, and its own visits.
     np.testing.assert_array_equal(contexts[:, 0] - start, [2 + 1 + 1 + 1, 2 + 1, 2 + 1 + 1 + 1])
 
 

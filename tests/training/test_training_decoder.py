@@ -69,7 +69,6 @@ def test_loss_falls(train, pack, tmp_path):
     train(tmp_path, steps=40, batch=4, learning_rate=4e-3, ssm_drop=0.0, validation=pack, evaluate_every=4)
     with open(tmp_path / "evaluation.csv", newline="") as file:  # on the same crops and noise each time
         seen = {int(row["step"]): float(row["loss"]) for row in csv.DictReader(file)}
-    print(seen)
     assert list(seen) == list(range(4, 41, 4)) and seen[40] < 0.9 * seen[4]
 
 

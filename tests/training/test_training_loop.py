@@ -59,8 +59,13 @@ def test_budget():
 
 @pytest.mark.parametrize(
     "bounds",
-    [{}, {"steps": 3, "minutes": 1}, {"steps": 0}, {"steps": -1}, {"minutes": 0.0}, {"minutes": -2}]
-    + [{"minutes": math.nan}, {"minutes": math.inf}],
+    [
+        {},
+        {"steps": 3, "minutes": 1},
+        {"steps": 0},
+        {"steps": -1},
+        *({"minutes": m} for m in (0, -2, math.nan, math.inf)),
+    ],
 )
 def test_budgets_that_bound_nothing(bounds):
     with pytest.raises(ConfigError, match="--steps or --minutes"):

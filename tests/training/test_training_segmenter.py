@@ -80,7 +80,7 @@ def test_sampling_odds(pack):
 
 
 def test_killed_and_resumed_is_the_same_training(train, tmp_path):
-    whole, config = train(tmp_path / "whole")
+    whole, _ = train(tmp_path / "whole")
     with pytest.raises(Killed):
         train(tmp_path / "killed", die_at=3)
     resumed, _ = train(tmp_path / "killed")

@@ -45,13 +45,21 @@ def decode(data: bytes) -> np.ndarray:
     pixels = planes.astype(np.uint8)
     if hide:
         pixels[:3, pixels[3] == 0] = 0
+    _check_end(reader, pixels)
+    return pixels
+
+
+def _check_end(reader: Reader, pixels: np.ndarray) -> None:
+    """Verify the checksum; without one, a stream that goes on after the pixels is taken for damaged."""
     if reader.uniform(0, 1):
         stated = reader.uniform(0, 0xFFFF) << 16 | reader.uniform(0, 0xFFFF)
         reader.check()
         if stated != checksum(pixels):
             raise BitstreamError("FLIF checksum mismatch: the file is damaged")
+        return
     reader.check()
-    return pixels
+    if reader.coder[2] < reader.data.size:
+        raise BitstreamError("FLIF data goes on after the last pixel: the file is damaged")
 
 
 def _read_chance_table(reader: Reader) -> np.ndarray:

@@ -1,0 +1,68 @@
+"""The command line: `spic codec`, `spic run`, `spic segment`, `spic train`, `spic weights`.
+
+What a user can get wrong ends in one line on stderr, `spic: <file>: reason`, and exit status 1; wrong usage in 2.
+Results are written under a temporary name first, so that a failure leaves nothing half-written. Heavy libraries load
+inside the commands that need them.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spic import __version__
+from spic.cli import codec, train, weights
+from spic.cli.common import Commands, Device, Dtype, Source, about, group
+from spic.errors import ConfigError
+
+app = group("Semantic-preserving image coding: pictures as segmentation map and coarse image.", cls=Commands)
+app.add_typer(codec.app, name="codec")
+app.add_typer(train.app, name="train")
+app.add_typer(weights.app, name="weights")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"spic {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+]
+
+
+@app.callback()
+def main(version: Version = False):
+    pass
+
+
+@app.command()
+def segment(
+    source: Source,
+    target: Annotated[Path, typer.Argument(metavar="OUT.png", help="PNG file to write.")],
+    weights: Annotated[Path | None, typer.Option(help="Of a street segmenter; shipped ones by default.")] = None,
+    color: Annotated[bool, typer.Option(help="Paint the classes instead of writing their ids.")] = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+):
+    """Write the segmentation map of a picture at working size (256x512)."""
+    from spic.images import read_picture, to_working_size, write_png
+    from spic.segmentation import get_segmenter
+
+    if target.suffix.lower() != ".png":
+        raise ConfigError(f"{target}: a label map is written as .png")
+    with about(source):
+        picture = to_working_size(read_picture(source))
+    network = get_segmenter("street", weights, device, dtype)
+    labels = network.segment(picture[None])[0]
+    with about(target):
+        write_png(target, network.label_space.colorize(labels) if color else labels)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def run(context: typer.Context):
+    """Run the workflow of this folder: arguments go to `snakemake`. Unlocks a folder whose last run was killed."""
+    from spic.workflow import run_workflow
+
+    raise typer.Exit(run_workflow(context.args))

@@ -1,0 +1,5 @@
+"""`python -m spic.cli`."""
+
+from spic.cli import app
+
+app()

@@ -1,0 +1,163 @@
+"""`spic train`: packs of training data, segmenter, decoder."""
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spic.cli.common import Device, Dtype, about, group, progress
+from spic.errors import ConfigError
+
+app = group("Train the networks, and pack what they train on.")
+
+PackFile = Annotated[Path, typer.Argument(metavar="PACK", help="A zip file of `spic train pack`.")]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Checkpoint, log and weights; resumed if it has some.")]
+Minutes = Annotated[float | None, typer.Option(help="Train so long, restarts summed.")]
+Steps = Annotated[int | None, typer.Option(help="Train so many steps.")]
+LeaveOut = Annotated[list[str] | None, typer.Option(help="Pictures with such names validate; repeatable.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; torch's choice by default.")]
+Batch = Annotated[int, typer.Option(min=1, help="Pictures a step.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+
+
+@app.command()
+def pack(
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Zip file to write.")],
+    root: Annotated[Path | None, typer.Option(help="Folder of the data set; without it, scenes only.")] = None,
+    dataset: Annotated[str, typer.Option(help="Data set under --root, of which the train split is taken.")] = "camvid",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures of --root.")] = None,
+    scenes: Annotated[int, typer.Option(min=0, help="Procedural street scenes to add.")] = 0,
+    qp: Annotated[list[int] | None, typer.Option(help="QPs of coarse images, for the decoder; repeatable.")] = None,
+):
+    """Pack training pictures, labels and coarse images into one zip file."""
+    from spic.codecs import get_codec
+    from spic.training.pack import write_pack
+
+    sets = _training_sets(dataset, root, limit, scenes)
+    codec = get_codec("bpg")
+    for value in qp or []:
+        codec.encode(_tiny_picture(), qp=value)  # a wrong QP shall not show after minutes
+    with about(target), progress("packing", sum(map(len, sets))) as report:
+        count = write_pack(target, sets, qp or (), codec, report=report)
+    typer.echo(f"{target}: {count} pictures, {target.stat().st_size} bytes")
+
+
+def _training_sets(dataset: str, root: Path | None, limit: int | None, scenes: int) -> list:
+    from spic.datasets import get_dataset
+    from spic.training.pack import FRAME_SIZE
+
+    sets = []
+    if root is not None:
+        sets.append(get_dataset(dataset, root, "train", limit, FRAME_SIZE))
+    if scenes:
+        sets.append(get_dataset("street_scenes", None, "train", scenes, FRAME_SIZE))
+        if len(sets[-1]) < scenes:
+            raise ConfigError(f"--scenes {scenes}: street_scenes has {len(sets[-1])} for training")
+    if not sets:
+        raise ConfigError("nothing to pack: give --root, --scenes or both")
+    return sets
+
+
+def _tiny_picture():
+    import numpy as np
+
+    return np.zeros((8, 8, 3), np.uint8)
+
+
+@app.command()
+def segmenter(
+    pack: PackFile,
+    folder: Folder,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    leave_out: LeaveOut = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    batch: Batch = 8,
+    seed: Seed = 0,
+):
+    """Train the segmenter and write FOLDER/street-segmenter."""
+    from spic.training.loop import Budget
+    from spic.training.segmenter import train_segmenter
+    from spic.weights import write_weights
+
+    budget = Budget(steps, minutes)
+    options = {"batch": batch, "seed": seed, **_machine(device, dtype, threads)}
+    train_pack, validation = _packs(pack, leave_out or [])
+    state, config = train_segmenter(train_pack, folder, budget, validation=validation, **options)
+    _print_weights(folder / "street-segmenter", write_weights(folder / "street-segmenter", state, config))
+
+
+@app.command()
+def decoder(
+    pack: PackFile,
+    folder: Folder,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    leave_out: LeaveOut = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    batch: Batch = 8,
+    seed: Seed = 0,
+    sampler: Annotated[str, typer.Option(help="Recommended sampler: ddim, ancestral or published.")] = "ddim",
+    sampling_steps: Annotated[int, typer.Option(help="Recommended steps.")] = 8,
+    start: Annotated[int, typer.Option(help="Recommended first timestep.")] = 192,
+    guidance: Annotated[float, typer.Option(help="Recommended guidance scale.")] = 1.0,
+):
+    """Train the decoder and write FOLDER/street-decoder, with the sampling it is recommended to run with."""
+    from spic.scsrdm import save_checkpoint
+    from spic.training.decoder import train_decoder
+    from spic.training.loop import Budget
+
+    budget = Budget(steps, minutes)
+    sampling = _sampling(sampler, sampling_steps, start, guidance)
+    options = {"batch": batch, "seed": seed, **_machine(device, dtype, threads)}
+    train_pack, validation = _packs(pack, leave_out or [])
+    state, network = train_decoder(train_pack, folder, budget, validation=validation, **options)
+    config = {"network": network, "sampling": sampling, "label_space": train_pack.label_space}
+    _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config))
+
+
+def _sampling(sampler: str, steps: int, start: int, guidance: float) -> dict:
+    """Settings that `spic.scsrdm.sample` takes; checked now and not after hours of training."""
+    from spic.scsrdm.checkpoint import check_sampling
+
+    sampling = {"sampler": sampler, "steps": steps, "start": start, "guidance": guidance}
+    check_sampling(sampling)
+    if not math.isfinite(guidance):
+        raise ConfigError(f"guidance {guidance}: expected a finite number")
+    return sampling
+
+
+def _machine(device: str, dtype: str, threads: int | None) -> dict:
+    from spic.devices import pick_device, pick_dtype, set_threads
+
+    if threads is not None:
+        set_threads(threads)
+    device = pick_device(device)
+    return {"device": device, "dtype": pick_dtype(dtype, device)}
+
+
+def _packs(path: Path, prefixes: list[str]):
+    """The pack without, and (None if there are none) with, the pictures whose names start with one of `prefixes`."""
+    from spic.training.pack import read_pack
+
+    everything = read_pack(path)
+    prefixes = tuple(prefixes)
+    if not prefixes:
+        return everything, None
+    left_out = everything.where(lambda name: name.startswith(prefixes))
+    kept = everything.where(lambda name: not name.startswith(prefixes))
+    if not len(kept) or not len(left_out):
+        raise ConfigError(f"{path}: --leave-out {' '.join(prefixes)} leaves {len(kept)} of {len(everything)} pictures")
+    return kept, left_out
+
+
+def _print_weights(path: Path, digest: str) -> None:
+    from spic.weights import weight_paths
+
+    tensors, _ = weight_paths(path)
+    typer.echo(f"{tensors}: {tensors.stat().st_size} bytes, sha256 {digest}")

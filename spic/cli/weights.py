@@ -1,0 +1,71 @@
+"""`spic weights`: look at network weights, ship them."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spic.cli.common import group
+from spic.errors import ConfigError, WeightsError
+
+app = group("Look at network weights, and ship them.")
+
+
+@app.command("list")
+def list_weights():
+    """Shipped weights: name, bytes, SHA-256, and whether the files are the released ones."""
+    from spic import weights
+
+    damaged = False
+    for name in _shipped_names(weights.FOLDER / "manifest.json"):
+        try:
+            path = weights.shipped(name, weights.FOLDER)
+            typer.echo(f"{name}  {path.stat().st_size} bytes  sha256 {weights.sha256(path)}  verified")
+        except WeightsError as error:
+            damaged = True
+            typer.echo(f"{name}  NOT VERIFIED: {error}")
+    if damaged:
+        raise WeightsError(f"{weights.FOLDER}: not all shipped weights are as released")
+
+
+def _shipped_names(manifest: Path) -> list[str]:
+    try:
+        return sorted(json.loads(manifest.read_bytes()))
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError) as error:
+        raise WeightsError(f"{manifest}: damaged ({error})") from None
+
+
+@app.command()
+def check(path: Annotated[Path, typer.Argument(metavar="PATH", help="Stem, .safetensors, .json or .pt file.")]):
+    """Read weights and try them in the network that their config describes."""
+    from spic.weights import read_weights
+
+    state, config = read_weights(path)
+    if config.get("arch") == "street":
+        from spic.segmentation import get_segmenter
+
+        kind = "street segmenter"
+        get_segmenter("street", path, device="cpu", dtype="float32")
+    else:
+        from spic.scsrdm import load_checkpoint
+
+        kind = "SCSRDM"
+        load_checkpoint(path)
+    typer.echo(f"{path}: {kind}, {len(state)} tensors, {sum(tensor.numel() for tensor in state.values())} values")
+
+
+@app.command()
+def ship(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name to ship them under.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Weights to copy into the package.")],
+):
+    """Copy weights into the package and enter them in its manifest."""
+    from spic import weights
+
+    if not name or Path(name).name != name:
+        raise ConfigError(f"{name!r} is not a plain name")
+    target = weights.register(name, path, weights.FOLDER)
+    typer.echo(f"{target}: {target.stat().st_size} bytes, sha256 {weights.sha256(target)}")
