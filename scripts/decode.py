@@ -1,7 +1,5 @@
 """Rebuild the pictures of a chunk from their coded files."""
 
-from snakemake.script import snakemake
-
 from spic.jobs import job
 from spic.stages import decode, method_settings, read_resolved
 

@@ -1,7 +1,5 @@
 """Code a chunk by one method at one point of its rate."""
 
-from snakemake.script import snakemake
-
 from spic.jobs import job
 from spic.stages import encode, method_settings
 

@@ -1,7 +1,5 @@
 """Score a chunk of reconstructions, or the originals themselves."""
 
-from snakemake.script import snakemake
-
 from spic.jobs import job
 from spic.stages import evaluate, read_resolved
 

@@ -1,7 +1,6 @@
 """Draw figure 4 of the paper from the table of points."""
 
 import pandas as pd
-from snakemake.script import snakemake
 
 from spic.jobs import job
 from spic.report.figures import figure4

@@ -1,7 +1,5 @@
 """Bring the pictures and labels of a chunk to working size."""
 
-from snakemake.script import snakemake
-
 from spic.jobs import job
 from spic.stages import prepare
 

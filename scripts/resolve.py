@@ -1,7 +1,5 @@
 """Decide once a run what "auto" means for device and dtype."""
 
-from snakemake.script import snakemake
-
 from spic.jobs import job
 from spic.stages import resolve
 

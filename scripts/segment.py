@@ -1,7 +1,5 @@
 """Segment the originals of a chunk: the SSM that SPIC sends and the reference of mIoU."""
 
-from snakemake.script import snakemake
-
 from spic.jobs import job
 from spic.stages import read_resolved, segment
 

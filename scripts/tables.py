@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from snakemake.script import snakemake
-
 from spic.jobs import job
 from spic.report.tables import per_class_table, points_table, read_scores, timing_table, write_csv
 

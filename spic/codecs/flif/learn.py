@@ -14,6 +14,7 @@ from spic.codecs.flif.trees import ABOVE, BELOW, COLUMNS, COUNT, LEAF, PROPERTY,
 SPLIT_BITS = 8.0  # what a split costs in the coded tree, as measured on label maps
 SPLIT_COUNT = 1  # visits before a split takes effect; larger ones gain nothing where chances adapt fast
 CANDIDATES = 3  # splits by each property that are measured exactly
+MARGIN = np.float32(1.15)  # splits whose entropy is larger than the best one's by this factor are not measured
 MAX_TREE = 8191
 
 
@@ -189,9 +190,13 @@ def _grow(
         head, begin, taken = _before_split(items, order, start, end, SPLIT_COUNT + spans[node, 2], forked, table, cost)
         _rank_splits(items, order, start, end, histogram, scores, splits)
         best, best_property, best_split = bits[node] - head - split_bits, -1, 0
+        promising = np.float32(np.inf)
+        for p in range(properties):
+            promising = min(promising, scores[p, 0])
+        promising = promising * MARGIN + split_bits
         for nth in range(properties * scores.shape[1]):
             c, p = nth // properties, nth % properties
-            if scores[p, c] < np.inf:
+            if scores[p, c] < promising:
                 _copy(trial[0], forked)
                 _copy(trial[1], forked)
                 above, below = _split_cost(
