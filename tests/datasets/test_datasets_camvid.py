@@ -71,7 +71,7 @@ def test_damaged_frame_is_a_data_error(tree):
 
 
 def test_missing_folders_and_empty_ones(tree, tmp_path):
-    with pytest.raises(DataError, match="no folder .*test"):
+    with pytest.raises(DataError, match=r"no folder .*test"):
         get_dataset("camvid", tree, "test")
     with pytest.raises(DataError, match="no folder"):
         get_dataset("camvid", tmp_path / "nowhere")

@@ -14,7 +14,16 @@ from spic.report.tables import POINT_COLUMNS
 @pytest.fixture
 def points():
     rows = [
-        dict(run="r", method=method, point=f"p{i}", n=3, bpp=0.1 * i, miou=0.2 * i, fd_lite0=50.0 / i, psnr=20 + i)
+        {
+            "run": "r",
+            "method": method,
+            "point": f"p{i}",
+            "n": 3,
+            "bpp": 0.1 * i,
+            "miou": 0.2 * i,
+            "fd_lite0": 50.0 / i,
+            "psnr": 20 + i,
+        }
         for method in ("spic", "bpg", "mine")
         for i in (1, 2, 3)
     ]

@@ -96,9 +96,7 @@ def _facade(canvas, dice, x, z0, z1, floors, ground, storey, colour):
     frame_rgb = dice.pick(((216, 212, 204), (216, 212, 204), (70, 66, 62), [0.8 * c for c in colour]))
     frame = canvas.material(BUILDING, frame_rgb, WALL, x, 0.03)
     sill = canvas.material(BUILDING, [1.12 * c for c in colour], WALL, x, 0.05)
-    panes = [
-        canvas.material(BUILDING, dice.near((58, 66, 76), 22), WALL, x, 0.3, 1.6, GLASS) for _ in range(3)
-    ]
+    panes = [canvas.material(BUILDING, dice.near((58, 66, 76), 22), WALL, x, 0.3, 1.6, GLASS) for _ in range(3)]
     sashes = z0 < 45 and dice.chance(0.7)
     for floor in range(1, floors):
         y0 = ground + storey * (floor - 1) + (storey - high) * 0.55

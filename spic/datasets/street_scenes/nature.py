@@ -38,7 +38,7 @@ def tree(canvas: Canvas, dice: Dice, x: float, z: float, height: float, season: 
         # the air between the twigs is labelled tree, as CamVid's annotators did
         hull = [max(tips, key=lambda tip, u=u, v=v: tip[0] * u + tip[1] * v) for u, v in CIRCLE]
         middle = (sum(tip[0] for tip in hull) / 16, sum(tip[1] for tip in hull) / 16)
-        canvas.veil([tuple(c + 0.88 * (t - c) for t, c in zip(tip, middle, strict=True)) + (z,) for tip in hull], TREE)
+        canvas.veil([(*tuple(c + 0.88 * (t - c) for t, c in zip(tip, middle, strict=True)), z) for tip in hull], TREE)
         return
     middle = trunk + (height - trunk) * 0.5
     for part in (-0.5, 0.1, 0.6):
@@ -101,9 +101,7 @@ def _blob(canvas, dice, x, y, z, radius, material):
 def woods(canvas: Canvas, dice: Dice, z: float, x0: float, x1: float, height: float, season: str) -> None:
     """Close the view between x0 and x1 at depth `z` with a line of distant tree tops."""
     base = SEASONS["dark" if season == "bare" else season][0]
-    tones = [
-        canvas.material(TREE, [c * (0.7 + 0.12 * i) for c in base], FLAT, z, 0.35, 1.2, LEAVES) for i in range(4)
-    ]
+    tones = [canvas.material(TREE, [c * (0.7 + 0.12 * i) for c in base], FLAT, z, 0.35, 1.2, LEAVES) for i in range(4)]
     canvas.front(z, x0, x1, 0.0, height * 0.55, tones[1])
     for _ in range(int((x1 - x0) / 2.2)):
         size = height * dice.uniform(0.2, 0.36)

@@ -1,5 +1,7 @@
 """Cars: a side profile drawn out to a body, seen from the front, the rear and the side."""
 
+import itertools
+
 from spic.datasets.street_scenes.canvas import CIRCLE, FLAT, GLASS, PLAIN, WALL, Canvas
 from spic.datasets.street_scenes.classes import CAR
 from spic.datasets.street_scenes.dice import Dice
@@ -69,7 +71,7 @@ def car(canvas: Canvas, dice: Dice, x: float, z: float, away: bool) -> float:
     canvas.polygon(((x - half, 0.05, z + 0.5), (x - half, 0.4, z + 0.4), (x + half, 0.4, z + 0.4),
                     (x + half, 0.05, z + 0.5)), under)  # fmt: skip
     _tyres(canvas, x, half, z + 0.55, under)
-    strips = [(max(a[0], b[0]), a, b) for a, b in zip(points, points[1:], strict=False)]
+    strips = [(max(a[0], b[0]), a, b) for a, b in itertools.pairwise(points)]
     for _, a, b in sorted(strips, key=lambda strip: -strip[0]):
         wa, wb = half - _taper(a[1]), half - _taper(b[1])
         corners = ((x - wa, a[1], a[0]), (x + wa, a[1], a[0]), (x + wb, b[1], b[0]), (x - wb, b[1], b[0]))
