@@ -102,6 +102,10 @@ def decoder(
     threads: Threads = None,
     batch: Batch = 8,
     seed: Seed = 0,
+    t_min: Annotated[int, typer.Option(help="Lowest timestep to train.")] = 0,
+    t_max: Annotated[int, typer.Option(help="Highest timestep to train.")] = 220,
+    init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 4e-4,
     sampler: Annotated[str, typer.Option(help="Recommended sampler: ddim, ancestral or published.")] = "ddim",
     sampling_steps: Annotated[int, typer.Option(help="Recommended steps.")] = 8,
     start: Annotated[int, typer.Option(help="Recommended first timestep.")] = 192,
@@ -115,6 +119,7 @@ def decoder(
     budget = Budget(steps, minutes)
     sampling = _sampling(sampler, sampling_steps, start, guidance)
     options = {"batch": batch, "seed": seed, **_machine(device, dtype, threads)}
+    options |= {"t_min": t_min, "t_max": t_max, "init": init, "learning_rate": learning_rate}
     train_pack, validation = _packs(pack, leave_out or [])
     state, network = train_decoder(train_pack, folder, budget, validation=validation, **options)
     config = {"network": network, "sampling": sampling, "label_space": train_pack.label_space}

@@ -10,14 +10,15 @@ import torch
 from torch.nn import functional as F
 
 from spic.devices import autocast
-from spic.errors import DataError
+from spic.errors import ConfigError, DataError
 from spic.images import COARSE_FACTOR, downscale
 from spic.labels import get_label_space, one_hot
 from spic.scsrdm import build
-from spic.scsrdm.schedule import alphas_cumprod
+from spic.scsrdm.schedule import NUM_TIMESTEPS, alphas_cumprod
 from spic.training.augment import aligned_crop
 from spic.training.loop import Budget, train
 from spic.training.pack import Pack
+from spic.weights import load_state, read_weights, sha256, weight_paths
 
 CROP = (128, 256)
 LOSSLESS = -1  # stands for the coarse image as it was before coding
@@ -53,7 +54,9 @@ def train_decoder(
     validation: Pack | None = None,
     config: dict | None = None,
     batch: int = 8,
+    t_min: int = 0,
     t_max: int = 220,
+    init=None,
     ssm_drop: float = 0.1,
     scene_share: float = 0.2,
     learning_rate: float = 4e-4,
@@ -70,20 +73,27 @@ def train_decoder(
         With coarse images at the QPs to serve; one QP, or the uncoded coarse image, is drawn for each crop.
     config : dict, optional
         Fields of `ScsrdmConfig` over those of `SMALL`.
-    t_max : int
-        Timesteps 0..t_max are trained, low ones more often (t = t_max u^1.5, u uniform): the grain of a short
-        training sits at its low-noise end.
+    t_min, t_max : int
+        Timesteps t_min..t_max are trained, low ones more often (t = t_min + (t_max - t_min) u^1.5, u uniform): the grain
+        of a short training sits at its low-noise end.
+    init : path-like, optional
+        Weights of a network of the same shape to start from, as `spic train decoder` writes them.
     ssm_drop : float
         Share of crops that see the all-zero SSM, the null condition of guidance.
     """
     if not pack.coarse:
         raise DataError("the decoder trains on a pack with coarse images (spic train pack --qp ...)")
+    if not 0 <= t_min <= t_max < NUM_TIMESTEPS:
+        raise ConfigError(f"timesteps {t_min} to {t_max}: expected 0 <= t_min <= t_max < {NUM_TIMESTEPS}")
     if any(side < crop for side, crop in zip(pack.labels.shape[1:], CROP, strict=True)):
         raise DataError(f"the decoder trains on crops of {CROP[1]}x{CROP[0]}; the pack's pictures are smaller")
     space = get_label_space(pack.label_space)
     settings = {**SMALL, **(config or {}), "num_classes": space.num_classes}
     torch.manual_seed(seed)
-    model = build(settings).to(device, memory_format=torch.channels_last)
+    model = build(settings)
+    if init is not None:
+        load_state(model, read_weights(init)[0], f"a decoder to start from ({init})")
+    model.to(device, memory_format=torch.channels_last)
     planes = model.config.ssm_planes
     abar = torch.tensor(alphas_cumprod(), dtype=torch.float32, device=device)
     scenes = np.array([source == "street_scenes" for source in pack.sources])
@@ -101,7 +111,7 @@ def train_decoder(
                 kind.append(crop)
         ssm = one_hot(torch.from_numpy(np.stack(labels)).to(device), planes)
         keep = torch.from_numpy((rng.random(len(index)) >= ssm_drop).astype(np.float32)).to(device)
-        t = (t_max * rng.random(len(index)) ** 1.5 + 0.5).astype(np.int64)
+        t = (t_min + (t_max - t_min) * rng.random(len(index)) ** 1.5 + 0.5).astype(np.int64)
         noise = rng.standard_normal((len(index), 3, *CROP), dtype=np.float32)
         return (
             to_unit(np.stack(pictures), device),
@@ -137,7 +147,15 @@ def train_decoder(
         ]
         return {"loss": round(float(np.mean(losses)), 5)}
 
-    recipe = {"batch": batch, "t_max": t_max, "ssm_drop": ssm_drop, "scene_share": scene_share, "seed": seed}
+    recipe = {
+        "batch": batch,
+        "t_min": t_min,
+        "t_max": t_max,
+        "init": init and sha256(weight_paths(init)[0]),
+        "ssm_drop": ssm_drop,
+        "scene_share": scene_share,
+        "seed": seed,
+    }
     recipe |= {"learning_rate": learning_rate, "names": len(pack), "dtype": dtype, **settings}
     state = train(
         model,

@@ -13,7 +13,7 @@ from spic.codecs.flif.trees import ABOVE, BELOW, COLUMNS, COUNT, LEAF, PROPERTY,
 
 SPLIT_BITS = 8.0  # what a split costs in the coded tree, as measured on label maps
 SPLIT_COUNT = 1  # visits before a split takes effect; larger ones gain nothing where chances adapt fast
-CANDIDATES = 3  # splits by each property that are measured exactly
+CANDIDATES = 2  # splits by each property that are measured exactly
 MARGIN = np.float32(1.15)  # splits whose entropy is larger than the best one's by this factor are not measured
 MAX_TREE = 8191
 
