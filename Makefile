@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 MINUTES ?= 60
-CAMVID ?= ../shared/data/camvid
+CAMVID ?= CamVid
+QPS := $(foreach qp,20 25 30 35 40 45,--qp $(qp))
 
 .PHONY: help demo test test-all lint figures train clean
 
@@ -45,11 +46,13 @@ lint: $(VENV)/installed
 figures: $(VENV)/installed
 	$(BIN)/spic run --cores 2 --configfile config/camvid.yaml --config dataset_root=$(CAMVID)
 
-## train     train segmenter and decoder anew, each for MINUTES=60, on CamVid's training split and street scenes: CAMVID=folder
+## train     train segmenter and decoder anew, MINUTES=60 each, on CamVid's training split and street scenes: CAMVID=folder
 train: $(VENV)/installed
-	test -e runs/train.zip || $(BIN)/spic train pack runs/train.zip --root $(CAMVID) --scenes 400 --qp 20 --qp 25 --qp 30 --qp 35 --qp 40 --qp 45
+	test -e runs/train.zip || $(BIN)/spic train pack runs/train.zip --root $(CAMVID) --scenes 400 $(QPS)
 	$(BIN)/spic train segmenter runs/train.zip runs/segmenter --minutes $(MINUTES) --leave-out 0001TP
-	$(BIN)/spic train decoder runs/train.zip runs/decoder --minutes $(MINUTES) --leave-out 0001TP
+	$(BIN)/spic train decoder runs/train.zip runs/decoder-1 --minutes $(MINUTES) --leave-out 0001TP
+	$(BIN)/spic train decoder runs/train.zip runs/decoder-2 --minutes $(MINUTES) --leave-out 0001TP \
+		--init runs/decoder-1/street-decoder --t-min 170 --learning-rate 3e-4 --sampling-steps 1 --start 200
 
 ## clean     remove what runs made, not the environment
 clean:

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from spic.codecs import get_codec
-from spic.errors import DataError, WeightsError
+from spic.errors import ConfigError, DataError, WeightsError
 from spic.scsrdm import load_checkpoint, save_checkpoint
 from spic.scsrdm.decoder import Decoder
+from spic.scsrdm.model import Scsrdm
 from spic.training import decoder as recipe
 from spic.training.loop import Budget
 from spic.training.pack import read_pack, write_pack
@@ -84,10 +85,38 @@ def test_weights_load_in_the_decoder(train, pack, tmp_path):
     assert decoder(pack.labels, pack.coarse[35], [1, 2]).shape == pack.pictures.shape
 
 
+def test_a_training_can_start_from_weights(train, tmp_path):
+    state, network, _ = train(tmp_path / "first", steps=3)
+    save_checkpoint(tmp_path / "first" / "w", state, {"network": network}, dtype="float32")
+    same, _, _ = train(tmp_path / "second", steps=1, init=tmp_path / "first" / "w", learning_rate=1e-12)
+    assert all(torch.allclose(same[name], state[name], atol=1e-6) for name in state)
+    with pytest.raises(WeightsError, match="init"):
+        train(tmp_path / "second", steps=2)
+    with pytest.raises(WeightsError, match="fit"):
+        train(tmp_path / "third", steps=1, init=tmp_path / "first" / "w", config={"spade_hidden": 16})
+
+
+def test_only_the_wanted_timesteps_are_trained(train, monkeypatch, tmp_path):
+    seen = []
+    real = Scsrdm.denoise_raw
+    monkeypatch.setattr(
+        Scsrdm, "denoise_raw", lambda self, x, t, *rest: seen.extend(t.tolist()) or real(self, x, t, *rest)
+    )
+    train(tmp_path, steps=4, batch=4, t_min=150, t_max=170)
+    assert len(set(seen)) > 3 and min(seen) >= 150 and max(seen) <= 170
+
+
+@pytest.mark.parametrize(
+    "settings", [{"t_min": 9, "t_max": 5}, {"t_max": 1000}, {"config": {"learned_variance": True}}]
+)
+def test_what_the_recipe_can_not_train_is_refused(settings, train, tmp_path):
+    with pytest.raises(ConfigError):
+        train(tmp_path, **settings)
+
+
 @pytest.mark.parametrize(
     "config",
-    [{"prediction": kind, "residual_std": None} for kind in ("epsilon", "x0", "v")]
-    + [{"learned_variance": True, "void_class": False}],
+    [{"prediction": kind, "residual_std": None} for kind in ("epsilon", "x0", "v")] + [{"void_class": False}],
 )
 def test_other_kinds_of_networks(config, train, tmp_path):
     _, network, losses = train(tmp_path, steps=1, config=config)
