@@ -1,5 +1,6 @@
 """How a workflow job speaks: all it says goes into its log, and a user's mistake is one clear line there."""
 
+import logging
 import sys
 import traceback
 from contextlib import contextmanager, redirect_stderr
@@ -17,6 +18,8 @@ def job(log):
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file, redirect_stderr(file):
+        logging.basicConfig(stream=file, format="spic: %(message)s", force=True)
+        logging.getLogger("spic").setLevel(logging.INFO)
         try:
             yield
         except (SpicError, OSError) as error:

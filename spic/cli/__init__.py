@@ -5,6 +5,7 @@ Results are written under a temporary name first, so that a failure leaves nothi
 inside the commands that need them.
 """
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,8 @@ Version = Annotated[
 
 @app.callback()
 def main(version: Version = False):
-    pass
+    logging.basicConfig(format="spic: %(message)s")
+    logging.getLogger("spic").setLevel(logging.INFO)  # what takes long and why, on stderr
 
 
 @app.command()
