@@ -35,20 +35,40 @@ def run_workflow(arguments: list[str], folder=".") -> int:
 
 
 class _exclusive:
-    """Lock file held as long as this process, or a child that inherited it, lives."""
+    """Lock file held as long as this process, or a job that inherited it, lives; it names this process.
+
+    Jobs can outlive a killed run by a while. They are waited for: two writers of one folder would be worse.
+    """
 
     def __init__(self, path: Path):
         self.path = path
 
     def __enter__(self):
         self.path.parent.mkdir(exist_ok=True)
-        self.file = self.path.open("w")
+        self.file = self.path.open("a+")
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self.file.close()
-            raise ConfigError(f"{self.path.parent.parent.resolve()}: another run is going on in this folder") from None
+            if self._owner_lives():
+                self.file.close()
+                folder = self.path.parent.parent.resolve()
+                raise ConfigError(f"{folder}: another run is going on in this folder") from None
+            print("Waiting for a job that a killed run left behind.", file=sys.stderr)
+            fcntl.flock(self.file, fcntl.LOCK_EX)
+        self.file.truncate(0)
+        self.file.write(str(os.getpid()))
+        self.file.flush()
         return self.file
 
     def __exit__(self, *error):
         self.file.close()
+
+    def _owner_lives(self) -> bool:
+        self.file.seek(0)
+        try:
+            os.kill(int(self.file.read()), 0)
+        except (ValueError, ProcessLookupError):
+            return False
+        except PermissionError:
+            pass
+        return True
