@@ -7,6 +7,7 @@ from spic.errors import DataError
 from spic.metrics import frechet_distance, iou_per_class, mean_iou
 from spic.metrics.rate import bpp
 
+NOT_COMPUTED = float("nan")  # an empty field in the CSV
 POINT_COLUMNS = [
     "run",
     "method",
@@ -40,7 +41,7 @@ def read_scores(paths) -> dict[str, np.ndarray]:
 
 
 def point_row(scores: dict, originals: dict) -> dict:
-    """Numbers of one point; an empty string where a number was not computed.
+    """Numbers of one point; NaN where a number was not computed.
 
     bpp counts the bytes of all coded files over the pixels of all pictures; mIoU is from totals over the set, mean
     over present classes; psnr is the mean over pictures; distances compare the set with the set of originals.
@@ -52,14 +53,14 @@ def point_row(scores: dict, originals: dict) -> dict:
 
     def rate(*parts):
         present = [scores[f"bytes_{part}"] for part in parts if f"bytes_{part}" in scores]
-        return bpp(int(sum(int(sizes.sum()) for sizes in present)), pixels[0], pixels[1] * n) if present else ""
+        return bpp(int(sum(int(sizes.sum()) for sizes in present)), pixels[0], pixels[1] * n) if present else NOT_COMPUTED
 
     row = {"n": n, "bpp": rate("ssm", "coarse", "picture"), "bpp_ssm": rate("ssm"), "bpp_coarse": rate("coarse")}
     row["miou"] = mean_iou(scores["confusion"].sum(axis=0))
-    row["miou_gt"] = mean_iou(scores["confusion_gt"].sum(axis=0)) if "confusion_gt" in scores else ""
+    row["miou_gt"] = mean_iou(scores["confusion_gt"].sum(axis=0)) if "confusion_gt" in scores else NOT_COMPUTED
     for column, key in (("fd_lite0", "features_lite0"), ("fid", "features_fid")):
         known = key in scores and key in originals and n > 1
-        row[column] = frechet_distance(originals[key], scores[key]) if known else ""
+        row[column] = frechet_distance(originals[key], scores[key]) if known else NOT_COMPUTED
     row["psnr"] = float(scores["psnr"].mean()) if np.isfinite(scores["psnr"]).all() else float("inf")
     return row
 
