@@ -13,6 +13,10 @@ os.environ.update(
 from spic.errors import SpicError
 from spic.stages import chunk_names, check_config, method_points, weights_file
 
+# Overlays add to config.yaml; a method that is null is left out.
+config["methods"] = {
+    method: points for method, points in config["methods"].items() if points
+}
 try:
     check_config(config)
     CHUNKS = chunk_names(config)

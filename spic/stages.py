@@ -41,6 +41,8 @@ def method_points(settings: dict) -> dict:
 
 def check_config(config: dict) -> None:
     """What the schema can not know: methods exist and have the parameter their points set. Raises `ConfigError`."""
+    if not config["methods"]:
+        raise ConfigError("no method is left to compare")
     for name, settings in config["methods"].items():
         (parameter,) = settings
         wanted = get_method(name, method_settings(config)).parameter

@@ -53,7 +53,9 @@ def point_row(scores: dict, originals: dict) -> dict:
 
     def rate(*parts):
         present = [scores[f"bytes_{part}"] for part in parts if f"bytes_{part}" in scores]
-        return bpp(int(sum(int(sizes.sum()) for sizes in present)), pixels[0], pixels[1] * n) if present else NOT_COMPUTED
+        return (
+            bpp(int(sum(int(sizes.sum()) for sizes in present)), pixels[0], pixels[1] * n) if present else NOT_COMPUTED
+        )
 
     row = {"n": n, "bpp": rate("ssm", "coarse", "picture"), "bpp_ssm": rate("ssm"), "bpp_coarse": rate("coarse")}
     row["miou"] = mean_iou(scores["confusion"].sum(axis=0))

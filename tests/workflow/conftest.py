@@ -17,13 +17,15 @@ class Run:
         self.folder = folder
         self.results = folder / "results" / "smoke"
 
-    def command(self, *arguments) -> list[str]:
+    def command(self, *arguments, overlay=None) -> list[str]:
         snakefile = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.folder)]
-        settings = ["--configfile", str(ROOT / "config" / "smoke.yaml"), "--nocolor"]
+        overlays = [str(path) for path in (ROOT / "config" / "smoke.yaml", overlay) if path]
+        settings = ["--configfile", *overlays, "--nocolor"]
         return [sys.executable, "-m", "snakemake", *snakefile, *settings, *map(str, arguments)]
 
-    def __call__(self, *arguments, check=True) -> subprocess.CompletedProcess:
-        done = subprocess.run(self.command(*arguments), cwd=self.folder, capture_output=True, text=True, timeout=400)
+    def __call__(self, *arguments, check=True, overlay=None) -> subprocess.CompletedProcess:
+        command = self.command(*arguments, overlay=overlay)
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=400)
         if check:
             assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
         return done

@@ -28,12 +28,20 @@ def test_wrong_settings_are_refused(empty_run, setting, message):
     assert message in done.stdout + done.stderr
 
 
-def test_unknown_method_and_parameter_are_refused(empty_run, tmp_path):
-    for methods, message in (("nonsense: {qp: [1]}", "nonsense"), ("bpg: {quality: [1]}", "qp")):
-        config = tmp_path / "wrong.yaml"
-        config.write_text(f"methods:\n  {methods}\n")
-        done = empty_run("--dry-run", "--configfile", config, check=False)
-        assert done.returncode != 0 and message in done.stdout + done.stderr
+@pytest.mark.parametrize(
+    ("methods", "message"), [("nonsense: {qp: [1]}", "unknown method"), ("bpg: {quality: [1]}", "'quality': [1]")]
+)
+def test_unknown_method_and_parameter_are_refused(empty_run, tmp_path, methods, message):
+    (tmp_path / "wrong.yaml").write_text(f"methods: {{{methods}}}")
+    done = empty_run("--dry-run", check=False, overlay=tmp_path / "wrong.yaml")
+    assert done.returncode != 0 and message in done.stdout + done.stderr
+
+
+def test_null_leaves_a_method_out(empty_run, tmp_path):
+    (tmp_path / "less.yaml").write_text("methods: {jpeg2000: null, spic: null}")
+    done = empty_run("--dry-run", overlay=tmp_path / "less.yaml")
+    assert "bpg/qp44" in done.stdout + done.stderr
+    assert "jpeg2000/" not in done.stdout + done.stderr and "spic/coarse" not in done.stdout + done.stderr
 
 
 def test_every_key_has_a_description_and_a_default():
