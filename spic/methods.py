@@ -7,10 +7,10 @@ join by an entry point of the group `spic.methods`.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 
 import numpy as np
 
+from spic import registry
 from spic.codecs import get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
 from spic.images import COARSE_FACTOR, MAX_PIXELS, downscale, upscale
@@ -183,18 +183,12 @@ _BUILT_IN = {
 
 def method_names() -> list[str]:
     """Names that `get_method` knows, sorted, entry points included."""
-    return sorted({*_BUILT_IN, *(point.name for point in entry_points(group="spic.methods"))})
+    return registry.names("spic.methods", _BUILT_IN)
 
 
 def get_method(name: str, settings: Settings | None = None) -> Method:
     """Return the method called `name`; `ConfigError` lists the known ones."""
-    settings = settings or Settings()
-    if name in _BUILT_IN:
-        return _BUILT_IN[name](settings)
-    for point in entry_points(group="spic.methods"):
-        if point.name == name:
-            return point.load()(settings)
-    raise ConfigError(f"unknown method {name!r}; known: {', '.join(method_names())}")
+    return registry.find("spic.methods", _BUILT_IN, name, "method")(settings or Settings())
 
 
 def point_name(parameter: str, value) -> str:

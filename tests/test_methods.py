@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import spic.methods
+import spic.registry
 from spic.codecs import get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
 from spic.images import downscale
@@ -161,7 +161,7 @@ def test_names(monkeypatch):
         def load(self):
             return Mine
 
-    monkeypatch.setattr(spic.methods, "entry_points", lambda group: [Point()] * (group == "spic.methods"))
+    monkeypatch.setattr(spic.registry, "entry_points", lambda group: [Point()] * (group == "spic.methods"))
     assert "mine" in method_names() and isinstance(get_method("mine"), Mine)
 
 

@@ -4,11 +4,8 @@ Coders of other packages join by an entry point of the group `spic.codecs` whose
 is a class like `spic.codecs.base.Codec`. Asking for one codec loads that codec's libraries only.
 """
 
-from importlib import import_module
-from importlib.metadata import entry_points
-
+from spic import registry
 from spic.codecs.base import Codec
-from spic.errors import ConfigError
 
 __all__ = ["Codec", "codec_names", "get_codec"]
 
@@ -23,15 +20,9 @@ _BUILT_IN = {
 
 def codec_names() -> list[str]:
     """Names that `get_codec` knows, sorted: the built-in ones and those of installed entry points."""
-    return sorted({*_BUILT_IN, *(point.name for point in entry_points(group="spic.codecs"))})
+    return registry.names("spic.codecs", _BUILT_IN)
 
 
 def get_codec(name: str) -> Codec:
     """Return a new codec called `name`; `ConfigError` lists the known ones. Built-in names win over entry points."""
-    if name in _BUILT_IN:
-        module, attribute = _BUILT_IN[name].split(":")
-        return getattr(import_module(module), attribute)()
-    for point in entry_points(group="spic.codecs"):
-        if point.name == name:
-            return point.load()()
-    raise ConfigError(f"unknown codec {name!r}; known: {', '.join(codec_names())}")
+    return registry.find("spic.codecs", _BUILT_IN, name, "codec")()

@@ -1,15 +1,13 @@
 """Segmenters: pictures in, label maps (SSM) out, behind one small interface."""
 
-from importlib.metadata import entry_points
-
-from spic.errors import ConfigError
+from spic import registry
 
 _BUILT_IN = {"street": "spic.segmentation.segmenter:StreetSegmenter"}
 
 
 def segmenter_names() -> list[str]:
     """Names that `get_segmenter` knows, those of other packages' entry points (`spic.segmenters`) included."""
-    return sorted({*_BUILT_IN, *(point.name for point in entry_points(group="spic.segmenters"))})
+    return registry.names("spic.segmenters", _BUILT_IN)
 
 
 def get_segmenter(name: str, weights=None, device: str = "auto", dtype: str = "auto"):
@@ -36,12 +34,5 @@ def get_segmenter(name: str, weights=None, device: str = "auto", dtype: str = "a
     WeightsError
         The weights file is missing, damaged or of another network.
     """
-    if name in _BUILT_IN:
-        from importlib import import_module
-
-        module, attribute = _BUILT_IN[name].split(":")
-        return getattr(import_module(module), attribute)(weights=weights, device=device, dtype=dtype)
-    for point in entry_points(group="spic.segmenters"):
-        if point.name == name:
-            return point.load()(weights=weights, device=device, dtype=dtype)
-    raise ConfigError(f"unknown segmenter {name!r}; known: {', '.join(segmenter_names())}")
+    make = registry.find("spic.segmenters", _BUILT_IN, name, "segmenter")
+    return make(weights=weights, device=device, dtype=dtype)

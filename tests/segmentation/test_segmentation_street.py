@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-import spic.segmentation
+import spic.registry
 from spic.errors import ConfigError, DataError, WeightsError
 from spic.segmentation import get_segmenter, segmenter_names
 from spic.segmentation.street import StreetConfig, StreetNet
@@ -106,7 +106,7 @@ def test_names(monkeypatch):
         def load(self):
             return dict
 
-    monkeypatch.setattr(spic.segmentation, "entry_points", lambda group: [Point()] * (group == "spic.segmenters"))
+    monkeypatch.setattr(spic.registry, "entry_points", lambda group: [Point()] * (group == "spic.segmenters"))
     assert segmenter_names() == ["mine", "street"]
     assert get_segmenter("mine", "w", "cpu") == {"weights": "w", "device": "cpu", "dtype": "auto"}
     with pytest.raises(ConfigError, match=r"'eye'.*mine, street"):
