@@ -26,7 +26,7 @@ TINY_NET = {  # the shipped decoder's kind of network, small enough to train in 
     "spade_hidden": 8,
     "ssm_channels": 8,
 }
-TINY_SEGMENTER = {"widths": [8, 8, 16, 16], "blocks": [1, 1, 1]}
+TINY_SEGMENTER = {"width": 0.25, "depth": 0.3, "stem": 8, "decoder": [8, 8, 8, 8]}
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +77,7 @@ def tiny_segmenter(tmp_path_factory) -> Path:
 
     torch.manual_seed(1)
     model = StreetNet(StreetConfig.from_dict({**TINY_SEGMENTER, "num_classes": 11}))
-    torch.nn.init.normal_(model.up2.fuse[0].weight)
+    torch.nn.init.normal_(model.decoder[-1].fuse[0].weight)
     torch.nn.init.normal_(model.classify.weight)
     with torch.no_grad():
         model.classify.weight -= model.classify.weight.mean(1, keepdim=True)

@@ -77,17 +77,22 @@ def segmenter(
     threads: Threads = None,
     batch: Batch = 8,
     seed: Seed = 0,
+    network: Annotated[str, typer.Option(help="street or judge.")] = "street",
+    encoder: Annotated[str, typer.Option(help="ImageNet encoder of street: lite1 or lite2.")] = "lite2",
+    scene_share: Annotated[float, typer.Option(min=0, max=1, help="Share of drawn scenes in a batch.")] = 0.2,
 ):
-    """Train the segmenter and write FOLDER/street-segmenter."""
+    """Train a segmenter and write FOLDER/street-segmenter (or -judge)."""
     from spic.training.loop import Budget
     from spic.training.segmenter import train_segmenter
     from spic.weights import write_weights
 
     budget = Budget(steps, minutes)
     options = {"batch": batch, "seed": seed, **_machine(device, dtype, threads)}
+    options |= {"network": network, "encoder": encoder, "scene_share": scene_share}
     train_pack, validation = _packs(pack, leave_out or [])
     state, config = train_segmenter(train_pack, folder, budget, validation=validation, **options)
-    _print_weights(folder / "street-segmenter", write_weights(folder / "street-segmenter", state, config))
+    target = folder / ("street-judge" if network == "judge" else "street-segmenter")
+    _print_weights(target, write_weights(target, state, config, "int8"))
 
 
 @app.command()
@@ -104,7 +109,12 @@ def decoder(
     seed: Seed = 0,
     t_min: Annotated[int, typer.Option(help="Lowest timestep to train.")] = 0,
     t_max: Annotated[int, typer.Option(help="Highest timestep to train.")] = 220,
+    t_focus: Annotated[float, typer.Option(min=0, max=1, help="Share of crops at the last 50 timesteps.")] = 0.0,
     init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
+    critic: Annotated[Path | None, typer.Option(help="A throw-away segmenter that the loss listens to.")] = None,
+    consistency: Annotated[float, typer.Option(min=0, help="Weight of the critic's cross-entropy.")] = 0.3,
+    features: Annotated[float, typer.Option(min=0, help="Weight of the critic's feature distance.")] = 0.25,
+    ssm: Annotated[Path | None, typer.Option(help="Segmenter weights; half of the crops take its maps.")] = None,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 4e-4,
     sampler: Annotated[str, typer.Option(help="Recommended sampler: ddim, ancestral or published.")] = "ddim",
     sampling_steps: Annotated[int, typer.Option(help="Recommended steps.")] = 8,
@@ -119,8 +129,13 @@ def decoder(
     budget = Budget(steps, minutes)
     sampling = _sampling(sampler, sampling_steps, start, guidance)
     options = {"batch": batch, "seed": seed, **_machine(device, dtype, threads)}
-    options |= {"t_min": t_min, "t_max": t_max, "init": init, "learning_rate": learning_rate}
+    options |= {"t_min": t_min, "t_max": t_max, "t_focus": t_focus, "init": init, "learning_rate": learning_rate}
+    options |= {"critic": critic, "consistency": consistency, "features": features}
     train_pack, validation = _packs(pack, leave_out or [])
+    if ssm is not None:
+        from spic.segmentation import get_segmenter
+
+        options["predicted"] = get_segmenter("street", ssm, options["device"]).segment(train_pack.pictures)
     state, network = train_decoder(train_pack, folder, budget, validation=validation, **options)
     config = {"network": network, "sampling": sampling, "label_space": train_pack.label_space}
     _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config))

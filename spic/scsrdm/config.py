@@ -35,6 +35,9 @@ class ScsrdmConfig:
     residual_std : float or None
         Standard deviation of picture minus upsampled coarse image, in [-1, 1] units. Not null: the network corrects
         the Wiener estimate around the coarse image (see `spic.scsrdm.model`); needs prediction x0.
+    refine_channels : int
+        Width of a head at full resolution that corrects the prediction (see `spic.scsrdm.refine`); 0 for none, else
+        needs `residual_std`.
     coarse_factor, upsampling
         Size ratio of picture and coarse image; bilinear or bicubic enlargement inside the network.
     void_class
@@ -57,6 +60,7 @@ class ScsrdmConfig:
     ssm_channels: int = 32
     spade_hidden: int = 128
     residual_std: float | None = None
+    refine_channels: int = 0
     coarse_factor: int = 4
     upsampling: str = "bilinear"
     void_class: bool = False
@@ -144,6 +148,11 @@ class ScsrdmConfig:
             positive = _number(self.residual_std) and 0 < self.residual_std < 100
             _require(positive, "residual_std", self.residual_std, "a number above 0, or null")
             _require(self.prediction == "x0", "residual_std", self.residual_std, "null unless prediction is x0")
+        if self.refine_channels != 0:
+            allowed = _positive_int(self.refine_channels) and self.residual_std is not None
+            _require(allowed, "refine_channels", self.refine_channels, "0, or a width beside a residual_std")
+            if self.size_multiple % 2:
+                raise ConfigError("refine_channels: sides must be even, so patch_size or levels must halve once")
 
     def _check_attention(self):
         wanted = self.attention_resolutions

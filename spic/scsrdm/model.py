@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from spic.errors import ConfigError
 from spic.scsrdm import schedule
 from spic.scsrdm.config import ScsrdmConfig
-from spic.scsrdm.spade import Condition
+from spic.scsrdm.refine import Refine
+from spic.scsrdm.spade import Condition, NullCondition
 from spic.scsrdm.unet import UNet
 
 
@@ -20,11 +21,13 @@ class Scsrdm(UNet):
     then the Wiener estimate x0_w = c + k (x_t / sqrt(abar_t) - c), k = s2 / (s2 + sigma2), with the error
     s = sqrt(s2 sigma2 / (s2 + sigma2)). The network sees [(x_t / sqrt(abar_t) - c) / sqrt(s2 + sigma2), c] and gives F,
     the prediction is x0 = x0_w + s F: input and output have unit scale at every timestep.
-    (The idea of Karras et al. 2022, section 5, around a known mean.)
+    (The idea of Karras et al. 2022, section 5, around a known mean.) With `refine_channels` a small head at full
+    resolution then corrects F once more, from that x0, c and the SSM.
     """
 
     def __init__(self, config: ScsrdmConfig):
         super().__init__(config)
+        self.refine = Refine(config.refine_channels, config.ssm_planes) if config.refine_channels else None
         self._abar = {}  # alphas_cumprod on each device; no buffer, so the state dict stays the published one
 
     def forward(self, x_t, t, ssm_onehot, coarse):
@@ -48,16 +51,31 @@ class Scsrdm(UNet):
             float32 (N, 3, H, W), epsilon, x0 or v by `config.prediction`; with a learned variance (N, 6, H, W), the
             last three in about [-1, 1]: 2 f - 1, f the fraction of the way from the posterior's log variance to beta's.
         """
-        return self.predictions(x_t, t, [self._prepared(ssm_onehot)], coarse)[0]
+        return self.predictions(x_t, t, self.times(t), [self._prepared(ssm_onehot)], self.enlarge(coarse))[0]
 
-    def predictions(self, x_t, t, conditions, coarse) -> list:
-        """`forward` for several prepared SSMs of the same pictures, at the cost of one encoder pass."""
-        x_t, c = x_t.float(), self.enlarge(coarse)
+    def predictions(self, x_t, t, times, conditions, c) -> list:
+        """`forward` for several prepared SSMs of the same pictures, at the cost of one encoder pass.
+
+        What a chain need not compute at each step comes from outside: times = `self.times(t)`, c = `self.enlarge`
+        of the coarse image. t is (N,), or (1,) for all pictures.
+        """
+        x_t = x_t.float()
         if self.config.residual_std is None:
-            return self.run(torch.cat([x_t, c], dim=1), t, conditions)
+            return self.run(torch.cat([x_t, c], dim=1), times, conditions)
         planes, wiener, s = self._precondition(x_t, t, c)
-        outputs = self.run(planes, t, conditions)
+        outputs = self.run(planes, times, conditions)
+        outputs = [self._refined(*each, wiener, s, c) for each in zip(outputs, conditions, strict=True)]
         return [torch.cat([wiener + s * raw[:, :3], raw[:, 3:]], dim=1) for raw in outputs]
+
+    def condition(self, ssm_onehot) -> Condition:
+        prepared = super().condition(ssm_onehot)
+        prepared.onehot = ssm_onehot  # what `refine` looks at
+        return prepared
+
+    def null_condition(self, height: int, width: int, dtype=None) -> NullCondition:
+        prepared = super().null_condition(height, width, dtype)
+        prepared.onehot = self.out[2].weight.new_zeros(1, self.config.ssm_planes, height, width)
+        return prepared
 
     def denoise_raw(self, x_t, t, ssm_onehot, coarse):
         """Parts of a preconditioned prediction, for a loss ((x0 - wiener) / s - raw)^2 in units of s.
@@ -73,13 +91,25 @@ class Scsrdm(UNet):
         """
         if self.config.residual_std is None:
             raise ConfigError("this network is not preconditioned: residual_std is null")
-        planes, wiener, s = self._precondition(x_t.float(), t, self.enlarge(coarse))
-        return self.run(planes, t, [self._prepared(ssm_onehot)])[0], wiener, s
+        c, condition = self.enlarge(coarse), self._prepared(ssm_onehot)
+        planes, wiener, s = self._precondition(x_t.float(), t, c)
+        return self._refined(self.run(planes, self.times(t), [condition])[0], condition, wiener, s, c), wiener, s
+
+    def torso_to(self, dtype):
+        if self.refine is not None:
+            self.refine.to(dtype)
+        return super().torso_to(dtype)
 
     def enlarge(self, coarse):
         """Coarse image at full size, float32 (N, 3, H, W)."""
         factor, mode = self.config.coarse_factor, self.config.upsampling
         return F.interpolate(coarse.float(), scale_factor=factor, mode=mode, align_corners=False)
+
+    def _refined(self, raw, condition, wiener, s, c):
+        if self.refine is None:
+            return raw
+        correction = self.refine(wiener + s * raw[:, :3], c, condition.onehot)
+        return torch.cat([raw[:, :3] + correction, raw[:, 3:]], dim=1)
 
     def _prepared(self, ssm) -> Condition:
         return ssm if isinstance(ssm, Condition) else self.condition(ssm)

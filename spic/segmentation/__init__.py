@@ -2,7 +2,10 @@
 
 from spic import registry
 
-_BUILT_IN = {"street": "spic.segmentation.segmenter:StreetSegmenter"}
+_BUILT_IN = {
+    "street": "spic.segmentation.segmenter:street_segmenter",
+    "judge": "spic.segmentation.segmenter:judge_segmenter",
+}
 
 
 def segmenter_names() -> list[str]:
@@ -16,7 +19,7 @@ def get_segmenter(name: str, weights=None, device: str = "auto", dtype: str = "a
     Parameters
     ----------
     name : str
-        "street", or one that a package offers under the entry point group `spic.segmenters`.
+        "street", "judge", or one that a package offers under the entry point group `spic.segmenters`.
     weights : path-like, optional
         A weights file of that segmenter; None takes the shipped one.
     device, dtype : str

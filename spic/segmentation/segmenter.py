@@ -1,4 +1,4 @@
-"""The shipped segmenter behind the common interface."""
+"""The shipped networks, `street` and `judge`, behind the common interface."""
 
 import numpy as np
 import torch
@@ -6,12 +6,17 @@ import torch
 from spic.devices import autocast, pick_device, pick_dtype
 from spic.errors import DataError, SpicError, WeightsError
 from spic.labels import get_label_space
-from spic.segmentation.street import StreetConfig, StreetNet, normalize
+from spic.segmentation import judge, street
 from spic.weights import load_state, read_weights, shipped
 
+NETWORKS = {  # by `arch` of the weights' config: shape, network, normalisation, what sides must be multiples of
+    "street": (street.StreetConfig, street.StreetNet, street.normalize, street.SIZE_MULTIPLE),
+    "judge": (judge.JudgeConfig, judge.JudgeNet, judge.normalize, judge.SIZE_MULTIPLE),
+}
 
-class StreetSegmenter:
-    """`StreetNet` with weights; any picture whose sides are multiples of 16.
+
+class NetworkSegmenter:
+    """A network of this project with weights; pictures of any size.
 
     Attributes
     ----------
@@ -19,19 +24,18 @@ class StreetSegmenter:
         What the ids mean.
     """
 
-    def __init__(self, weights=None, device: str = "auto", dtype: str = "auto"):
-        path = weights or shipped("street-segmenter")
+    def __init__(self, path, device: str = "auto", dtype: str = "auto"):
         state, config = read_weights(path)
-        if config.get("arch") != "street":
-            raise WeightsError(f"{path}: holds {config.get('arch')!r}, not a street segmenter")
+        if config.get("arch") not in NETWORKS:
+            raise WeightsError(f"{path}: holds {config.get('arch')!r}, not a segmenter ({', '.join(NETWORKS)})")
+        shape, network, self.normalize, self.multiple = NETWORKS[config["arch"]]
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device)
         try:
             self.label_space = get_label_space(config["label_space"])
-            net = StreetConfig.from_dict({**config["net"], "num_classes": self.label_space.num_classes})
-            model = StreetNet(net)
-        except (SpicError, KeyError, TypeError, ValueError, IndexError) as error:
-            raise WeightsError(f"{path}: the config does not describe a street segmenter ({error})") from None
+            model = network(shape.from_dict({**config["net"], "num_classes": self.label_space.num_classes}))
+        except (SpicError, KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, RuntimeError) as error:
+            raise WeightsError(f"{path}: the config does not describe a segmenter ({error})") from None
         load_state(model, state, str(path))
         self.model = model.to(self.device, memory_format=torch.channels_last).eval()
 
@@ -42,7 +46,8 @@ class StreetSegmenter:
         Parameters
         ----------
         pictures : numpy.ndarray
-            uint8 (N, H, W, 3) sRGB; H and W multiples of 16, else `DataError`.
+            uint8 (N, H, W, 3) sRGB, else `DataError`. Sides that are no multiples of the network's stride are
+            continued by their last pixels, and cut again.
         batch : int
             Pictures a forward pass; bounds the memory. A picture's map does not depend on it (up to rounding).
 
@@ -53,12 +58,23 @@ class StreetSegmenter:
         """
         if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
             raise DataError(f"a segmenter takes uint8 (N, H, W, 3), not {pictures.dtype} {pictures.shape}")
-        if pictures.shape[1] % 16 or pictures.shape[2] % 16:
-            raise DataError(f"the street segmenter needs sides in multiples of 16, not {pictures.shape[1:3]}")
+        height, width = pictures.shape[1:3]
+        padding = ((0, 0), (0, -height % self.multiple), (0, -width % self.multiple), (0, 0))
         maps = np.empty(pictures.shape[:3], np.uint8)
         for start in range(0, len(pictures), batch):
-            x = normalize(torch.from_numpy(np.ascontiguousarray(pictures[start : start + batch])).to(self.device))
+            padded = np.pad(pictures[start : start + batch], padding, mode="edge")
+            x = self.normalize(torch.from_numpy(padded).to(self.device))
             with autocast(self.device, self.dtype):
                 logits = self.model(x)
-            maps[start : start + batch] = logits.argmax(1).to(torch.uint8).cpu().numpy()
+            maps[start : start + batch] = logits[..., :height, :width].argmax(1).to(torch.uint8).cpu().numpy()
         return maps
+
+
+def street_segmenter(weights=None, device: str = "auto", dtype: str = "auto") -> NetworkSegmenter:
+    """The project's segmenter; `weights` of any network of this module, None for the shipped ones."""
+    return NetworkSegmenter(weights or shipped("street-segmenter"), device, dtype)
+
+
+def judge_segmenter(weights=None, device: str = "auto", dtype: str = "auto") -> NetworkSegmenter:
+    """The independent judge: a network that no other part of the project uses or was trained against."""
+    return NetworkSegmenter(weights or shipped("street-judge"), device, dtype)

@@ -14,16 +14,19 @@ from spic.errors import ConfigError, DataError
 from spic.images import COARSE_FACTOR, downscale
 from spic.labels import get_label_space, one_hot
 from spic.scsrdm import build
+from spic.scsrdm.sampler import to_x0
 from spic.scsrdm.schedule import NUM_TIMESTEPS, alphas_cumprod
 from spic.training.augment import aligned_crop
+from spic.training.critic import Critic
 from spic.training.loop import Budget, train
 from spic.training.pack import Pack
+from spic.training.segmenter import class_weights
 from spic.weights import load_state, read_weights, sha256, weight_paths
 
 CROP = (128, 256)
 LOSSLESS = -1  # stands for the coarse image as it was before coding
 
-SMALL = {  # 7.1 M parameters, 26 GFLOP a step at 256x512
+SMALL = {  # 7.2 M parameters, 34 GFLOP a step at 256x512
     "base_channels": 64,
     "channel_mult": [1, 1, 2],
     "num_res_blocks": 2,
@@ -35,6 +38,7 @@ SMALL = {  # 7.1 M parameters, 26 GFLOP a step at 256x512
     "prediction": "x0",
     "learned_variance": False,
     "residual_std": 0.1334,
+    "refine_channels": 64,
     "upsampling": "bicubic",
     "void_class": True,
 }
@@ -56,7 +60,12 @@ def train_decoder(
     batch: int = 8,
     t_min: int = 0,
     t_max: int = 220,
+    t_focus: float = 0.0,
     init=None,
+    critic=None,
+    consistency: float = 0.3,
+    features: float = 0.25,
+    predicted: np.ndarray | None = None,
     ssm_drop: float = 0.1,
     scene_share: float = 0.2,
     learning_rate: float = 4e-4,
@@ -75,8 +84,18 @@ def train_decoder(
         Fields of `ScsrdmConfig` over those of `SMALL`.
     t_min, t_max : int
         Timesteps t_min..t_max are trained, low ones more often (t = t_min + (t_max - t_min) u^1.5, u uniform).
+    t_focus : float
+        This share of the crops gets one of the last 50 timesteps instead, where a chain begins.
     init : path-like, optional
-        Weights of a network of the same shape to start from, as `spic train decoder` writes them.
+        Weights of a network of the same shape to start from, as `spic train decoder` writes them; they may lack the
+        head `refine`, which then starts at zero.
+    critic : path-like, optional
+        Weights of a throw-away segmenter (see `spic.training.critic`); without it the loss is the squared error alone.
+    consistency, features : float
+        Weights of the critic's two losses beside the squared error.
+    predicted : numpy.ndarray, optional
+        uint8 (N, H, W), SSMs of the pack's pictures as the transmitter will make them; half of the crops use them
+        instead of the labels.
     ssm_drop : float
         Share of crops that see the all-zero SSM, the null condition of guidance.
     """
@@ -93,7 +112,10 @@ def train_decoder(
     torch.manual_seed(seed)
     model = build(settings)
     if init is not None:
-        load_state(model, read_weights(init)[0], f"a decoder to start from ({init})")
+        state, fresh = read_weights(init)[0], model.state_dict()
+        if not any(name.startswith("refine.") for name in state):
+            state |= {name: tensor for name, tensor in fresh.items() if name.startswith("refine.")}
+        load_state(model, state, f"a decoder to start from ({init})")
     model.to(device, memory_format=torch.channels_last)
     planes = model.config.ssm_planes
     abar = torch.tensor(alphas_cumprod(), dtype=torch.float32, device=device)
@@ -101,40 +123,54 @@ def train_decoder(
     shares = {True: scene_share if (~scenes).any() else 1.0, False: 1 - scene_share if scenes.any() else 1.0}
     odds = np.array([shares[bool(scene)] / (scenes == scene).sum() for scene in scenes])
     qps = [LOSSLESS, *sorted(pack.coarse)]
+    reader = critic and Critic(critic, pack.label_space, class_weights(pack.labels, space.num_classes), device)
 
-    def draw(source: Pack, index, rng):
+    def draw(source: Pack, maps, index, rng):
         pictures, labels, coarse = [], [], []
         for i in index:
             qp = qps[rng.integers(len(qps))]
             small = downscale(source.pictures[i]) if qp == LOSSLESS else source.coarse[qp][i]
-            crops = aligned_crop(source.pictures[i], source.labels[i], small, CROP, COARSE_FACTOR, rng)
+            ssm = source.labels if maps is None or rng.random() < 0.5 else maps
+            crops = aligned_crop(source.pictures[i], ssm[i], small, CROP, COARSE_FACTOR, rng)
             for crop, kind in zip(crops, (pictures, labels, coarse), strict=True):
                 kind.append(crop)
-        ssm = one_hot(torch.from_numpy(np.stack(labels)).to(device), planes)
+        labels = torch.from_numpy(np.stack(labels)).to(device)
+        ssm = one_hot(labels, planes)
         keep = torch.from_numpy((rng.random(len(index)) >= ssm_drop).astype(np.float32)).to(device)
-        t = (t_min + (t_max - t_min) * rng.random(len(index)) ** 1.5 + 0.5).astype(np.int64)
+        spread = t_min + (t_max - t_min) * rng.random(len(index)) ** 1.5
+        first = rng.uniform(max(t_min, t_max - 50), t_max, len(index))
+        t = (np.where(rng.random(len(index)) < t_focus, first, spread) + 0.5).astype(np.int64)
         noise = rng.standard_normal((len(index), 3, *CROP), dtype=np.float32)
         return (
             to_unit(np.stack(pictures), device),
+            labels,
             ssm * keep.view(-1, 1, 1, 1),
             to_unit(np.stack(coarse), device),
             torch.from_numpy(t).to(device),
             torch.from_numpy(noise).to(device, memory_format=torch.channels_last),
         )
 
-    def loss_from(network, x0, ssm, coarse, t, noise):
+    def losses_from(network, x0, labels, ssm, coarse, t, noise):
         a = abar[t].view(-1, 1, 1, 1)
         x_t = a.sqrt() * x0 + (1 - a).sqrt() * noise
         with autocast(device, dtype):
             if network.config.residual_std is None:
                 prediction = network(x_t, t, ssm, coarse)
                 target = {"epsilon": noise, "x0": x0, "v": a.sqrt() * noise - (1 - a).sqrt() * x0}
-                return F.mse_loss(prediction, target[network.config.prediction])
-            raw, wiener, s = network.denoise_raw(x_t, t, ssm, coarse)
-        return F.mse_loss(raw, (x0 - wiener) / s)
+                squared = F.mse_loss(prediction, target[network.config.prediction])
+                drawn = to_x0(network.config.prediction, prediction, x_t, a)
+            else:
+                raw, wiener, s = network.denoise_raw(x_t, t, ssm, coarse)
+                squared = F.mse_loss(raw, (x0 - wiener) / s)
+                drawn = wiener + s * raw
+            if not reader:
+                return {"loss": squared}
+            contradiction, distance = reader.losses(drawn, x0, labels)
+        total = squared + consistency * contradiction + features * distance
+        return {"loss": total, "squared": squared, "consistency": contradiction, "features": distance}
 
     def loss_of(rng):
-        return {"loss": loss_from(model, *draw(pack, rng.choice(len(pack), size=batch, p=odds), rng))}
+        return losses_from(model, *draw(pack, predicted, rng.choice(len(pack), size=batch, p=odds), rng))
 
     @torch.inference_mode()
     def evaluate(state):
@@ -142,17 +178,23 @@ def train_decoder(
         probe.load_state_dict(state)
         rng = np.random.default_rng(seed)
         index = [i for i in range(len(validation)) for _ in range(2)]
-        losses = [
-            float(loss_from(probe.eval(), *draw(validation, index[start : start + batch], rng)))
+        probe.eval()
+        rows = [
+            losses_from(probe, *draw(validation, None, index[start : start + batch], rng))
             for start in range(0, len(index), batch)
         ]
-        return {"loss": round(float(np.mean(losses)), 5)}
+        return {name: round(float(np.mean([float(row[name]) for row in rows])), 5) for name in rows[0]}
 
     recipe = {
         "batch": batch,
         "t_min": t_min,
         "t_max": t_max,
+        "t_focus": t_focus,
         "init": init and sha256(weight_paths(init)[0]),
+        "critic": critic and sha256(weight_paths(critic)[0]),
+        "consistency": consistency,
+        "features": features,
+        "predicted": predicted is not None,
         "ssm_drop": ssm_drop,
         "scene_share": scene_share,
         "seed": seed,

@@ -74,6 +74,7 @@ def train(
     budget: Budget,
     *,
     learning_rate: float,
+    groups: list | None = None,
     weight_decay: float = 0.0,
     ema_decay: float = 0.999,
     clip: float = 1.0,
@@ -95,6 +96,8 @@ def train(
         Where `checkpoint.pt`, `log.csv` and `evaluation.csv` live; a checkpoint there is resumed.
     budget : Budget
         When to stop.
+    groups : list of dict, optional
+        Parameter groups; `scale` multiplies the learning rate of a group. One group of everything by default.
     recipe : dict
         Every setting that decides the outcome; a checkpoint of another recipe is refused.
     evaluate : callable, optional
@@ -107,7 +110,7 @@ def train(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(groups or module.parameters(), lr=learning_rate, weight_decay=weight_decay)
     ema, step, seconds = Ema(module, ema_decay), 0, 0.0
     saved = folder / "checkpoint.pt"
     if saved.exists():
@@ -143,7 +146,7 @@ def train(
         while budget.progress(step, seconds) < 1:
             rate = learning_rate * cosine_rate(budget.progress(step, seconds))
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group.get("scale", 1.0)
             losses = loss_of(np.random.default_rng([seed, step]))
             optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()

