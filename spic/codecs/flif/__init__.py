@@ -16,7 +16,7 @@ __all__ = ["FlifCodec"]
 
 
 class FlifCodec(Codec):
-    """Lossless coder of label maps (H, W) and, without its compression tuned for them, of pictures (H, W, 3)."""
+    """Lossless coder of label maps (H, W) and, without its compression tuned for them, of pictures (H, W, 3 or 4)."""
 
     name = "flif"
     kind = "label"
@@ -24,10 +24,10 @@ class FlifCodec(Codec):
     quality_name = None
 
     def encode(self, image: np.ndarray, **quality) -> bytes:
-        """Code uint8 (H, W) or (H, W, 3) as a FLIF16 file; `DataError` for any other array."""
+        """Code uint8 (H, W), (H, W, 3) or (H, W, 4) as a FLIF16 file; `DataError` for any other array."""
         if quality:
             raise ConfigError(f"flif is lossless and has no setting {', '.join(quality)}")
-        image = check_array(image, (3,), labels=True)
+        image = check_array(image, (3, 4), labels=True)
         return encode(image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0))
 
     def decode(self, data: bytes) -> np.ndarray:

@@ -8,13 +8,13 @@ from spic.codecs.flif.header import Header, read_header
 from spic.codecs.flif.rangecoder import transition_table
 from spic.codecs.flif.ranges import Ranges
 from spic.codecs.flif.stream import DEFAULT_TABLE, Reader
-from spic.codecs.flif.transforms import ChannelCompact, read_transforms
+from spic.codecs.flif.transforms import read_transforms
 from spic.codecs.flif.trees import LEAF, leaf_contexts, read_tree
 from spic.errors import BitstreamError
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Decode an 8-bit FLIF16 still picture.
+    """Decode a FLIF16 still picture of up to 8 bits a channel.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def decode(data: bytes) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        uint8 (P, H, W): gray, red-green-blue, or these and alpha.
+        uint8 (P, H, W): gray, red-green-blue, or these and alpha; of n bits, values are 0..2^n - 1.
 
     Raises
     ------
@@ -33,19 +33,20 @@ def decode(data: bytes) -> np.ndarray:
     """
     header, start = read_header(data)
     reader = Reader(data[start:])
+    highest = _read_depths(reader, header.channels) if header.shallow else 255
     hide = header.channels == 4 and bool(reader.uniform(0, 1))
     table = _read_chance_table(reader)
-    transforms, ranges = read_transforms(reader, Ranges([0] * header.channels, [255] * header.channels), hide)
-    can_hide = hide and ranges.low[3] == 0 and _zero_is_transparent(transforms)
+    transforms, ranges = read_transforms(reader, Ranges([0] * header.channels, [highest] * header.channels), hide)
+    can_hide = hide and ranges.low[3] == 0  # else no coded alpha is 0
     read_pixels = _read_interlaced if header.interlaced else _read_scanlines
-    planes = read_pixels(reader, header, table, ranges, can_hide)
-    reader.check()
+    planes, complete = read_pixels(reader, header, table, ranges, can_hide)
     for transform in reversed(transforms):
         planes = transform.undo(planes)
     pixels = planes.astype(np.uint8)
     if hide:
         pixels[:3, pixels[3] == 0] = 0
-    _check_end(reader, pixels)
+    if complete:
+        _check_end(reader, pixels)
     return pixels
 
 
@@ -62,6 +63,14 @@ def _check_end(reader: Reader, pixels: np.ndarray) -> None:
         raise BitstreamError("FLIF data goes on after the last pixel: the file is damaged")
 
 
+def _read_depths(reader: Reader, channels: int) -> int:
+    """Highest value of all channels: that of the deepest one."""
+    deepest = max(reader.uniform(1, 16) for _ in range(channels))
+    if deepest > 8:
+        raise BitstreamError(f"FLIF files with {deepest} bits per channel are not supported")
+    return (1 << deepest) - 1
+
+
 def _read_chance_table(reader: Reader) -> np.ndarray:
     if not reader.uniform(0, 1):
         return DEFAULT_TABLE
@@ -69,11 +78,6 @@ def _read_chance_table(reader: Reader) -> np.ndarray:
     if reader.uniform(0, 1):
         raise BitstreamError("FLIF chance tables of this kind are not supported")
     return transition_table(cutoff, divisor)
-
-
-def _zero_is_transparent(transforms: list) -> bool:
-    """Whether 0 in the coded alpha plane means alpha 0; compacted, it may stand for another alpha."""
-    return not any(isinstance(t, ChannelCompact) and t.values[3][0] for t in transforms)
 
 
 def _new_planes(header: Header, ranges: Ranges) -> np.ndarray:
@@ -99,9 +103,10 @@ def _read_scanlines(reader, header, table, ranges, hide):
         if plane in trees:
             tree = trees[plane]
             contexts = leaf_contexts(tree)
-            scanlines.read_plane(reader.data, reader.coder, table, planes, plane, model, tree, contexts, hide)
+            hidden = hide and 3 in trees
+            scanlines.read_plane(reader.data, reader.coder, table, planes, plane, model, tree, contexts, hidden)
             reader.check()
-    return planes
+    return planes, True
 
 
 def _read_interlaced(reader, header, table, ranges, hide):
@@ -109,6 +114,8 @@ def _read_interlaced(reader, header, table, ranges, hide):
     zooms = interlaced.count_zooms(header.height, header.width)
     rough = reader.uniform(0, zooms)
     coded = [p for p in range(header.channels) if not ranges.is_constant(p)]
+    if 3 not in coded:
+        hidden_predictor = -1
     corner = list(ranges.low)
     for plane in coded:
         corner[plane] = reader.uniform(ranges.low[plane], ranges.high[plane])
@@ -121,16 +128,43 @@ def _read_interlaced(reader, header, table, ranges, hide):
             trees = _read_trees(reader, ranges, interlaced.property_ranges)
         contexts = {p: leaf_contexts(trees[p]) for p in coded}
         used = {p: np.ones(1, np.int64) for p in coded}
-        if not reader.uniform(0, 1):
-            raise BitstreamError("FLIF levels in a custom order are not supported")
+        default = reader.uniform(0, 1)
         predictors = [reader.uniform(-1, 2) for _ in range(header.channels)]
-        for plane, zoom in interlaced.level_order(ranges, first, last):
-            if plane not in coded:
-                continue
-            predictor = predictors[plane] if predictors[plane] >= 0 else reader.uniform(0, 2)
-            interlaced.read_level(
-                reader.data, reader.coder, table, planes, plane, zoom, predictor, model,
-                trees[plane], contexts[plane], used[plane], hidden_predictor,
-            )  # fmt: skip
+        left = dict.fromkeys(range(header.channels), first)  # the level of each plane that comes next
+        order = interlaced.level_order(ranges, first, last) if default else _stated_order(reader, left, last, hide)
+        for plane, zoom in order:
+            if plane in coded:
+                predictor = predictors[plane] if predictors[plane] >= 0 else reader.uniform(0, 2)
+                row = interlaced.read_level(
+                    reader.data, reader.coder, table, planes, plane, zoom, predictor, model,
+                    trees[plane], contexts[plane], used[plane], hidden_predictor,
+                )  # fmt: skip
+                if not default and reader.ended and _only_fine_chroma_left(left, last, ranges):
+                    _fill_chroma(planes, left, plane, row)
+                    return planes, False
+                reader.check()
+            left[plane] = zoom - 1
+    return planes, True
+
+
+def _stated_order(reader, left, last, hide):
+    """Yield (plane, level) as the stream says; `left` is kept up to date by the caller."""
+    for _ in range(len(left) * (left[0] - last + 1)):
+        plane = reader.uniform(0, len(left) - 1)
+        if left[plane] < last or (hide and plane < 3 and left[plane] <= left[3]):
             reader.check()
-    return planes
+            raise BitstreamError("FLIF levels are in an impossible order")
+        yield plane, left[plane]
+
+
+def _only_fine_chroma_left(left, last, ranges) -> bool:
+    """Whether a stream that ends here was meant to: luma and alpha complete, chroma at half the resolution."""
+    halved = all(zoom == -1 if plane in (0, 3) else zoom == 1 for plane, zoom in left.items())
+    return last == 0 and halved and len(left) > 1 and not (ranges.is_constant(0) and ranges.is_constant(2))
+
+
+def _fill_chroma(planes, left, plane, row):
+    """Interpolate what is missing; of the level being read, from `row` on."""
+    for chroma in (1, 2):
+        for zoom in range(left[chroma], -1, -1):
+            interlaced.fill_level(planes[chroma], zoom, row if (chroma, zoom) == (plane, left[plane]) else 0)

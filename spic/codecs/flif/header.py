@@ -11,7 +11,7 @@ MAX_NUMBER = 1 << 31
 
 @dataclass(frozen=True)
 class Header:
-    """A still picture of 8 bits a channel.
+    """A still picture of at most 8 bits a channel.
 
     Attributes
     ----------
@@ -21,12 +21,15 @@ class Header:
         Whether pixels come coarse to fine.
     width, height : int
         Size in pixels.
+    shallow : bool
+        Whether the bits of each channel follow, at the start of the range-coded part; else there are 8.
     """
 
     channels: int
     interlaced: bool
     width: int
     height: int
+    shallow: bool = False
 
 
 def read_header(data: bytes) -> tuple[Header, int]:
@@ -46,13 +49,13 @@ def read_header(data: bytes) -> tuple[Header, int]:
         raise BitstreamError("animated FLIF is not supported")
     if method not in (1, 2) or channels not in (1, 3, 4):
         raise BitstreamError(f"unknown FLIF format byte {data[4]:#04x}")
-    if data[5] != ord("1"):
-        raise BitstreamError("only FLIF files with 8 bits per channel are supported")
+    if data[5] not in b"01":
+        raise BitstreamError("only FLIF files with up to 8 bits per channel are supported")
     width, at = _read_number(data, 6)
     height, at = _read_number(data, at)
     check_size(width + 1, height + 1, "FLIF header")
     at = _skip_metadata(data, at)
-    return Header(channels, method == 2, width + 1, height + 1), at
+    return Header(channels, method == 2, width + 1, height + 1, data[5] == ord("0")), at
 
 
 def write_header(header: Header) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 
 from spic.codecs.flif.integers import read_integer
 from spic.codecs.flif.jit import helper, kernel
-from spic.codecs.flif.ranges import HIGH, LOW, Ranges, pixel_range
+from spic.codecs.flif.ranges import Ranges, pixel_range, snap, value_range
 from spic.codecs.flif.scanlines import earlier_planes, median
 from spic.codecs.flif.trees import find_context
 
@@ -75,7 +75,7 @@ def property_ranges(ranges: Ranges, plane: int) -> np.ndarray:
 
 
 @helper
-def level_context(planes, plane, zoom, row, column, predictor, low, high, properties, at):
+def level_context(planes, plane, zoom, row, column, predictor, model, bucket, low, high, properties, at):
     """Predict a pixel of a level from the coarser levels and from what came before it in its own.
 
     Parameters
@@ -86,8 +86,8 @@ def level_context(planes, plane, zoom, row, column, predictor, low, high, proper
         The pixel, counted in the grid of the level.
     predictor : int
         0 average, 1 median of average and gradients, 2 median of neighbours.
-    low, high : int
-        Range of the pixel; the guess is clamped to it.
+    model, bucket, low, high : numpy.ndarray, int, int, int
+        What the pixel can be, see `ranges.value_range`; the guess is one of these values.
     properties : numpy.ndarray
         Filled from index `at` on.
 
@@ -139,7 +139,7 @@ def level_context(planes, plane, zoom, row, column, predictor, low, high, proper
         guess = middle
     else:
         guess = median(one, other, third)
-    guess = min(max(guess, low), high)
+    guess = snap(model, bucket, low, high, guess)
     properties[at] = 0 if middle == average else (1 if middle == first else 2)
     at += 1
     if plane == 1 or plane == 2:
@@ -163,9 +163,30 @@ def level_context(planes, plane, zoom, row, column, predictor, low, high, proper
     return guess
 
 
+@helper
+def hidden_guess(image, zoom, y, x, predictor):
+    """What pixel (y, x) becomes where nobody sees it: the prediction, with simpler borders and whatever its range."""
+    dy, dx, side_y, side_x = 0, 1 << (zoom >> 1), 1 << ((zoom + 1) >> 1), 0
+    if zoom & 1 == 0:
+        dy, dx, side_y, side_x = side_y, 0, 0, dx
+    has_side = y >= side_y and x >= side_x
+    has_other = y + dy < image.shape[0] and x + dx < image.shape[1]
+    one = np.int64(image[y - dy, x - dx])
+    other = np.int64(image[y + dy, x + dx]) if has_other else one
+    side = np.int64(image[y - side_y, x - side_x]) if has_side else one
+    if predictor == 2:
+        return median(one, other, side)
+    average = (one + other) >> 1
+    if predictor == 0:
+        return average
+    corner = np.int64(image[y - dy - side_y, x - dx - side_x]) if has_side else one
+    other_corner = np.int64(image[y + dy - side_y, x + dx - side_x]) if has_side and has_other else side
+    return median(average, side + one - corner, side + other - other_corner)
+
+
 @kernel
 def read_level(data, coder, table, planes, plane, zoom, predictor, model, tree, contexts, used, hidden_predictor):
-    """Decode one level of one plane of int16 `planes` (P, H, W) in place; stops early where the data ends.
+    """Decode one level of one plane of int16 `planes` (P, H, W) in place; where the data ends, return the row it does.
 
     `hidden_predictor`: what pixels of alpha 0 are predicted with instead of being coded; -1: they are coded.
     """
@@ -173,7 +194,7 @@ def read_level(data, coder, table, planes, plane, zoom, predictor, model, tree, 
     dy = 1 << ((zoom + 1) >> 1)
     dx = 1 << (zoom >> 1)
     rows, columns = (image.shape[0] - 1) // dy + 1, (image.shape[1] - 1) // dx + 1
-    low, high = model[LOW + plane], model[HIGH + plane]
+    low, high, bucket = value_range(model, plane, 0, 0)
     properties = np.zeros(16, np.int64)
     first_row, row_stride = (1, 2) if zoom & 1 == 0 else (0, 1)
     first_column, column_stride = (0, 1) if zoom & 1 == 0 else (1, 2)
@@ -181,18 +202,34 @@ def read_level(data, coder, table, planes, plane, zoom, predictor, model, tree, 
         y = row * dy
         for column in range(first_column, columns, column_stride):
             x = column * dx
+            if hidden_predictor >= 0 and plane < 3 and planes[3, y, x] == 0:
+                guess = hidden_guess(image, zoom, y, x, hidden_predictor)
+                image[y, x] = guess & 255 if plane == 0 else guess  # as in the 8 bits that the reference keeps it in
+                continue
             at = earlier_planes(planes, plane, y, x, properties)
             if plane == 1 or plane == 2:
-                low, high = pixel_range(model, plane, planes, y, x)
-            hidden = hidden_predictor >= 0 and plane < 3 and planes[3, y, x] == 0
-            chosen = hidden_predictor if hidden else predictor
-            guess = level_context(planes, plane, zoom, row, column, chosen, low, high, properties, at)
-            if not hidden and low < high:
+                low, high, bucket = pixel_range(model, plane, planes, y, x)
+            guess = level_context(
+                planes, plane, zoom, row, column, predictor, model, bucket, low, high, properties, at
+            )  # fmt: skip
+            if low < high:
                 context = contexts[find_context(tree, contexts, used, properties)]
                 guess += read_integer(data, coder, context, table, low - guess, high - guess)
                 if coder[2] > data.size:
-                    return
+                    return row
             image[y, x] = guess
+    return rows
+
+
+@kernel
+def fill_level(image, zoom, first_row):
+    """Give the pixels of a level that is not in the stream, from `first_row` on, the mean of their neighbours."""
+    dy = 1 << ((zoom + 1) >> 1)
+    dx = 1 << (zoom >> 1)
+    odd_row = 1 if zoom & 1 == 0 else 0
+    for y in range(max(first_row, odd_row) * dy, image.shape[0], dy << odd_row):
+        for x in range(dx * (1 - odd_row), image.shape[1], dx << (1 - odd_row)):
+            image[y, x] = hidden_guess(image, zoom, y, x, 0)
 
 
 @kernel
@@ -205,7 +242,7 @@ def level_samples(planes, plane, zoom, predictor, model, properties, values, cou
     dy = 1 << ((zoom + 1) >> 1)
     dx = 1 << (zoom >> 1)
     rows, columns = (image.shape[0] - 1) // dy + 1, (image.shape[1] - 1) // dx + 1
-    low, high = model[LOW + plane], model[HIGH + plane]
+    low, high, bucket = value_range(model, plane, 0, 0)
     first_row, row_stride = (1, 2) if zoom & 1 == 0 else (0, 1)
     first_column, column_stride = (0, 1) if zoom & 1 == 0 else (1, 2)
     for row in range(first_row, rows, row_stride):
@@ -215,8 +252,10 @@ def level_samples(planes, plane, zoom, predictor, model, properties, values, cou
             target = properties[count]
             at = earlier_planes(planes, plane, y, x, target)
             if plane == 1 or plane == 2:
-                low, high = pixel_range(model, plane, planes, y, x)
-            guess = level_context(planes, plane, zoom, row, column, predictor, low, high, target, at)
+                low, high, bucket = pixel_range(model, plane, planes, y, x)
+            guess = level_context(
+                planes, plane, zoom, row, column, predictor, model, bucket, low, high, target, at
+            )  # fmt: skip
             if low < high:
                 values[count, 0] = image[y, x] - guess
                 values[count, 1] = low - guess

@@ -14,15 +14,14 @@ from pathlib import Path
 import numba
 
 LOG = logging.getLogger(__name__)
-_FOLDER = Path(__file__).resolve().parent
 
 helper = numba.njit(nogil=True, error_model="numpy")
 
 
 @functools.cache
-def _source_stamp() -> str:
+def _source_stamp(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(_FOLDER.glob("*.py")):
+    for path in sorted(folder.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -31,12 +30,14 @@ def kernel(function):
     """Compile `function` on its first call, or load it from numba's disk cache; log a cold compile.
 
     numba stamps a cached function with the file it is in, not with the files of the helpers compiled into it. The stamp
-    is therefore replaced by a hash of all the files of this codec.
+    is therefore replaced by a hash of all the files of the kernel's folder.
     """
+    if numba.config.DISABLE_JIT:
+        return function
     compiled = numba.njit(nogil=True, error_model="numpy", cache=True)(function)
     index = getattr(compiled._cache, "_cache_file", None)
     if index is not None:
-        index._source_stamp = _source_stamp()
+        index._source_stamp = _source_stamp(Path(function.__code__.co_filename).resolve().parent)
 
     @functools.wraps(function)
     def call(*arguments):

@@ -4,7 +4,7 @@ import numpy as np
 
 from spic.codecs.flif.integers import read_integer
 from spic.codecs.flif.jit import helper, kernel
-from spic.codecs.flif.ranges import HIGH, LOW, Ranges, pixel_range
+from spic.codecs.flif.ranges import HIGH, LOW, Ranges, pixel_range, snap, value_range
 from spic.codecs.flif.trees import find_context
 
 ORDER = (3, 0, 1, 2)  # planes in the order of the stream: alpha first
@@ -42,7 +42,19 @@ def earlier_planes(planes, plane, row, column, properties):
 
 
 @helper
-def scanline_context(image, row, column, first, low, high, properties, at):
+def neighbours(image, row, column, first):
+    """The pixels left, above and diagonally above; `first` stands for those of the very first pixel."""
+    if column == 0:
+        top = np.int64(image[row - 1, column]) if row > 0 else first
+        return top, top, top
+    left = np.int64(image[row, column - 1])
+    if row == 0:
+        return left, left, left
+    return left, np.int64(image[row - 1, column]), np.int64(image[row - 1, column - 1])
+
+
+@helper
+def scanline_context(image, row, column, first, model, bucket, low, high, properties, at):
     """Predict a pixel from those above and left of it.
 
     Parameters
@@ -53,8 +65,8 @@ def scanline_context(image, row, column, first, low, high, properties, at):
         The pixel.
     first : int
         Stand-in for the neighbours of the very first pixel.
-    low, high : int
-        Range of the pixel; the guess is clamped to it.
+    model, bucket, low, high : numpy.ndarray, int, int, int
+        What the pixel can be, see `ranges.value_range`; the guess is one of these values.
     properties : numpy.ndarray
         Filled from index `at` on with: guess, which of the median's inputs it is, and five differences.
 
@@ -63,16 +75,9 @@ def scanline_context(image, row, column, first, low, high, properties, at):
     int
         The guess.
     """
-    if column > 0:
-        left = np.int64(image[row, column - 1])
-        top = np.int64(image[row - 1, column]) if row > 0 else left
-        corner = np.int64(image[row - 1, column - 1]) if row > 0 else left
-    else:
-        top = np.int64(image[row - 1, column]) if row > 0 else first
-        left = top
-        corner = top
+    left, top, corner = neighbours(image, row, column, first)
     gradient = left + top - corner
-    guess = min(max(median(gradient, left, top), low), high)
+    guess = snap(model, bucket, low, high, median(gradient, left, top))
     which = 0
     if guess != gradient:
         if guess == left:
@@ -93,23 +98,25 @@ def scanline_context(image, row, column, first, low, high, properties, at):
 def read_plane(data, coder, table, planes, plane, model, tree, contexts, hide):
     """Decode `plane` of int16 `planes` (P, H, W) in place; stops early where the data ends.
 
-    `hide`: pixels of alpha 0 are not coded, they take their prediction.
+    `hide`: pixels of alpha 0 are not coded, they take their prediction, whatever their range.
     """
     image = planes[plane]
-    low, high = model[LOW + plane], model[HIGH + plane]
     dependent = plane == 1 or plane == 2
     properties = np.zeros(16, np.int64)
     used = np.ones(1, np.int64)
-    start, hidden_start = low, np.int64((low + high) / 2)  # truncated towards 0
+    start = model[LOW + plane]
+    hidden_start = np.int64((start + model[HIGH + plane]) / 2)  # truncated towards 0
+    low, high, bucket = value_range(model, plane, 0, 0)
     for row in range(image.shape[0]):
         for column in range(image.shape[1]):
+            if hide and plane < 3 and planes[3, row, column] == 0:
+                left, top, corner = neighbours(image, row, column, hidden_start)
+                image[row, column] = median(left + top - corner, left, top)
+                continue
             at = earlier_planes(planes, plane, row, column, properties)
             if dependent:
-                low, high = pixel_range(model, plane, planes, row, column)
-            if hide and plane < 3 and planes[3, row, column] == 0:
-                image[row, column] = scanline_context(image, row, column, hidden_start, low, high, properties, at)
-                continue
-            guess = scanline_context(image, row, column, start, low, high, properties, at)
+                low, high, bucket = pixel_range(model, plane, planes, row, column)
+            guess = scanline_context(image, row, column, start, model, bucket, low, high, properties, at)
             if low < high:
                 context = contexts[find_context(tree, contexts, used, properties)]
                 guess += read_integer(data, coder, context, table, low - guess, high - guess)
@@ -132,16 +139,16 @@ def plane_samples(planes, plane, model, size):
     image = planes[plane]
     properties = np.zeros((image.size, size), np.int16)
     values = np.empty((image.size, 3), np.int16)
-    low, high = model[LOW + plane], model[HIGH + plane]
-    start = low
+    start = model[LOW + plane]
+    low, high, bucket = value_range(model, plane, 0, 0)
     count = 0
     for row in range(image.shape[0]):
         for column in range(image.shape[1]):
             target = properties[count]
             at = earlier_planes(planes, plane, row, column, target)
             if plane == 1 or plane == 2:
-                low, high = pixel_range(model, plane, planes, row, column)
-            guess = scanline_context(image, row, column, start, low, high, target, at)
+                low, high, bucket = pixel_range(model, plane, planes, row, column)
+            guess = scanline_context(image, row, column, start, model, bucket, low, high, target, at)
             if low < high:
                 values[count, 0] = image[row, column] - guess
                 values[count, 1] = low - guess

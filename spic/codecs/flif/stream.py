@@ -60,9 +60,14 @@ class Reader:
         """Next near-zero integer of [low, high]."""
         return _read_integer(self.data, self.coder, context, DEFAULT_TABLE, low, high)
 
+    @property
+    def ended(self) -> bool:
+        """Whether more was read than there is."""
+        return bool(self.coder[2] > self.data.size)
+
     def check(self) -> None:
         """Raise `BitstreamError` if more was read than there is."""
-        if self.coder[2] > self.data.size:
+        if self.ended:
             raise BitstreamError("FLIF data ends too early")
 
 

@@ -6,6 +6,7 @@ Each class has `read(reader, ranges)`, `ranges` (afterwards) and `undo(planes)`;
 
 import numpy as np
 
+from spic.codecs.flif.buckets import ColorBuckets
 from spic.codecs.flif.ranges import SUBTRACT, YCOCG, Ranges
 from spic.codecs.flif.stream import Reader, Writer, new_context
 from spic.errors import BitstreamError
@@ -50,7 +51,7 @@ class ChannelCompact:
 
     def undo(self, planes: np.ndarray) -> np.ndarray:
         for values, plane in zip(self.values, planes, strict=True):
-            plane[:] = values[plane]
+            plane[:] = values[_valid(plane, len(values))]
         return planes
 
 
@@ -130,7 +131,9 @@ class Bounds:
     id = 4
 
     def __init__(self, before: Ranges, low: list[int], high: list[int]):
-        self.ranges = Ranges(low, high, before.kind, before.quarter, before.source_low, before.source_high)
+        self.ranges = Ranges(
+            low, high, before.kind, before.quarter, before.source_low, before.source_high, bounded=True
+        )
 
     @classmethod
     def read(cls, reader: Reader, ranges: Ranges, hide: bool):
@@ -185,13 +188,13 @@ class Palette:
 
     @classmethod
     def _read_colour(cls, reader, contexts, ranges, hide, before):
-        """One colour: [alpha,] Y, Co, Cg; in a sorted list none is smaller than the one before it."""
+        """One colour: [alpha,] Y, Co, Cg; in a sorted list, the first two are not smaller than in the one before it."""
         order = (3, 0, 1) if cls.with_alpha else (0, 1)
         colour = [0] * (4 if cls.with_alpha else 3)
         tied = before is not None  # still equal to the colour before, which then bounds the next component
-        for plane in order:
+        for nth, plane in enumerate(order):
             low, high = ranges.of_pixel(plane, colour[0], colour[1])
-            if tied:
+            if tied and nth < 2:
                 low = min(max(low, int(before[plane])), high)
             colour[plane] = reader.integer(contexts[plane], low, high)
             tied = tied and colour[plane] == before[plane]
@@ -202,7 +205,7 @@ class Palette:
         return colour
 
     def undo(self, planes: np.ndarray) -> np.ndarray:
-        index = planes[1].copy()
+        index = _valid(planes[1], len(self.colours))
         for plane in range(self.colours.shape[1]):
             planes[plane] = self.colours[index, plane]
         return planes
@@ -215,8 +218,8 @@ class PaletteAlpha(Palette):
     with_alpha = True
 
 
-KNOWN = {kind.id: kind for kind in (ChannelCompact, YCoCg, PermutePlanes, Bounds, PaletteAlpha, Palette)}
-NAMES = {7: "Color_Buckets", 10: "Duplicate_Frame", 11: "Frame_Shape", 12: "Frame_Lookback"}
+KNOWN = {kind.id: kind for kind in (ChannelCompact, YCoCg, PermutePlanes, Bounds, PaletteAlpha, Palette, ColorBuckets)}
+NAMES = {10: "Duplicate_Frame", 11: "Frame_Shape", 12: "Frame_Lookback"}
 
 
 def read_transforms(reader: Reader, ranges: Ranges, hide: bool) -> tuple[list, Ranges]:
@@ -247,6 +250,11 @@ def write_transforms(writer: Writer, transforms: list, ranges: Ranges) -> None:
         transform.write(writer, ranges)
         ranges = transform.ranges
     writer.uniform(0, 1, 0)
+
+
+def _valid(index: np.ndarray, count: int) -> np.ndarray:
+    """Copy of int16 `index` with 0 for those that are no index; invisible pixels can have any value."""
+    return np.where(index.view(np.uint16) < count, index, 0)
 
 
 def _need_colour(ranges: Ranges, name: str) -> None:
