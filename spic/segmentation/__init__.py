@@ -1,10 +1,15 @@
 """Segmenters: pictures in, label maps (SSM) out, behind one small interface."""
 
+from pathlib import Path
+
 from spic import registry
+from spic.segmentation.info import SegmenterInfo, describe_shipped
+from spic.segmentation.internimage import SIZES, Maker
 
 _BUILT_IN = {
     "street": "spic.segmentation.segmenter:street_segmenter",
     "judge": "spic.segmentation.segmenter:judge_segmenter",
+    **{f"internimage-{size}": Maker(size) for size in SIZES},
 }
 
 
@@ -13,17 +18,34 @@ def segmenter_names() -> list[str]:
     return registry.names("spic.segmenters", _BUILT_IN)
 
 
-def get_segmenter(name: str, weights=None, device: str = "auto", dtype: str = "auto"):
+def describe_segmenter(name: str, weights=None) -> SegmenterInfo:
+    """What is known of a segmenter without loading it; arguments and errors as for `get_segmenter`.
+
+    What a package offers may have a method `describe(weights)` that gives a `SegmenterInfo`, or raises `WeightsError`
+    where a file is missing; else an attribute `label_space` will do.
+    """
+    if (shipped := describe_shipped(name, weights)) is not None:
+        return shipped
+    make = registry.find("spic.segmenters", _BUILT_IN, name, "segmenter")
+    if hasattr(make, "describe"):
+        return make.describe(weights)
+    return SegmenterInfo(weights and Path(weights), getattr(make, "label_space", None))
+
+
+def get_segmenter(name: str, weights=None, device: str = "auto", dtype: str = "auto", input_size: str | None = None):
     """Return the segmenter called `name`.
 
     Parameters
     ----------
     name : str
-        "street", "judge", or one that a package offers under the entry point group `spic.segmenters`.
+        "street", "judge", "internimage-t" (s, b, l, xl), or one that a package offers under the entry point group
+        `spic.segmenters`.
     weights : path-like, optional
         A weights file of that segmenter; None takes the shipped one.
     device, dtype : str
         As in `spic.devices.pick_device` and `pick_dtype`.
+    input_size : str, optional
+        One of its `describe_segmenter(name).inputs`; None takes the first.
 
     Returns
     -------
@@ -33,9 +55,10 @@ def get_segmenter(name: str, weights=None, device: str = "auto", dtype: str = "a
     Raises
     ------
     ConfigError
-        No segmenter has that name.
+        No segmenter has that name, or this one does not look at that size.
     WeightsError
         The weights file is missing, damaged or of another network.
     """
     make = registry.find("spic.segmenters", _BUILT_IN, name, "segmenter")
-    return make(weights=weights, device=device, dtype=dtype)
+    settings = {} if input_size is None else {"input_size": input_size}
+    return make(weights=weights, device=device, dtype=dtype, **settings)

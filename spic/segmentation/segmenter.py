@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from spic.devices import autocast, pick_device, pick_dtype
-from spic.errors import DataError, SpicError, WeightsError
+from spic.errors import ConfigError, DataError, SpicError, WeightsError
 from spic.labels import get_label_space
 from spic.segmentation import judge, street
 from spic.weights import load_state, read_weights, shipped
@@ -24,7 +24,9 @@ class NetworkSegmenter:
         What the ids mean.
     """
 
-    def __init__(self, path, device: str = "auto", dtype: str = "auto"):
+    def __init__(self, path, device: str = "auto", dtype: str = "auto", input_size: str = "working"):
+        if input_size != "working":
+            raise ConfigError(f"segmenter_input {input_size!r}: this segmenter sees pictures as they come (working)")
         state, config = read_weights(path)
         if config.get("arch") not in NETWORKS:
             raise WeightsError(f"{path}: holds {config.get('arch')!r}, not a segmenter ({', '.join(NETWORKS)})")
@@ -70,11 +72,11 @@ class NetworkSegmenter:
         return maps
 
 
-def street_segmenter(weights=None, device: str = "auto", dtype: str = "auto") -> NetworkSegmenter:
+def street_segmenter(weights=None, **settings) -> NetworkSegmenter:
     """The project's segmenter; `weights` of any network of this module, None for the shipped ones."""
-    return NetworkSegmenter(weights or shipped("street-segmenter"), device, dtype)
+    return NetworkSegmenter(weights or shipped("street-segmenter"), **settings)
 
 
-def judge_segmenter(weights=None, device: str = "auto", dtype: str = "auto") -> NetworkSegmenter:
+def judge_segmenter(weights=None, **settings) -> NetworkSegmenter:
     """The independent judge: a network that no other part of the project uses or was trained against."""
-    return NetworkSegmenter(weights or shipped("street-judge"), device, dtype)
+    return NetworkSegmenter(weights or shipped("street-judge"), **settings)

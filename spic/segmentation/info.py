@@ -1,0 +1,44 @@
+"""What can be said of a segmenter before it is loaded, so that a run whose parts do not fit stops before it starts."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from spic.errors import DataError
+from spic.labels import LabelSpace, get_label_space
+
+_SHIPPED = {"street": "street-segmenter", "judge": "street-judge"}
+
+
+@dataclass(frozen=True)
+class SegmenterInfo:
+    """What is known of a segmenter.
+
+    Attributes
+    ----------
+    weights : pathlib.Path or None
+        File that its jobs read; None where it needs none.
+    label_space : spic.labels.LabelSpace or None
+        What its maps mean; None where only the loaded network knows.
+    inputs : tuple of str
+        Sizes at which it can look, its usual one first: "working" (the picture as it comes), "native" (that of its
+        training), "sliding" (windows of the latter).
+    """
+
+    weights: Path | None
+    label_space: LabelSpace | None
+    inputs: tuple[str, ...] = ("working",)
+
+
+def describe_shipped(name: str, weights=None) -> SegmenterInfo | None:
+    """What the config beside the weights says of `street` or `judge`; None for other names."""
+    from spic.weights import FOLDER, weight_paths
+
+    if name not in _SHIPPED:
+        return None
+    path, sidecar = weight_paths(weights or FOLDER / _SHIPPED[name])
+    try:
+        space = get_label_space(json.loads(sidecar.read_bytes())["label_space"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, DataError):
+        space = None  # whoever loads the file says what is wrong with it
+    return SegmenterInfo(path, space)

@@ -1,0 +1,116 @@
+"""InternImage, the backbone: a stem, then four levels of DCNv3 blocks at strides 4, 8, 16 and 32.
+
+Inside, a map is (N, H, W, C); module names are those of the official state dict.
+
+Source: InternImage (arXiv 2211.05778), section 3.2.
+"""
+
+import torch
+from torch import nn
+
+from spic.segmentation.internimage.dcnv3 import DCNv3, Permute
+from spic.segmentation.internimage.sizes import GROUP_CHANNELS, Size
+
+_CHUNK = 1 << 21  # hidden values of an MLP at once: bounds the memory and stays in the cache
+
+
+class InternImage(nn.Module):
+    """Normalised pictures (N, 3, H, W) to the four features, (N, C << i, H / (4 << i), W / (4 << i)) rounded up."""
+
+    def __init__(self, size: Size):
+        super().__init__()
+        channels = size.level_channels
+        self.patch_embed = Stem(channels[0])
+        self.levels = nn.ModuleList(
+            Level(channels[i], size.depths[i], size.offset_scale, size.post_norm, last=i == 3) for i in range(4)
+        )
+
+    def forward(self, x):
+        x = self.patch_embed(x)
+        features = []
+        for level in self.levels:
+            feature, x = level(x)
+            features.append(feature.permute(0, 3, 1, 2))
+        return features
+
+
+class Stem(nn.Module):
+    """Two convolutions of stride 2, each with a norm: (N, 3, H, W) to (N, H / 4, W / 4, C)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, channels // 2, 3, stride=2, padding=1)
+        self.norm1 = nn.Sequential(Permute(0, 2, 3, 1), _norm(channels // 2))
+        self.conv2 = nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1)
+        self.norm2 = nn.Sequential(Permute(0, 2, 3, 1), _norm(channels))
+
+    def forward(self, x):
+        x = nn.functional.gelu(self.norm1(self.conv1(x)))
+        return self.norm2(self.conv2(x.permute(0, 3, 1, 2)))
+
+
+class Level(nn.Module):
+    """Blocks of one width. Returns the level's feature and, but for the last level, the input of the next."""
+
+    def __init__(self, channels: int, depth: int, offset_scale: float, post_norm: bool, last: bool):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(channels, offset_scale, post_norm) for _ in range(depth))
+        self.norm = None if post_norm else nn.Sequential(_norm(channels))
+        self.downsample = None if last else Downsample(channels)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        if self.norm is not None:
+            x = self.norm(x)
+        return x, None if self.downsample is None else self.downsample(x)
+
+
+class Downsample(nn.Module):
+    """Half the size, twice the width."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=False)
+        self.norm = nn.Sequential(Permute(0, 2, 3, 1), _norm(2 * channels))
+
+    def forward(self, x):
+        return self.norm(self.conv(x.permute(0, 3, 1, 2)))
+
+
+class Block(nn.Module):
+    """DCNv3 and an MLP, each with a norm, a learned scale a channel and an identity around it."""
+
+    def __init__(self, channels: int, offset_scale: float, post_norm: bool):
+        super().__init__()
+        self.post_norm = post_norm
+        self.gamma1 = nn.Parameter(torch.ones(channels))
+        self.gamma2 = nn.Parameter(torch.ones(channels))
+        self.norm1 = nn.Sequential(_norm(channels))
+        self.dcn = DCNv3(channels, channels // GROUP_CHANNELS, offset_scale)
+        self.norm2 = nn.Sequential(_norm(channels))
+        self.mlp = Mlp(channels)
+
+    def forward(self, x):
+        if self.post_norm:
+            x = torch.addcmul(x, self.gamma1, self.norm1(self.dcn(x)))
+            return torch.addcmul(x, self.gamma2, self.norm2(self.mlp(x)))
+        x = torch.addcmul(x, self.gamma1, self.dcn(self.norm1(x)))
+        return torch.addcmul(x, self.gamma2, self.mlp(self.norm2(x)))
+
+
+class Mlp(nn.Module):
+    """Each pixel by itself: four times wider, GELU, back; a few pixels at a time."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.fc1 = nn.Linear(channels, 4 * channels)
+        self.fc2 = nn.Linear(4 * channels, channels)
+
+    def forward(self, x):
+        pixels = x.flatten(0, -2).split(max(1, _CHUNK // self.fc1.out_features))
+        return torch.cat([self.fc2(nn.functional.gelu(self.fc1(part))) for part in pixels]).view(x.shape)
+
+
+def _norm(channels: int) -> nn.LayerNorm:
+    return nn.LayerNorm(channels, eps=1e-6)

@@ -1,0 +1,105 @@
+"""UPerNet's decode head (arXiv 1807.10221) as mmsegmentation has it, and the whole segmentation network.
+
+Module names are those of the official state dict.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from spic.segmentation.internimage import winograd
+from spic.segmentation.internimage.backbone import InternImage
+from spic.segmentation.internimage.resized import conv3x3_of_maps, resize
+from spic.segmentation.internimage.sizes import Size
+
+WIDTH = 512
+POOLED_SIDES = (1, 2, 3, 6)
+
+
+class UPerNet(nn.Module):
+    """Normalised pictures (N, 3, H, W) to logits (N, classes, H, W).
+
+    `auxiliary_head` served the training only; it is here because the official files have it.
+    """
+
+    def __init__(self, size: Size, num_classes: int):
+        super().__init__()
+        self.backbone = InternImage(size)
+        self.decode_head = DecodeHead(size.level_channels, num_classes)
+        self.auxiliary_head = AuxiliaryHead(size.level_channels[2], num_classes)
+
+    def forward(self, x):
+        return resize(self.decode_head(self.backbone(x)), x.shape[-2:])
+
+
+class ConvModule(nn.Module):
+    """Convolution without bias, batch norm, ReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int):
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=False)
+        self.bn = nn.BatchNorm2d(channels_out)
+        self.fast = True
+
+    def forward(self, x):
+        wide = self.fast and self.conv.kernel_size == (3, 3) and winograd.pays(x, self.conv.weight)
+        return F.relu(self.bn(winograd.convolve(x, self.conv.weight) if wide else self.conv(x)))
+
+
+class ConvOfMaps(ConvModule):
+    """The same 3x3 module on the concatenation of maps, each resized to the size of the first."""
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__(channels_in, channels_out, 3)
+
+    def forward(self, maps):
+        if self.fast and maps[0].device.type == "cpu":
+            y = conv3x3_of_maps(maps, self.conv.weight)
+        else:
+            y = self.conv(torch.cat([resize(x, maps[0].shape[-2:]) for x in maps], 1))
+        return F.relu(self.bn(y))
+
+
+class DecodeHead(nn.Module):
+    """Four features, finest first, to logits at the size of the finest.
+
+    ::
+
+        feature 3 -> pooled to 1, 2, 3, 6 a side, joined -> bottleneck ------------------.
+        feature 2 -> lateral -> + resized from above -> fpn conv ----------------------. |
+        feature 1 -> lateral -> + resized from above -> fpn conv --------------------. | |
+        feature 0 -> lateral -> + resized from above -> fpn conv -> fpn_bottleneck of all four -> conv_seg
+    """
+
+    def __init__(self, channels, num_classes: int):
+        super().__init__()
+        self.conv_seg = nn.Conv2d(WIDTH, num_classes, 1)
+        self.psp_modules = nn.ModuleList(
+            nn.Sequential(nn.AdaptiveAvgPool2d(side), ConvModule(channels[3], WIDTH, 1)) for side in POOLED_SIDES
+        )
+        self.bottleneck = ConvOfMaps(channels[3] + len(POOLED_SIDES) * WIDTH, WIDTH)
+        self.lateral_convs = nn.ModuleList(ConvModule(width, WIDTH, 1) for width in channels[:3])
+        self.fpn_convs = nn.ModuleList(ConvModule(WIDTH, WIDTH, 3) for _ in channels[:3])
+        self.fpn_bottleneck = ConvOfMaps(4 * WIDTH, WIDTH)
+
+    def forward(self, features):
+        pooled = [module(features[3]) for module in self.psp_modules]
+        maps = [self.bottleneck([features[3], *pooled])]
+        above = maps[0]
+        for i in (2, 1, 0):
+            lateral = self.lateral_convs[i](features[i])
+            above = lateral + resize(above, lateral.shape[-2:])
+            maps.insert(0, self.fpn_convs[i](above))
+        return self.conv_seg(self.fpn_bottleneck(maps))
+
+
+class AuxiliaryHead(nn.Module):
+    """Head on the third feature, for the training loss only."""
+
+    def __init__(self, channels: int, num_classes: int):
+        super().__init__()
+        self.conv_seg = nn.Conv2d(256, num_classes, 1)
+        self.convs = nn.Sequential(ConvModule(channels, 256, 3))
+
+    def forward(self, features):
+        return self.conv_seg(self.convs(features[2]))
