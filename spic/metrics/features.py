@@ -1,4 +1,4 @@
-"""Feature extractors: one vector a picture, for the Frechet and kernel distances.
+"""Feature extractors: one vector a picture or a patch, for the Frechet and kernel distances.
 
 Both take uint8 sRGB (N, H, W, 3) and return float32 (N, D), in float32 arithmetic on every device. All pictures of one
 comparison have one size, the working size.
@@ -6,6 +6,7 @@ comparison have one size, the working size.
 
 import contextlib
 import hashlib
+import os
 import pickle
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from spic.devices import pick_device
 from spic.errors import ConfigError, DataError, WeightsError
 from spic.torchvision_shim import import_torchvision
 
+PATCH = 128  # side of a patch of `fd_patch`, in pixels
 MIN_SIDE = 32  # the stride of the EfficientNet's last layer
 
 FID_WEIGHTS_FILE = "pt_inception-2015-12-05-6726825d.pth"
@@ -62,16 +64,19 @@ class FeatureExtractor:
         DataError
             The pictures have another dtype or shape.
         """
-        import torch
-
         if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
             raise DataError(f"pictures must be uint8 (N, H, W, 3), got {pictures.dtype} {pictures.shape}")
         if min(pictures.shape[1:3]) < MIN_SIDE:
             raise DataError(f"pictures of {pictures.shape[1]}x{pictures.shape[2]} are below {MIN_SIDE} pixels a side")
+        return self._in_batches(pictures, self._batch_size)
+
+    def _in_batches(self, pictures: np.ndarray, batch_size: int) -> np.ndarray:
+        import torch
+
         features = np.empty((len(pictures), self.dim), np.float32)
         with torch.inference_mode(), _full_precision(self._device):
-            for start in range(0, len(pictures), self._batch_size):
-                batch = np.ascontiguousarray(pictures[start : start + self._batch_size])
+            for start in range(0, len(pictures), batch_size):
+                batch = np.ascontiguousarray(pictures[start : start + batch_size])
                 x = torch.tensor(batch, device=self._device).permute(0, 3, 1, 2).float()  # NHWC memory = channels_last
                 features[start : start + len(batch)] = self._features(x).cpu().numpy()
         return features
@@ -117,6 +122,34 @@ class Lite0Features(FeatureExtractor):
     def __init__(self, device: str = "auto", batch_size: int = 1):
         super().__init__(_folded(_load_lite0()), device, batch_size)
 
+    def patches(self, pictures: np.ndarray) -> np.ndarray:
+        """Features of the 128x128 patches of pictures, for `fd_patch`: local texture, and more samples than pictures.
+
+        The picture is tiled without overlap from its top left corner (256x512 gives 2 x 4 patches, row by row); rows
+        and columns beyond the last whole patch are left out. Each patch goes through the network as a picture of its
+        own, with its own borders. The patches of one picture form one batch, so its features depend on no other.
+
+        Parameters
+        ----------
+        pictures : numpy.ndarray
+            uint8 sRGB (N, H, W, 3), H and W at least 128.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 (N, P, 1280), P patches a picture. `frechet_distance` takes them as (N * P, 1280).
+
+        Raises
+        ------
+        DataError
+            The pictures have another dtype or shape or are too small.
+        """
+        tiles = tile(pictures)
+        features = np.empty((*tiles.shape[:2], self.dim), np.float32)
+        for i, patches in enumerate(tiles):
+            features[i] = self._in_batches(patches, len(patches))
+        return features
+
     def _features(self, x):
         return self._model.forward_features((x - 127.0) / 128.0).mean(dim=(2, 3))
 
@@ -160,6 +193,26 @@ class InceptionFeatures(FeatureExtractor):
 
     def _features(self, x):
         return self._model(x / 255.0)[0].flatten(1)
+
+
+def tile(pictures: np.ndarray, side: int = PATCH) -> np.ndarray:
+    """Cut pictures into patches without overlap, row by row from the top left; an incomplete rest is left out.
+
+    uint8 (N, H, W, 3) to uint8 (N, P, side, side, 3); `DataError` where no patch fits or the pictures are no pictures.
+    """
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
+        raise DataError(f"pictures must be uint8 (N, H, W, 3), got {pictures.dtype} {pictures.shape}")
+    n, rows, columns = len(pictures), pictures.shape[1] // side, pictures.shape[2] // side
+    if not rows or not columns:
+        raise DataError(f"no {side}x{side} patch fits into {pictures.shape[1]}x{pictures.shape[2]} pixels")
+    whole = pictures[:, : rows * side, : columns * side].reshape(n, rows, side, columns, side, 3)
+    return whole.swapaxes(2, 3).reshape(n, rows * columns, side, side, 3)
+
+
+def fid_weights_path(configured=None) -> Path | None:
+    """File of the Inception weights: the configured one, else the one that SPIC_FID_WEIGHTS names, else None."""
+    given = configured or os.environ.get("SPIC_FID_WEIGHTS")
+    return Path(given) if given else None
 
 
 def _load_lite0():

@@ -45,10 +45,15 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
 
 
 class KernelDistance(NamedTuple):
-    """Mean and spread (standard deviation) of the squared MMD over random subsets."""
+    """Mean and spread (standard deviation) of the squared MMD over random subsets, and what it was taken from.
+
+    `subset_size` samples were drawn for a subset; the smaller set had `n`.
+    """
 
     mean: float
     std: float
+    subset_size: int
+    n: int
 
 
 def squared_mmd(features_a: np.ndarray, features_b: np.ndarray) -> float:
@@ -115,7 +120,7 @@ def kid(
         _squared_mmd(a[random.choice(len(a), size, replace=False)], b[random.choice(len(b), size, replace=False)])
         for _ in range(num_subsets)
     ]
-    return KernelDistance(float(np.mean(values)), float(np.std(values)))
+    return KernelDistance(float(np.mean(values)), float(np.std(values)), size, min(len(a), len(b)))
 
 
 def _covariance_root(centred: np.ndarray) -> np.ndarray:

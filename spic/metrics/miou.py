@@ -112,8 +112,10 @@ def mean_iou(confusion: np.ndarray, absent: str = "skip") -> float:
     return _mean_of_present(iou)
 
 
-def miou_image(confusions: Iterable[np.ndarray], classes: Sequence[int] | None = None) -> float:
-    """mIoU of each picture over the classes of interest, averaged over the pictures (the paper's formula).
+def miou_per_picture(
+    confusions: Iterable[np.ndarray], classes: Sequence[int] | None = None, absent: str = "skip"
+) -> np.ndarray:
+    """mIoU of each picture by itself over the classes of interest; what `miou_image` averages.
 
     Parameters
     ----------
@@ -121,29 +123,50 @@ def miou_image(confusions: Iterable[np.ndarray], classes: Sequence[int] | None =
         One confusion matrix a picture, or one (N, C, C + 1) array.
     classes : sequence of int, optional
         Ids of the classes of interest; all classes by default.
+    absent : {"skip", "zero"}
+        As in `mean_iou`, within each picture: "skip" is the mean over those classes of interest that are present in
+        the picture (union above 0), "zero" divides by their number.
 
     Returns
     -------
-    float
-        0 to 1. Within a picture the mean is over those classes of interest that are present in it (union above 0); a
-        picture with none of them does not count. NaN if no picture counts.
+    numpy.ndarray
+        float64 (N,), 0 to 1. NaN for a picture in which no class of interest is present, with "zero" as well: such a
+        picture has no objects to judge.
 
     Raises
     ------
     ConfigError
-        A class of interest does not exist, or none is given.
+        A class of interest does not exist or is given twice, none is given, or `absent` is neither word.
     DataError
-        See `iou_per_class`.
+        See `iou_per_class`; also matrices of different shape.
     """
-    means = []
-    for confusion in confusions:
-        iou = iou_per_class(confusion)
+    if absent not in ("skip", "zero"):
+        raise ConfigError(f"absent must be 'skip' or 'zero', not {absent!r}")
+    matrices = [np.asarray(confusion) for confusion in confusions]
+    if len({matrix.shape for matrix in matrices}) > 1:
+        raise DataError("the confusion matrices of a set have one shape")
+    means = np.full(len(matrices), np.nan)
+    for i, matrix in enumerate(matrices):
+        iou = iou_per_class(matrix)
         if classes is not None:
-            if not len(classes) or min(classes) < 0 or max(classes) >= len(iou):
-                raise ConfigError(f"classes of interest {list(classes)} are not among {len(iou)} classes")
-            iou = iou[list(classes)]
-        means.append(_mean_of_present(iou))
-    return _mean_of_present(np.array(means))
+            iou = iou[_checked_classes(classes, len(iou))]
+        if not np.isnan(iou).all():
+            means[i] = np.nanmean(iou) if absent == "skip" else np.nan_to_num(iou).mean()
+    return means
+
+
+def miou_image(confusions: Iterable[np.ndarray], classes: Sequence[int] | None = None, absent: str = "skip") -> float:
+    """mIoU of each picture over the classes of interest, averaged over the pictures (the paper's formula).
+
+    The mean of `miou_per_picture`, with the same parameters and errors. A picture in which none of the classes is
+    present does not count.
+
+    Returns
+    -------
+    float
+        0 to 1; NaN if no picture counts.
+    """
+    return _mean_of_present(miou_per_picture(confusions, classes, absent))
 
 
 def pixel_accuracy(confusion: np.ndarray) -> float:
@@ -165,6 +188,13 @@ def _intersection_and_union(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarr
     intersection = np.diagonal(confusion)
     union = confusion.sum(axis=1) + confusion[:, : len(confusion)].sum(axis=0) - intersection
     return intersection, union
+
+
+def _checked_classes(classes: Sequence[int], number: int) -> list[int]:
+    ids = list(classes)
+    if not ids or len(set(ids)) < len(ids) or min(ids) < 0 or max(ids) >= number:
+        raise ConfigError(f"classes of interest {ids} are not among {number} classes")
+    return ids
 
 
 def _mean_of_present(values: np.ndarray) -> float:

@@ -1,115 +1,91 @@
-"""Tables of a run, from the `scores.npz` of its points."""
+"""Tables of a run, from the summaries of its points. docs/metrics.md says what the numbers mean."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from spic.errors import DataError
-from spic.metrics import frechet_distance, iou_per_class, mean_iou
-from spic.metrics.rate import bpp
+from spic.images import write_bytes
+from spic.metrics import bjontegaard, iou_per_class, matching
+from spic.report.points import IDENTITY, METRICS, POINT_COLUMNS, class_rows
 
-NOT_COMPUTED = float("nan")  # an empty field in the CSV
-POINT_COLUMNS = [
-    "run",
-    "method",
-    "point",
-    "n",
-    "bpp",
-    "bpp_ssm",
-    "bpp_coarse",
-    "miou",
-    "miou_gt",
-    "fd_lite0",
-    "fid",
-    "psnr",
-]
+LOWER_IS_BETTER = ("fd_lite0", "fid", "kid_lite0", "fd_patch", "lpips")
+ANCHOR = "spic"  # whose rates the others are brought to
+CLASS_COLUMNS = [*IDENTITY, "class", "iou", "iou_gt"]
+RECALL_COLUMNS = [*IDENTITY, "class", "size", "found", "total", "recall"]
+INTERVAL_COLUMNS = [*IDENTITY, "metric", "value", "low", "high", "spread"]
+BD_COLUMNS = ["run", "protocol", "anchor", "method", "metric", "bd_rate_percent", "bd_metric"]
+BD_COLUMNS += ["rate_overlap", "metric_overlap", "interpolation", "remark"]
 
 
-def read_scores(paths) -> dict[str, np.ndarray]:
-    """Join the `scores.npz` of the chunks of one point along the pictures."""
-    chunks = []
+def read_summaries(paths) -> dict[str, pd.DataFrame]:
+    """Join the summaries of all points: points, intervals, per_class, recall, in the order of `paths`."""
+    found = []
     for path in paths:
-        with np.load(path, allow_pickle=False) as file:
-            chunks.append(dict(file))
-    constant = ("height", "width", "classes")
-    keys = [set(chunk) for chunk in chunks]
-    if any(key != keys[0] for key in keys):
-        raise DataError(f"{paths[0]} and its neighbours hold different scores; remove them and run again")
+        try:
+            found.append(json.loads(Path(path).read_text()))
+        except ValueError as error:
+            raise DataError(f"{path}: damaged ({error}); remove it and run again") from None
+
+    def rows(key):
+        return [row for summary in found for row in summary[key]]
+
     return {
-        key: chunks[0][key] if key in constant else np.concatenate([chunk[key] for chunk in chunks])
-        for key in chunks[0]
+        "points": pd.DataFrame([summary["point"] for summary in found], columns=POINT_COLUMNS),
+        "intervals": pd.DataFrame(rows("intervals"), columns=INTERVAL_COLUMNS),
+        "per_class": pd.DataFrame(rows("per_class"), columns=CLASS_COLUMNS),
+        "recall": pd.DataFrame(rows("recall"), columns=RECALL_COLUMNS),
     }
 
 
-def point_row(scores: dict, originals: dict) -> dict:
-    """Numbers of one point; NaN where a number was not computed.
+def join_pictures(paths, out) -> None:
+    """Join the per-picture tables of all points into one Parquet file, a row a picture and point."""
+    import pyarrow.parquet as parquet
 
-    bpp counts the bytes of all coded files over the pixels of all pictures; mIoU is from totals over the set, mean
-    over present classes; psnr is the mean over pictures; distances compare the set with the set of originals.
-    """
-    pixels = (int(scores["height"]), int(scores["width"]))
-    n = len(scores["names"])
-    if list(scores["names"]) != list(originals["names"]):
-        raise DataError("a point's pictures are not those of the originals")
+    from spic.images import atomic_path
 
-    def rate(*parts):
-        present = [scores[f"bytes_{part}"] for part in parts if f"bytes_{part}" in scores]
-        return (
-            bpp(int(sum(int(sizes.sum()) for sizes in present)), pixels[0], pixels[1] * n) if present else NOT_COMPUTED
-        )
-
-    row = {"n": n, "bpp": rate("ssm", "coarse", "picture"), "bpp_ssm": rate("ssm"), "bpp_coarse": rate("coarse")}
-    row["miou"] = mean_iou(scores["confusion"].sum(axis=0))
-    row["miou_gt"] = mean_iou(scores["confusion_gt"].sum(axis=0)) if "confusion_gt" in scores else NOT_COMPUTED
-    for column, key in (("fd_lite0", "features_lite0"), ("fid", "features_fid")):
-        known = key in scores and key in originals and n > 1
-        row[column] = frechet_distance(originals[key], scores[key]) if known else NOT_COMPUTED
-    row["psnr"] = float(scores["psnr"].mean()) if np.isfinite(scores["psnr"]).all() else float("inf")
-    return row
+    first = parquet.read_schema(paths[0])
+    with atomic_path(out) as temporary, parquet.ParquetWriter(temporary, first) as writer:
+        for path in paths:
+            writer.write_table(parquet.read_table(path).cast(first))
 
 
-def points_table(run: str, scores_of: dict, originals: dict) -> pd.DataFrame:
-    """The table `points.csv`: one row a (method, point).
-
-    Parameters
-    ----------
-    run : str
-        Name of the run.
-    scores_of : dict
-        (method, point) to what `read_scores` gives.
-    originals : dict
-        Scores of the originals themselves.
-    """
-    rows = [
-        {"run": run, "method": method, "point": point, **point_row(scores, originals)}
-        for (method, point), scores in scores_of.items()
-    ]
-    return pd.DataFrame(rows, columns=POINT_COLUMNS)
+def with_originals(run: str, per_class: pd.DataFrame, originals: dict) -> pd.DataFrame:
+    """Put the method "original" first: its `iou_gt` is how good the segmenter is, class by class."""
+    identity = {"run": run, "protocol": "", "method": "original", "point": ""}
+    own = pd.DataFrame([{**identity, **row} for row in class_rows(originals)], columns=CLASS_COLUMNS)
+    return pd.concat([own, per_class], ignore_index=True)
 
 
-def per_class_table(run: str, scores_of: dict, originals: dict) -> pd.DataFrame:
-    """IoU of every class at every point, against the segmented originals (`iou`) and ground truth (`iou_gt`).
+def judge_table(run: str, judge: str | None, originals: dict) -> pd.DataFrame:
+    """How good the judge is: IoU of its maps of the originals against ground truth, class by class, and their mean.
 
-    The method "original" is the segmenter on the pictures themselves: its `iou_gt` is how good the segmenter is.
+    Without a judge the table has no rows; without ground truth its numbers are empty.
     """
     rows = []
-    for (method, point), scores in {("original", ""): originals, **scores_of}.items():
-        iou = iou_per_class(scores["confusion"].sum(axis=0))
-        known = "confusion_gt" in scores
-        iou_gt = iou_per_class(scores["confusion_gt"].sum(axis=0)) if known else np.full(len(iou), np.nan)
-        for name, a, b in zip(scores["classes"], iou, iou_gt, strict=True):
-            rows.append({"run": run, "method": method, "point": point, "class": name, "iou": a, "iou_gt": b})
-    return pd.DataFrame(rows)
+    if judge is not None:
+        classes = list(map(str, originals["judge_classes"]))
+        iou = np.full(len(classes), np.nan)
+        if "confusion_judge_gt" in originals:
+            iou = iou_per_class(originals["confusion_judge_gt"].sum(axis=0))
+        mean = float(np.nanmean(iou)) if np.isfinite(iou).any() else np.nan
+        rows = [{"run": run, "judge": judge, "class": k, "iou_gt": v} for k, v in zip(classes, iou, strict=True)]
+        rows.append({"run": run, "judge": judge, "class": "mean", "iou_gt": mean})
+    return pd.DataFrame(rows, columns=["run", "judge", "class", "iou_gt"])
 
 
 def timing_table(run: str, paths_of: dict) -> pd.DataFrame:
-    """Seconds a picture, {(method, point, stage): paths of the chunks' timing files}; varies from run to run."""
+    """Seconds a picture, {(protocol, method, point, stage): the chunks' timing files}; varies from run to run."""
     rows = []
-    for (method, point, stage), paths in paths_of.items():
+    for (protocol, method, point, stage), paths in paths_of.items():
         parts = pd.concat([pd.read_csv(path) for path in paths])
         total = parts["total_seconds"].sum()
         rows.append(
             {
                 "run": run,
+                "protocol": protocol,
                 "method": method,
                 "point": point,
                 "stage": stage,
@@ -121,8 +97,76 @@ def timing_table(run: str, paths_of: dict) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def matched_table(points: pd.DataFrame) -> pd.DataFrame:
+    """Every method's metrics at the rates of SPIC's points, one row a rate and method.
+
+    A metric is read off the method's curve (linear over the logarithm of the rate) and is empty where the curve does
+    not reach that rate: nothing is extrapolated. Without SPIC the table is empty.
+    """
+    rows = []
+    for (run, protocol), group in points.groupby(["run", "protocol"], sort=False):
+        curves = dict(list(group.groupby("method", sort=False)))
+        for _, at in curves.get(ANCHOR, group.iloc[:0]).sort_values("bpp").iterrows():
+            for method, curve in curves.items():
+                read = {metric: _at_rate(curve, metric, at["bpp"]) for metric in METRICS}
+                rows.append({"run": run, "protocol": protocol, "at": at["point"], "bpp": at["bpp"], "method": method})
+                rows[-1] |= read
+    return pd.DataFrame(rows, columns=["run", "protocol", "at", "bpp", "method", *METRICS])
+
+
+def bd_table(points: pd.DataFrame, interpolation: str = "akima") -> pd.DataFrame:
+    """Bjøntegaard deltas of SPIC against every other method and metric.
+
+    `bd_rate_percent` is the rate that SPIC needs beyond the anchor's for the same value; `bd_metric` is its mean
+    advantage in the metric's unit at the same rate (below 0 is good where lower is better). Empty with the reason in
+    `remark` where the curves do not overlap or do not rise.
+    """
+    rows = []
+    for (run, protocol), group in points.groupby(["run", "protocol"], sort=False):
+        test = group[group["method"] == ANCHOR]
+        for method in group["method"].unique():
+            for metric in METRICS:
+                anchor = group[group["method"] == method]
+                if method == ANCHOR or not len(test) or anchor[metric].isna().all() or test[metric].isna().all():
+                    continue
+                row = {"run": run, "protocol": protocol, "anchor": method, "method": ANCHOR, "metric": metric}
+                rows.append(row | _deltas(anchor, test, metric, interpolation))
+    return pd.DataFrame(rows, columns=BD_COLUMNS)
+
+
+def with_intervals(points: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
+    """Points with the columns `<metric>_low` and `<metric>_high`, as the claims and figures read them."""
+    table = points.set_index(IDENTITY)
+    for metric, rows in intervals.groupby("metric", sort=False):
+        found = rows.set_index(IDENTITY)
+        table[f"{metric}_low"], table[f"{metric}_high"] = found["low"], found["high"]
+    return table.reset_index()
+
+
 def write_csv(table: pd.DataFrame, path) -> None:
     """Write a table as CSV with 6 significant digits, so that equal runs give equal bytes."""
-    from spic.images import write_bytes
-
     write_bytes(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
+
+
+def _at_rate(curve: pd.DataFrame, metric: str, rate: float) -> float:
+    try:
+        return matching.at_rate(curve["bpp"], curve[metric], rate)
+    except DataError:  # two points of one rate: no curve to read from
+        return float("nan")
+
+
+def _deltas(anchor, test, metric: str, interpolation: str) -> dict:
+    curves = (anchor["bpp"], anchor[metric], test["bpp"], test[metric])
+    found, remarks = {"interpolation": interpolation}, []
+    try:
+        lower = metric in LOWER_IS_BETTER
+        rate = bjontegaard.bd_rate(*curves, interpolation=interpolation, lower_is_better=lower)
+        found |= {"bd_rate_percent": rate.value, "metric_overlap": rate.overlap}
+    except DataError as error:
+        remarks.append(str(error))
+    try:
+        gain = bjontegaard.bd_metric(*curves, interpolation=interpolation)
+        found |= {"bd_metric": gain.value, "rate_overlap": gain.overlap}
+    except DataError as error:
+        remarks.append(str(error))
+    return found | {"remark": "; ".join(dict.fromkeys(remarks))}

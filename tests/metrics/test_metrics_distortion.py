@@ -66,6 +66,17 @@ def test_ms_ssim_agrees_with_torchmetrics_channel_by_channel(noise, size):
     assert ms_ssim(a, b) == pytest.approx(np.mean(expected), abs=1e-9)
 
 
+@pytest.mark.parametrize("noise", [4, 25, 90])
+def test_ms_ssim_agrees_with_pytorch_msssim(noise):
+    """At the working size, where no scale has an odd side: there pytorch-msssim pads."""
+    torch = pytest.importorskip("torch")
+    from pytorch_msssim import ms_ssim as reference
+
+    a, b = picture_pair(noise)
+    x, y = (torch.from_numpy(p.astype(np.float64)).permute(2, 0, 1)[None] for p in (a, b))
+    assert ms_ssim(a, b) == pytest.approx(float(reference(x, y, data_range=255)), rel=1e-6)
+
+
 def test_more_noise_is_less_similar():
     values = [ms_ssim(*picture_pair(noise)) for noise in (2, 10, 40)]
     assert 1 > values[0] > values[1] > values[2] > 0

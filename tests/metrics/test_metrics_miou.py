@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as reference
 
 from spic.errors import ConfigError, DataError
-from spic.metrics import bpp, confusion_matrix, iou_per_class, mean_iou, miou_image, pixel_accuracy
+from spic.metrics import bpp, confusion_matrix, iou_per_class, mean_iou, miou_image, miou_per_picture, pixel_accuracy
 
 CLASSES, VOID = 11, 11
 
@@ -85,6 +85,35 @@ def test_miou_image_averages_pictures_over_the_classes_present_in_each():
     assert miou_image(np.stack([first, second])) == miou_image([first, second])
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_miou_image_is_scikit_learns_jaccard_score_picture_by_picture(seed):
+    ours, theirs = random_maps(seed, shape=(5, 6, 7))
+    confusions = [confusion_matrix(a, b, CLASSES, VOID) for a, b in zip(ours, theirs, strict=True)]
+    interest = [2, 6, 9, 10]
+    expected = []
+    for a, b in zip(ours, theirs, strict=True):
+        a, b = a[a != VOID], b[a != VOID]
+        present = [c for c in interest if c in a or c in b]
+        expected.append(reference.jaccard_score(a, b, labels=present, average="macro"))
+    np.testing.assert_allclose(miou_per_picture(confusions, interest), expected)
+    assert miou_image(np.stack(confusions), interest) == pytest.approx(np.mean(expected))
+
+
+def test_an_empty_class_changes_the_means_as_documented():
+    """Class 2 occurs in neither map: "skip" leaves it out, "zero" counts it as 0, in a set and in a picture."""
+    ours, theirs = np.array([[0, 0, 1, 1]], np.uint8), np.array([[0, 0, 1, 0]], np.uint8)
+    two, three = (confusion_matrix(ours, theirs, classes, classes) for classes in (2, 3))
+    present = (2 / 3 + 1 / 2) / 2
+    assert mean_iou(two) == mean_iou(three) == mean_iou(two, "zero") == pytest.approx(present)
+    assert mean_iou(three, "zero") == pytest.approx(present * 2 / 3)
+    assert miou_image([three]) == pytest.approx(present)
+    assert miou_image([three], absent="zero") == pytest.approx(present * 2 / 3)
+    assert miou_image([three], classes=[1, 2], absent="zero") == pytest.approx(1 / 4)
+    for absent in ("skip", "zero"):  # a picture without any of them has nothing to judge
+        assert np.isnan(miou_per_picture([three, three], [2], absent)).all()
+        assert miou_per_picture([three, three], [0], absent) == pytest.approx([2 / 3, 2 / 3])
+
+
 def test_nothing_to_count_gives_nan():
     void = np.full((2, 3), VOID, np.uint8)
     confusion = confusion_matrix(void, void, CLASSES, VOID)
@@ -118,7 +147,11 @@ def test_bad_confusions_and_options_are_refused():
             iou_per_class(bad)
     with pytest.raises(ConfigError, match="absent"):
         mean_iou(np.eye(3, dtype=int), absent="one")
-    for classes in ([3], [-1], []):
+    with pytest.raises(ConfigError, match="absent"):
+        miou_image([np.eye(3, dtype=int)], absent="one")
+    with pytest.raises(DataError, match="one shape"):
+        miou_image([np.eye(3, dtype=int), np.eye(4, dtype=int)])
+    for classes in ([3], [-1], [], [1, 1]):
         with pytest.raises(ConfigError, match="classes of interest"):
             miou_image([np.eye(3, dtype=int)], classes=classes)
 

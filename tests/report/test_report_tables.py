@@ -1,78 +1,97 @@
-"""Tables against numbers worked out by hand."""
+"""Tables of a run from the summaries of its points."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from spic.errors import DataError
-from spic.report.tables import per_class_table, points_table, read_scores, timing_table, write_csv
+from spic.report.points import METRICS, POINT_COLUMNS, write_parquet
+from spic.report.tables import (
+    bd_table,
+    join_pictures,
+    judge_table,
+    matched_table,
+    read_summaries,
+    timing_table,
+    with_intervals,
+    with_originals,
+    write_csv,
+)
 
 
-def scores(names=("a", "b"), sizes=None, confusion=None, **more):
-    n = len(names)
-    confusion = np.zeros((n, 2, 3), np.int64) + np.eye(2, 3, dtype=np.int64) if confusion is None else confusion
-    found = {
-        "names": np.array(names),
-        "height": np.array(4),
-        "width": np.array(8),
-        "classes": np.array(["road", "sky"]),
-        "psnr": np.full(n, 30.0),
-        "confusion": confusion,
-        "features_lite0": np.random.default_rng(0).standard_normal((n, 3)).astype(np.float32),
-    }
-    return found | {f"bytes_{part}": np.array(size) for part, size in (sizes or {}).items()} | more
+def curve(method, rates, protocol="corrected", **values):
+    rows = [
+        {"run": "r", "protocol": protocol, "method": method, "point": f"p{i}", "n": 3, "bpp": rate}
+        | {name: value[i] for name, value in values.items()}
+        for i, rate in enumerate(rates)
+    ]
+    return pd.DataFrame(rows, columns=POINT_COLUMNS)
 
 
-def test_rates_sum_parts_over_the_pixels_of_the_set():
-    table = points_table("r", {("spic", "p"): scores(sizes={"ssm": [3, 5], "coarse": [2, 2]})}, scores())
-    row = table.iloc[0]
-    assert row["bpp"] == pytest.approx(8 * 12 / 64)
-    assert row["bpp_ssm"] == pytest.approx(1.0) and row["bpp_coarse"] == pytest.approx(0.5)
-    assert row["fd_lite0"] == pytest.approx(0, abs=1e-5)
-    assert np.isnan(row["miou_gt"]) and np.isnan(row["fid"])
+def test_matched_rates_are_read_off_and_never_extrapolated():
+    points = pd.concat(
+        [
+            curve("spic", [0.1, 0.4], miou=[0.6, 0.7], fd_lite0=[9.0, 5.0]),
+            curve("bpg", [0.2, 0.8], miou=[0.5, 0.9]),
+            curve("spic", [0.3], protocol="official", miou=[0.1]),
+        ]
+    )
+    table = matched_table(points).set_index(["protocol", "at", "method"])
+    assert list(table.columns) == ["run", "bpp", *METRICS] and len(table) == 5
+    assert table.loc[("corrected", "p1", "bpg"), "miou"] == pytest.approx(0.7)  # halfway in the logarithm of the rate
+    assert np.isnan(table.loc[("corrected", "p0", "bpg"), "miou"])
+    assert table.loc[("corrected", "p0", "spic"), "fd_lite0"] == 9 and table.loc["official", "bpp"].tolist() == [0.3]
+    assert not len(matched_table(curve("bpg", [0.1])))
 
 
-def test_one_part_methods_leave_the_other_rates_empty():
-    row = points_table("r", {("bpg", "p"): scores(sizes={"picture": [4, 4]})}, scores()).iloc[0]
-    assert row["bpp"] == pytest.approx(1.0) and np.isnan(row["bpp_ssm"]) and np.isnan(row["bpp_coarse"])
+def test_two_points_of_one_rate_make_no_curve():
+    points = pd.concat([curve("spic", [0.2], miou=[0.5]), curve("bpg", [0.1, 0.1, 0.3], miou=[0.1, 0.2, 0.3])])
+    assert np.isnan(matched_table(points).set_index("method").loc["bpg", "miou"])
 
 
-def test_miou_is_of_the_totals_not_the_mean_over_pictures():
-    confusion = np.array([[[8, 0, 0], [0, 2, 0]], [[0, 4, 0], [0, 6, 0]]])
-    row = points_table("r", {("bpg", "p"): scores(sizes={"picture": [1, 1]}, confusion=confusion)}, scores()).iloc[0]
-    assert row["miou"] == pytest.approx((8 / 12 + 8 / 12) / 2)
+def test_bd_rate_of_half_the_rate_is_minus_50_percent_and_what_cannot_be_told_says_why():
+    rates = np.array([0.1, 0.2, 0.4, 0.8])
+    points = pd.concat(
+        [
+            curve("spic", rates / 2, miou=[0.5, 0.6, 0.7, 0.8], psnr=[20, 21, 22, 23], fd_lite0=[9, 7, 5, 3]),
+            curve("bpg", rates, miou=[0.5, 0.6, 0.7, 0.8], psnr=[30, 31, 32, 33], fd_lite0=[9, 7, 8, 3]),
+            curve("jpeg2000", rates * 100, miou=[0.5, 0.6, 0.7, 0.8]),
+        ]
+    )
+    table = bd_table(points).set_index(["anchor", "metric"])
+    assert table.loc[("bpg", "miou"), "bd_rate_percent"] == pytest.approx(-50, abs=0.1)
+    assert table.loc[("bpg", "miou"), "bd_metric"] == pytest.approx(0.1, abs=1e-3)
+    assert table.loc[("bpg", "miou"), "interpolation"] == "akima" and not table.loc[("bpg", "miou"), "remark"]
+    assert np.isnan(table.loc[("bpg", "psnr"), "bd_rate_percent"]) and "overlap" in table.loc[("bpg", "psnr"), "remark"]
+    assert np.isnan(table.loc[("bpg", "fd_lite0"), "bd_rate_percent"])
+    assert np.isfinite(table.loc[("bpg", "fd_lite0"), "bd_metric"])
+    assert np.isnan(table.loc[("jpeg2000", "miou"), "bd_metric"])
+    assert not len(bd_table(points[points["method"] == "bpg"]))
 
 
-def test_one_picture_has_no_distance_and_identity_has_infinite_psnr():
-    one = scores(names=("a",), sizes={"picture": [1]}, psnr=np.array([np.inf]))
-    row = points_table("r", {("bpg", "p"): one}, scores(names=("a",))).iloc[0]
-    assert np.isnan(row["fd_lite0"]) and row["psnr"] == np.inf
-
-
-def test_other_pictures_than_the_originals_are_refused():
-    with pytest.raises(DataError, match="originals"):
-        points_table("r", {("bpg", "p"): scores(names=("a", "c"), sizes={"picture": [1, 1]})}, scores())
+def test_intervals_become_columns_of_the_points():
+    points = curve("spic", [0.1, 0.2], miou=[0.5, 0.6])
+    keys = {"run": "r", "protocol": "corrected", "method": "spic", "metric": "miou", "value": 0.6, "spread": np.nan}
+    table = with_intervals(points, pd.DataFrame([{**keys, "point": "p1", "low": 0.55, "high": 0.65}]))
+    assert np.isnan(table["miou_low"][0]) and table["miou_low"][1] == 0.55 and table["miou_high"][1] == 0.65
 
 
 def test_per_class_table_starts_with_the_segmenter_itself():
     confusion = np.array([[[3, 1, 0], [0, 4, 0]]] * 2)
-    originals = scores(confusion_gt=confusion)
-    table = per_class_table("r", {("bpg", "p"): scores(confusion=confusion)}, originals)
-    assert list(table["method"]) == ["original", "original", "bpg", "bpg"]
+    originals = {"confusion": confusion, "confusion_gt": confusion, "classes": np.array(["road", "sky"])}
+    point = pd.DataFrame([{"run": "r", "protocol": "corrected", "method": "bpg", "point": "p", "class": "road"}])
+    table = with_originals("r", point, originals)
+    assert list(table["method"]) == ["original", "original", "bpg"]
     assert table["iou_gt"].iloc[:2].tolist() == pytest.approx([3 / 4, 4 / 5])
-    assert table["iou"].iloc[2:].tolist() == pytest.approx([3 / 4, 4 / 5])
-    assert table["iou_gt"].iloc[2:].isna().all()
 
 
-def test_chunks_join_in_order_and_must_agree(tmp_path):
-    for i, part in enumerate((scores(names=("a",)), scores(names=("b", "c")))):
-        np.savez(tmp_path / f"{i}.npz", **part)
-    joined = read_scores([tmp_path / "0.npz", tmp_path / "1.npz"])
-    assert list(joined["names"]) == ["a", "b", "c"] and joined["confusion"].shape == (3, 2, 3)
-    assert int(joined["height"]) == 4
-    np.savez(tmp_path / "2.npz", **scores(names=("d",), confusion_gt=np.zeros((1, 2, 3))))
-    with pytest.raises(DataError):
-        read_scores([tmp_path / "0.npz", tmp_path / "2.npz"])
+def test_the_judge_is_judged_by_ground_truth():
+    confusion = np.array([[[3, 1, 0], [0, 0, 0]]] * 2)
+    originals = {"judge_classes": np.array(["road", "sky"]), "confusion_judge_gt": confusion}
+    table = judge_table("r", "judge", originals).set_index("class")["iou_gt"]
+    assert table["road"] == pytest.approx(3 / 4) and table["sky"] == 0 and table["mean"] == pytest.approx(3 / 8)
+    assert judge_table("r", "judge", {"judge_classes": np.array(["road"])})["iou_gt"].isna().all()
+    assert not len(judge_table("r", None, {})) and "iou_gt" in judge_table("r", None, {})
 
 
 def test_timing_sums_over_chunks(tmp_path):
@@ -80,8 +99,22 @@ def test_timing_sums_over_chunks(tmp_path):
         pd.DataFrame({"n": [n], "median_seconds": [0.5], "total_seconds": [total]}).to_csv(
             tmp_path / f"{i}", index=False
         )
-    row = timing_table("r", {("bpg", "p", "decode"): [tmp_path / "0", tmp_path / "1"]}).iloc[0]
-    assert row["n"] == 3 and row["mean_seconds"] == pytest.approx(0.4)
+    row = timing_table("r", {("corrected", "bpg", "p", "decode"): [tmp_path / "0", tmp_path / "1"]}).iloc[0]
+    assert row["n"] == 3 and row["mean_seconds"] == pytest.approx(0.4) and row["protocol"] == "corrected"
+
+
+def test_pictures_of_all_points_join(tmp_path):
+    for i, lpips in enumerate((np.nan, 0.5)):
+        write_parquet(pd.DataFrame({"point": [f"p{i}"], "lpips": [lpips]}), tmp_path / f"{i}.parquet")
+    join_pictures([tmp_path / "0.parquet", tmp_path / "1.parquet"], tmp_path / "all.parquet")
+    table = pd.read_parquet(tmp_path / "all.parquet")
+    assert table["point"].tolist() == ["p0", "p1"] and table["lpips"].iloc[1] == 0.5
+
+
+def test_a_damaged_summary_is_named(tmp_path):
+    (tmp_path / "summary.json").write_text('{"point": ')
+    with pytest.raises(DataError, match=r"summary\.json: damaged"):
+        read_summaries([tmp_path / "summary.json"])
 
 
 def test_equal_tables_give_equal_bytes(tmp_path):

@@ -1,0 +1,154 @@
+"""Matched rates: the setting of a codec that meets a rate, and a metric read off a curve at a rate."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from spic.errors import ConfigError, DataError
+
+MAX_STEPS = 60  # halvings; a float's range is used up before
+
+
+class Match(NamedTuple):
+    """What `find_setting` found.
+
+    `status` is "met" or "unreachable"; `setting` is None where unreachable, and `rate` is then the nearest that the
+    codec can reach, its floor or its ceiling.
+    """
+
+    setting: float | int | None
+    rate: float
+    status: str
+
+
+def find_setting(
+    rate_of: Callable[[float], float],
+    target: float,
+    low: float,
+    high: float,
+    *,
+    integer: bool = True,
+    tolerance: float = 0.02,
+) -> Match:
+    """Find the setting of a codec whose rate is closest to a target, by bisection.
+
+    Parameters
+    ----------
+    rate_of : callable
+        Setting to rate in bpp, for instance the mean over a set of pictures. It should rise or fall all along; where it
+        has kinks, the setting found still lies where the rate crosses the target. Each setting is asked for once.
+    target : float
+        Rate wanted, above 0.
+    low, high : number
+        Ends of the setting's range, both allowed; integers where `integer`.
+    integer : bool
+        Whether the setting is an integer (QP). Bisection then goes on to two neighbours and takes the one whose rate
+        is closer in ratio: its rate is what it is, and belongs beside the result.
+    tolerance : float
+        Relative. A float setting is good enough within it; a target beyond the codec's range by no more than it
+        counts as met at that end.
+
+    Returns
+    -------
+    Match
+        Setting, its rate in bpp, and "met"; or None, the codec's nearest rate and "unreachable" where the target
+        lies outside what it can do (JPEG has a floor).
+
+    Raises
+    ------
+    ConfigError
+        Target, range or tolerance make no sense.
+    DataError
+        A rate is not a finite number above 0.
+    """
+    if not (target > 0 and math.isfinite(target) and low < high and 0 < tolerance < 1):
+        raise ConfigError(f"no setting from {low} to {high} for {target} bpp within {tolerance}")
+    if integer and not (float(low).is_integer() and float(high).is_integer()):
+        raise ConfigError(f"integer settings do not range from {low} to {high}")
+    left, right = ((int(end) if integer else float(end)) for end in (low, high))
+    rates = {}
+
+    def rate(setting):
+        if setting not in rates:
+            rates[setting] = float(rate_of(setting))
+            if not (rates[setting] > 0 and math.isfinite(rates[setting])):
+                raise DataError(f"the rate at {setting} is {rates[setting]}")
+        return rates[setting]
+
+    def distance(setting):
+        return abs(math.log(rate(setting) / target))
+
+    limits = sorted((left, right), key=rate)
+    if not rate(limits[0]) <= target <= rate(limits[1]):
+        end = min(limits, key=distance)
+        met = distance(end) <= math.log1p(tolerance)
+        return Match(end if met else None, rate(end), "met" if met else "unreachable")
+    rising = rate(left) <= target
+    for _ in range(MAX_STEPS):
+        middle = (left + right) // 2 if integer else (left + right) / 2
+        good_enough = not integer and min(distance(left), distance(right)) <= math.log1p(tolerance)
+        if good_enough or middle in (left, right):
+            break
+        if (rate(middle) <= target) == rising:
+            left = middle
+        else:
+            right = middle
+    best = min(left, right, key=distance)
+    return Match(best, rate(best), "met")
+
+
+def at_rate(rates, values, rate: float) -> float:
+    """A metric at a rate, read off a curve: linear between two points over the logarithm of the rate.
+
+    Parameters
+    ----------
+    rates, values : sequence of float
+        Points of the curve in any order, rates above 0. Points whose value is not finite are left out.
+    rate : float
+        Where to read.
+
+    Returns
+    -------
+    float
+        In the metric's unit. NaN outside the curve's rates: never extrapolated.
+
+    Raises
+    ------
+    DataError
+        Rates and values do not match, a rate is not above 0, or two points have one rate.
+    """
+    x, y = _curve(rates, values)
+    if not len(x) or not rate > 0 or not x[0] <= math.log(rate) <= x[-1]:
+        return float("nan")
+    return float(np.interp(math.log(rate), x, y))
+
+
+def rate_at(rates, values, value: float) -> float:
+    """The lowest rate at which a curve reaches a value of its metric, read as `at_rate` reads.
+
+    NaN where the curve, between its points, takes the value nowhere. Parameters and errors as in `at_rate`.
+    """
+    x, y = _curve(rates, values)
+    for i in range(len(x)):
+        if y[i] == value:
+            return math.exp(x[i])
+        if i + 1 < len(x) and min(y[i], y[i + 1]) < value < max(y[i], y[i + 1]):
+            return math.exp(x[i] + (x[i + 1] - x[i]) * (value - y[i]) / (y[i + 1] - y[i]))
+    return float("nan")
+
+
+def _curve(rates, values) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithm of the rate and value, sorted; only points with a finite value."""
+    rates, values = np.asarray(rates, np.float64), np.asarray(values, np.float64)
+    if rates.ndim != 1 or rates.shape != values.shape:
+        raise DataError(f"a curve has one value a rate, not {values.shape} for {rates.shape}")
+    if not (np.isfinite(rates).all() and (rates > 0).all()):
+        raise DataError("a curve has finite rates above 0")
+    known = np.isfinite(values)
+    order = np.argsort(rates[known], kind="stable")
+    x, y = np.log(rates[known][order]), values[known][order]
+    if (np.diff(x) == 0).any():
+        raise DataError("a curve has one point a rate")
+    return x, y

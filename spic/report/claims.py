@@ -1,0 +1,378 @@
+"""The paper's nine claims, each judged on the data at hand: holds, does not hold, cannot be judged, with the numbers.
+
+Every verdict follows from numbers by the rule in the docstring of the claim's function; the thresholds are the
+constants below. Rates are compared only where both methods have points around them: nothing is extrapolated. Where the
+points carry a confidence interval (columns `<metric>_low` and `<metric>_high`), a difference inside SPIC's interval is
+no difference, and a claim that depends on it cannot be judged.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from spic.errors import ConfigError, DataError
+from spic.metrics.matching import at_rate, rate_at
+
+HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be judged"
+TEXTS = {
+    1: "mIoU of SPIC is above that of BPG and JPEG 2000 at the same BPP (figure 4a)",
+    2: "BPG needs a rate in the order of 1 BPP for SPIC's mIoU",
+    3: "FID of SPIC is below that of BPG and JPEG 2000 at the same BPP (figure 4b)",
+    4: "The SSM coded by FLIF costs about 0.112 BPP",
+    5: "BPG at 0.176 BPP loses the cyclist and the pedestrian that SPIC at 0.166 BPP keeps (figure 2)",
+    6: "Super-resolution without the SSM loses small pedestrians and signs (figure 3)",
+    7: "SPIC is slightly suboptimal in the ordinary rate-distortion sense",
+    8: "The segmenter can be replaced without retraining the rest",
+    9: "20 iterations at inference instead of 1000 save time and energy",
+}
+BASELINES = ("bpg", "jpeg2000")
+ORDER_OF_ONE = (10**-0.5, 10**0.5)  # BPP that round to 1 on a logarithmic scale of decades
+SSM_BPP, ABOUT = 0.112, 0.1  # claim 4: "about" is within 10 %
+FIGURE2_BPP, FIGURE2_NEAR = 0.166, 1.5  # claim 5: a point within this factor of the paper's rate stands for it
+SLIGHTLY_DB = 1.0  # claim 7: about a quarter of BPG's rate, where CamVid has SPIC's rates
+REPLACED_SHARE = 0.9  # claim 8: share of the mIoU that has to remain
+FEW_STEPS, MANY_STEPS = 20, 1000
+
+
+class Verdict(NamedTuple):
+    """A verdict and the sentence with its numbers."""
+
+    verdict: str
+    numbers: str
+
+
+def judge_claims(
+    points: pd.DataFrame,
+    *,
+    protocol: str = "corrected",
+    pictures: pd.DataFrame | None = None,
+    other_segmenter: pd.DataFrame | None = None,
+    steps: pd.DataFrame | None = None,
+    ssm_codec: str = "flif",
+    ssm_source: str = "segmenter",
+) -> pd.DataFrame:
+    """Judge the nine claims.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        The table `points.csv`. Where it has a column `protocol`, the rows of `protocol` are taken.
+    protocol : str
+        "corrected" or "official".
+    pictures : pandas.DataFrame, optional
+        The per-picture table: method, point, name, bpp, and persons_found, persons_total (pedestrians and cyclists) or
+        small_found, small_total (small objects of any kind). For claim 5.
+    other_segmenter : pandas.DataFrame, optional
+        Points of SPIC with another segmenter at the transmitter and the same decoder. For claim 8.
+    steps : pandas.DataFrame, optional
+        steps (network evaluations a picture), seconds (a picture), and joules where measured. For claim 9.
+    ssm_codec, ssm_source : str
+        What coded the SSM and where it came from ("segmenter", "ground_truth"). For claim 4.
+
+    Returns
+    -------
+    pandas.DataFrame
+        protocol, claim (1 to 9), text, verdict, numbers; nine rows. What a claim needs and the data lack makes it
+        "cannot be judged", and `numbers` says what is lacking.
+
+    Raises
+    ------
+    DataError
+        A table lacks a column that every such table has.
+    ConfigError
+        The points hold no row of the protocol.
+    """
+    points = _rows_of(points, protocol)
+    if pictures is not None:
+        pictures = _rows_of(pictures, protocol)
+    if other_segmenter is not None:
+        other_segmenter = _rows_of(other_segmenter, protocol)
+    verdicts = [
+        claim_1(points),
+        claim_2(points),
+        claim_3(points),
+        claim_4(points, ssm_codec, ssm_source),
+        claim_5(points, pictures),
+        claim_6(points),
+        claim_7(points),
+        claim_8(points, other_segmenter),
+        claim_9(steps),
+    ]
+    return pd.DataFrame(
+        [
+            {"protocol": protocol, "claim": number, "text": text, "verdict": verdict, "numbers": numbers}
+            for (number, text), (verdict, numbers) in zip(TEXTS.items(), verdicts, strict=True)
+        ]
+    )
+
+
+def claims_markdown(table: pd.DataFrame) -> str:
+    """The table of `judge_claims` as Markdown, one row a claim."""
+    lines = ["| | The paper's claim | On these data | Numbers |", "| --- | --- | --- | --- |"]
+    for row in table.itertuples():
+        cells = (f"{row.claim}", row.text, f"**{row.verdict}**", row.numbers)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def claim_1(points: pd.DataFrame) -> Verdict:
+    """Holds if at every point of SPIC between two rates of a baseline its mIoU is above the baseline's, for both.
+
+    Does not hold if it is below at one of them; cannot be judged where a baseline shares no rate, or a difference
+    lies inside the confidence interval.
+    """
+    judged = _against_baselines(points, "miou", lower_is_better=False)
+    if _has(points, "miou_independent"):
+        independent = _against_baselines(points, "miou_independent", lower_is_better=False)
+        return Verdict(judged.verdict, f"{judged.numbers}; by the independent judge: {independent.numbers}")
+    return judged
+
+
+def claim_2(points: pd.DataFrame) -> Verdict:
+    """Holds if BPG's curve reaches the mIoU of SPIC's best point at 0.32 to 3.2 BPP, or not up to 1 BPP or more.
+
+    Does not hold if it reaches it elsewhere, or already at its lowest rate and that is below 0.32 BPP.
+    """
+    spic, bpg = _curve(points, "spic", "miou"), _curve(points, "bpg", "miou")
+    if not len(spic) or not len(bpg):
+        return Verdict(UNKNOWN, "mIoU of SPIC or of BPG is missing")
+    best = spic.loc[spic["miou"].idxmax()]
+    start = f"SPIC's best mIoU is {best['miou']:.3g} at {best['bpp']:.3g} BPP"
+    needed = rate_at(bpg["bpp"], bpg["miou"], best["miou"])
+    low, high = ORDER_OF_ONE
+    if not math.isnan(needed):
+        verdict = HOLDS if low <= needed <= high else FAILS
+        return Verdict(verdict, f"{start}, BPG has it at {needed:.3g} BPP")
+    first, last = bpg.iloc[0], bpg.iloc[-1]
+    if bpg["miou"].min() > best["miou"]:
+        verdict = FAILS if first["bpp"] < low else UNKNOWN
+        return Verdict(verdict, f"{start}, BPG has {first['miou']:.3g} already at {first['bpp']:.3g} BPP, its lowest")
+    verdict = HOLDS if last["bpp"] >= 1 else UNKNOWN
+    return Verdict(verdict, f"{start}, BPG does not reach it up to {last['bpp']:.3g} BPP, its highest")
+
+
+def claim_3(points: pd.DataFrame) -> Verdict:
+    """As claim 1 for FID, where lower is better.
+
+    Without FID the distances at hand stand in for it, `fd_lite0` and `fd_patch`, and the numbers say so; the
+    claim is judged only if all of them lead to one verdict.
+    """
+    if _has(points, "fid"):
+        return _against_baselines(points, "fid", lower_is_better=True)
+    stand_ins = [metric for metric in ("fd_lite0", "fd_patch") if _has(points, metric)]
+    if not stand_ins:
+        return Verdict(UNKNOWN, "neither FID nor another distance was computed")
+    judged = {metric: _against_baselines(points, metric, lower_is_better=True) for metric in stand_ins}
+    verdicts = {verdict for verdict, _ in judged.values()}
+    numbers = "; ".join(f"{metric}: {numbers}" for metric, (_, numbers) in judged.items())
+    verdict = verdicts.pop() if len(verdicts) == 1 else UNKNOWN
+    return Verdict(verdict, f"FID was not computed, in its place {numbers}")
+
+
+def claim_4(points: pd.DataFrame, ssm_codec: str = "flif", ssm_source: str = "segmenter") -> Verdict:
+    """Holds if the mean rate of the SSM lies within 10 % of 0.112 BPP; cannot be judged for another codec than FLIF."""
+    rates = points.loc[points["method"] == "spic", "bpp_ssm"].dropna() if "bpp_ssm" in points else []
+    if not len(rates):
+        return Verdict(UNKNOWN, "the rate of the SSM is missing")
+    rate = float(np.mean(rates))
+    source = {"segmenter": "the segmenter's maps", "ground_truth": "ground truth"}.get(ssm_source, ssm_source)
+    numbers = f"{rate:.3g} BPP by {ssm_codec} for {source}, {100 * (rate / SSM_BPP - 1):+.0f} % of 0.112"
+    if ssm_codec != "flif":
+        return Verdict(UNKNOWN, numbers)
+    return Verdict(HOLDS if abs(rate / SSM_BPP - 1) <= ABOUT else FAILS, numbers)
+
+
+def claim_5(points: pd.DataFrame, pictures: pd.DataFrame | None) -> Verdict:
+    """Holds if SPIC finds two persons more than BPG in some pictures, and in more of them than the other way round.
+
+    SPIC's point is the one nearest to 0.166 BPP, if within a factor of 1.5; BPG's is, picture by picture, its lowest
+    rate that is not below SPIC's, so BPG never has fewer bits. Two persons, as figure 2 shows a cyclist and a
+    pedestrian; a person is found if the judge finds half of its pixels again.
+    """
+    if pictures is None or not len(pictures):
+        return Verdict(UNKNOWN, "no table of single pictures")
+    kind = next((k for k in ("persons", "small") if {f"{k}_found", f"{k}_total"} <= set(pictures)), None)
+    if kind is None:
+        return Verdict(UNKNOWN, "objects were not counted in single pictures")
+    spic = _curve(points, "spic", "bpp")
+    if not len(spic):
+        return Verdict(UNKNOWN, "the run has no points of SPIC")
+    ratio = np.exp(abs(np.log(spic["bpp"] / FIGURE2_BPP)))
+    point, rate = spic.loc[ratio.idxmin(), ["point", "bpp"]]
+    if ratio.min() > FIGURE2_NEAR:
+        return Verdict(UNKNOWN, f"SPIC's point nearest to {FIGURE2_BPP} BPP has {rate:.3g} BPP")
+    ours = pictures[(pictures["method"] == "spic") & (pictures["point"] == point) & (pictures[f"{kind}_total"] >= 2)]
+    theirs = pictures[pictures["method"] == "bpg"].sort_values("bpp")
+    more = fewer = compared = 0
+    for row in ours.to_dict("records"):
+        rival = theirs[(theirs["name"] == row["name"]) & (theirs["bpp"] >= row["bpp"])]
+        if len(rival):
+            gain = row[f"{kind}_found"] - rival.iloc[0][f"{kind}_found"]
+            compared, more, fewer = compared + 1, more + (gain >= 2), fewer + (gain <= -2)
+    if not compared:
+        return Verdict(UNKNOWN, "no picture with two such objects has a point of BPG at SPIC's rate or above")
+    what = {"persons": "persons", "small": "small objects"}[kind]
+    return Verdict(
+        HOLDS if more > fewer else FAILS,
+        f"at {rate:.3g} BPP SPIC finds two or more {what} more than BPG at no lower rate in {more} of {compared} "
+        f"pictures with two or more, and BPG more than SPIC in {fewer}",
+    )
+
+
+def claim_6(points: pd.DataFrame) -> Verdict:
+    """Holds if super-resolution without the SSM (`sr`) finds fewer small objects than SPIC at every shared point.
+
+    Points are paired by name, so both start from the same coarse picture. Does not hold if it finds as many or more at
+    one of them.
+    """
+    spic, sr = _curve(points, "spic", "small_recall"), _curve(points, "sr", "small_recall")
+    if not len(sr):
+        return Verdict(UNKNOWN, "the run has no super-resolution without the SSM (method sr)")
+    pairs = spic.merge(sr[["point", "small_recall"]], on="point", suffixes=("", "_sr"))
+    if not len(pairs):
+        return Verdict(UNKNOWN, "SPIC and sr share no point with a count of small objects")
+    states = [
+        _state(row, "small_recall", row["small_recall_sr"], lower_is_better=False) for row in pairs.to_dict("records")
+    ]
+    numbers = ", ".join(
+        f"{100 * row['small_recall_sr']:.0f} % against {100 * row['small_recall']:.0f} % with the SSM at {row['point']}"
+        for row in pairs.to_dict("records")
+    )
+    return Verdict(_verdict(states), f"small objects found: {numbers}")
+
+
+def claim_7(points: pd.DataFrame) -> Verdict:
+    """Holds if SPIC's PSNR is below BPG's at the same rate, by 1 dB at most, at every shared rate."""
+    shared = _shared(points, "psnr", "bpg", lower_is_better=False)
+    if not shared:
+        return Verdict(UNKNOWN, "SPIC and BPG share no rate with a PSNR")
+    margins = [value - other for _, value, other, _ in shared]
+    verdict = HOLDS if all(-SLIGHTLY_DB <= margin < 0 for margin in margins) else FAILS
+    return Verdict(verdict, f"PSNR against BPG's {_margins(shared, 'dB')}")
+
+
+def claim_8(points: pd.DataFrame, other: pd.DataFrame | None) -> Verdict:
+    """Holds if with another segmenter and the same decoder 90 % of SPIC's mIoU remain at every shared point.
+
+    mIoU is the independent judge's where both tables have it, else that of each run's own segmenter.
+    """
+    if other is None or not len(other):
+        return Verdict(UNKNOWN, "no run with a second segmenter")
+    both = _has(points, "miou_independent") and _has(other, "miou_independent")
+    metric = "miou_independent" if both else "miou"
+    ours, theirs = _curve(points, "spic", metric), _curve(other, "spic", metric)
+    pairs = ours.merge(theirs[["point", metric]], on="point", suffixes=("", "_other"))
+    pairs = pairs[pairs[metric] > 0]
+    if not len(pairs):
+        return Verdict(UNKNOWN, "the two segmenters share no point with an mIoU")
+    shares = pairs[f"{metric}_other"] / pairs[metric]
+    row = pairs.loc[shares.idxmin()]
+    by = "the independent judge's mIoU" if both else "mIoU"
+    return Verdict(
+        HOLDS if shares.min() >= REPLACED_SHARE else FAILS,
+        f"{by} with the other segmenter is at least {100 * shares.min():.0f} % of that with the first at {len(pairs)} "
+        f"points ({row[f'{metric}_other']:.3g} against {row[metric]:.3g} at {row['point']})",
+    )
+
+
+def claim_9(steps: pd.DataFrame | None) -> Verdict:
+    """Holds if 20 steps take less time than 1000, and less energy where it was measured.
+
+    Energy that was not measured is left out of the verdict, and the numbers say so. Quality at 20 steps is not part
+    of the claim.
+    """
+    if steps is None or not len(steps):
+        return Verdict(UNKNOWN, "no table of steps")
+    if not {"steps", "seconds"} <= set(steps):
+        raise DataError("the table of steps needs the columns steps and seconds")
+    rows = {count: steps[steps["steps"] == count].mean(numeric_only=True) for count in (FEW_STEPS, MANY_STEPS)}
+    few, many = rows.values()
+    if math.isnan(few["seconds"]) or math.isnan(many["seconds"]):
+        return Verdict(UNKNOWN, f"times of {FEW_STEPS} and of {MANY_STEPS} steps are needed")
+    saved = few["seconds"] < many["seconds"]
+    numbers = f"{few['seconds']:.3g} s against {many['seconds']:.3g} s a picture"
+    if "joules" in steps and not math.isnan(few["joules"]) and not math.isnan(many["joules"]):
+        saved = saved and few["joules"] < many["joules"]
+        numbers += f", {few['joules']:.3g} J against {many['joules']:.3g} J"
+    else:
+        numbers += "; energy was not measured"
+    return Verdict(HOLDS if saved else FAILS, numbers)
+
+
+def _against_baselines(points: pd.DataFrame, metric: str, *, lower_is_better: bool) -> Verdict:
+    """SPIC against both baselines at its own rates: worse at a point fails, no shared rate can not be judged."""
+    verdicts, numbers = [], []
+    for baseline in BASELINES:
+        shared = _shared(points, metric, baseline, lower_is_better)
+        verdicts.append(_verdict([state for *_, state in shared]))
+        numbers.append(f"against {baseline} {_margins(shared)}" if shared else f"no rate shared with {baseline}")
+    verdict = next((v for v in (FAILS, UNKNOWN) if v in verdicts), HOLDS)
+    return Verdict(verdict, ", ".join(numbers))
+
+
+def _shared(points: pd.DataFrame, metric: str, anchor: str, lower_is_better: bool) -> list[tuple]:
+    """(rate, SPIC's value, the anchor's value there, state) of SPIC's points inside the anchor's rates."""
+    ours, theirs = _curve(points, "spic", metric), _curve(points, anchor, metric)
+    shared = []
+    for row in ours.to_dict("records"):
+        other = at_rate(theirs["bpp"], theirs[metric], row["bpp"])
+        if not math.isnan(other):
+            shared.append((row["bpp"], row[metric], other, _state(row, metric, other, lower_is_better)))
+    return shared
+
+
+def _state(row: dict, metric: str, other: float, lower_is_better: bool) -> int:
+    """1 better, -1 not better, 0 inside the confidence interval (where there is one)."""
+    low, high = (row.get(f"{metric}_{end}", math.nan) for end in ("low", "high"))
+    if low <= other <= high:
+        return 0
+    return 1 if (row[metric] < other) == lower_is_better and row[metric] != other else -1
+
+
+def _verdict(states: list[int]) -> str:
+    if -1 in states:
+        return FAILS
+    return HOLDS if states and 0 not in states else UNKNOWN
+
+
+def _margins(shared: list[tuple], unit: str = "") -> str:
+    """ "-0.12 to -0.05 at 3 points from 0.1 to 0.2 BPP"."""
+    margins, rates = [value - other for _, value, other, _ in shared], [rate for rate, *_ in shared]
+    unsure = sum(state == 0 for *_, state in shared)
+    span = f"{min(margins):+.3g} to {max(margins):+.3g}" if len(shared) > 1 else f"{margins[0]:+.3g}"
+    where = (
+        f"{len(shared)} points from {min(rates):.3g} to {max(rates):.3g} BPP"
+        if len(shared) > 1
+        else f"{rates[0]:.3g} BPP"
+    )
+    return (
+        f"{span} {unit}".rstrip() + f" at {where}" + (f" ({unsure} inside the confidence interval)" if unsure else "")
+    )
+
+
+def _curve(points: pd.DataFrame, method: str, metric: str) -> pd.DataFrame:
+    """Points of a method that have the metric, by rate."""
+    if metric not in points:
+        return points.iloc[:0].assign(**{metric: np.nan})
+    rows = points[points["method"] == method]
+    return rows[np.isfinite(rows[metric].astype(float))].sort_values("bpp")
+
+
+def _has(points: pd.DataFrame, metric: str) -> bool:
+    return len(_curve(points, "spic", metric)) > 0
+
+
+def _rows_of(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    missing = {"method", "point", "bpp"} - set(table)
+    if missing:
+        raise DataError(f"the table has no column {', '.join(sorted(missing))}")
+    if "protocol" not in table:
+        return table
+    rows = table[table["protocol"] == protocol]
+    if not len(rows):
+        raise ConfigError(
+            f"no row of the protocol {protocol!r}; there are {', '.join(map(str, table['protocol'].unique()))}"
+        )
+    return rows

@@ -1,0 +1,113 @@
+"""Result files that CompressAI's tools read: `python -m compressai.utils.plot -f *.json -m METRIC -o out.png`.
+
+One file a method: {"name", "description", "results": {metric: [one value a point]}}, means over the pictures. Its plots
+take any key under "results", always over "bpp" and in the order of the file, so points are sorted by rate
+here. PSNR and MS-SSIM carry CompressAI's names, "psnr-rgb" in dB and "ms-ssim-rgb" from 0 to 1, measured on 8-bit
+pictures; everything else keeps its name in `points.csv`.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from spic.errors import DataError
+from spic.images import write_bytes
+
+RENAMED = {"psnr": "psnr-rgb", "ms_ssim": "ms-ssim-rgb"}
+NOT_RESULTS = ("run", "protocol", "method", "point", "n")
+STAGES = {"encode": "encoding_time", "decode": "decoding_time"}
+
+
+def compressai_results(
+    points: pd.DataFrame, method: str, *, timing: pd.DataFrame | None = None, description: str | None = None
+) -> dict:
+    """Results of one method as CompressAI lays them out.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        The table `points.csv`, of one run and one protocol.
+    method : str
+        Which method.
+    timing : pandas.DataFrame, optional
+        The table `timing.csv`: columns method, point, stage ("encode", "decode"), mean_seconds.
+    description : str, optional
+        By default the run, the protocol and the number of pictures.
+
+    Returns
+    -------
+    dict
+        Ready for `json.dumps`. "results" has "bpp" and every numeric column that is finite at all points (a list with
+        holes would shift its points, and JSON knows neither NaN nor infinity: identical pictures have no PSNR here),
+        and "encoding_time", "decoding_time" in seconds where all are known.
+
+    Raises
+    ------
+    DataError
+        The method has no points, points without a rate or points of several runs or protocols.
+    """
+    rows = points[points["method"] == method]
+    for column in ("run", "protocol"):
+        if column in rows and rows[column].nunique() > 1:
+            raise DataError(f"{method}: one file holds one {column}, not {', '.join(map(str, rows[column].unique()))}")
+    if not len(rows) or not _finite(rows["bpp"]):
+        raise DataError(f"{method}: no points with a rate")
+    rows = rows.sort_values("bpp", kind="stable")
+    results = {
+        RENAMED.get(column, column): [float(value) for value in rows[column]]
+        for column in rows
+        if column not in NOT_RESULTS and pd.api.types.is_numeric_dtype(rows[column]) and _finite(rows[column])
+    }
+    for stage, key in STAGES.items() if timing is not None else ():
+        seconds = _seconds(timing, method, stage, list(rows["point"]))
+        if seconds:
+            results[key] = seconds
+    return {"name": method, "description": description or _description(rows), "results": results}
+
+
+def compressai_picture(row) -> dict:
+    """One picture's numbers: {"source": name, "name": method, "results": scalars}.
+
+    `row` is a mapping or a row of the per-picture table with name, method and bpp; values that are no finite number are
+    left out. `DataError` where the rate is missing.
+    """
+    row = dict(row)
+    results = {
+        RENAMED.get(key, key): float(value)
+        for key, value in row.items()
+        if key not in NOT_RESULTS and pd.api.types.is_number(value) and math.isfinite(value)
+    }
+    if "bpp" not in results or "name" not in row:
+        raise DataError("a picture's results need its name and bpp")
+    return {"source": str(row["name"]), "name": str(row.get("method", "")), "results": results}
+
+
+def write_compressai(points: pd.DataFrame, folder, *, timing: pd.DataFrame | None = None) -> list[Path]:
+    """Write `<method>.json` of every method into `folder` and return the paths; see `compressai_results`."""
+    paths = []
+    for method in dict.fromkeys(points["method"]):
+        path = Path(folder) / f"{method}.json"
+        text = json.dumps(compressai_results(points, method, timing=timing), indent=2, allow_nan=False)
+        write_bytes(path, (text + "\n").encode())
+        paths.append(path)
+    return paths
+
+
+def _finite(column: pd.Series) -> bool:
+    return all(pd.notna(value) and math.isfinite(value) for value in column)
+
+
+def _seconds(timing: pd.DataFrame, method: str, stage: str, order: list) -> list[float]:
+    rows = timing[(timing["method"] == method) & (timing["stage"] == stage)]
+    known = dict(zip(rows["point"], rows["mean_seconds"], strict=True))
+    seconds = [float(known.get(point, math.nan)) for point in order]
+    return seconds if all(map(math.isfinite, seconds)) else []
+
+
+def _description(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    parts = [f"{name} {first[name]}" for name in ("run", "protocol") if name in rows]
+    parts += [f"{int(first['n'])} pictures"] if "n" in rows else []
+    return ", ".join(parts)
