@@ -9,9 +9,9 @@ import torch
 from spic.errors import ConfigError, WeightsError
 from spic.scsrdm import build, config_from_official
 from spic.scsrdm.config import ScsrdmConfig
-from spic.scsrdm.sampler import SAMPLERS
+from spic.scsrdm.sampler import SAMPLERS, check_guidance
 from spic.scsrdm.schedule import START, choose_timesteps
-from spic.weights import load_state, read_weights, write_weights
+from spic.weights import check_state, load_state, read_weights, write_weights
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -48,11 +48,7 @@ def save_checkpoint(path, model, config: dict | None = None, dtype: str = "float
         state = model
     network = _network(config)
     check_sampling(config.get("sampling", {}))
-    expected = _empty(network).state_dict()
-    wrong = [n for n in expected.keys() | state.keys() if n not in expected or n not in state]
-    wrong += [n for n in expected.keys() & state.keys() if expected[n].shape != state[n].shape]
-    if wrong:
-        raise WeightsError(f"these tensors do not belong to this config: {', '.join(sorted(wrong)[:4])}")
+    check_state(_empty(network).state_dict(), state, "the network of this config")
     return write_weights(path, state, {**config, "network": network.to_dict()}, dtype)
 
 
@@ -105,9 +101,7 @@ def check_sampling(sampling: dict) -> None:
     if sampling.get("sampler", "published") not in SAMPLERS:
         raise ConfigError(f"unknown sampler {sampling['sampler']!r}; known: {', '.join(SAMPLERS)}")
     choose_timesteps(sampling.get("steps"), sampling.get("timesteps"), sampling.get("start", START))
-    guidance = sampling.get("guidance", 1.0)
-    if isinstance(guidance, bool) or not isinstance(guidance, int | float):
-        raise ConfigError(f"guidance {guidance!r}: expected a number")
+    check_guidance(sampling.get("guidance", 1.0))
 
 
 def _network(config: dict) -> ScsrdmConfig:

@@ -1,7 +1,7 @@
 """Sampling: from an SSM and a coarse image to a picture.
 
-The samplers are free functions of a `denoise(x_t, t) -> (x0, eps, fraction)`; `Denoiser` makes that of any network of
-`spic.scsrdm.build`, whatever it predicts and with or without guidance.
+The samplers are free functions of a `denoise(x_t, t) -> (x0, eps, fraction)`; `spic.scsrdm.denoiser` makes that of any
+network of `spic.scsrdm.build`, whatever it predicts and with or without guidance.
 """
 
 from collections.abc import Sequence
@@ -9,11 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from spic.errors import ConfigError, DataError
+from spic.errors import ConfigError
 from spic.scsrdm import schedule
-from spic.scsrdm.schedule import START, Chain
+from spic.scsrdm.denoiser import Denoiser
+from spic.scsrdm.geometry import check_inputs, pad
+from spic.scsrdm.schedule import NUM_TIMESTEPS, START, Chain
 
-SAMPLERS = ("published", "ancestral", "ddim")
+SAMPLERS = ("published", "ancestral", "ddim", "dpmsolver++")
 
 
 @torch.no_grad()
@@ -29,6 +31,8 @@ def sample(
     guidance=1.0,
     noise,
     callback=None,
+    null=None,
+    room=float("inf"),
 ):
     """Rebuild pictures.
 
@@ -39,22 +43,25 @@ def sample(
     ssm_onehot : torch.Tensor
         float (N, classes, H, W), one-hot SSM, all zero for void (with `void_class` one more channel).
     coarse : torch.Tensor
-        float (N, 3, H / coarse_factor, W / coarse_factor), decoded coarse images in [-1, 1].
+        float (N, 3, H / coarse_factor, W / coarse_factor), rounded up, decoded coarse images in [-1, 1]. Where H and W
+        are no multiples of what the network needs, everything is padded and the result cropped.
     sampler : str
         "published": ancestral DDPM steps from the enlarged coarse image itself, no noise at the start (the authors'
         chain). "ancestral": the same from the coarse image noised to the first timestep, which is what networks are
-        trained on. "ddim": deterministic steps (eta 0) from that noised start.
+        trained on. "ddim": deterministic steps (eta 0) from that noised start. "dpmsolver++": the same of second order.
     steps, timesteps, start
         Chain over `steps` timesteps from 0 to `start`, or over the ascending `timesteps` in 0..999; by default the
         published 20 (see `spic.scsrdm.schedule.choose_timesteps`).
     guidance : float
-        Scale s of eps(no SSM) + s (eps(SSM) - eps(no SSM)); 1.0 is plain conditioning at half the price.
+        Scale s of eps(no SSM) + s (eps(SSM) - eps(no SSM)); 1.0 is plain conditioning at little over half the price.
     noise : callable or sequence of int
         `noise(shape) -> tensor` of standard normals, called once for a noised start and once a step of "published" and
         "ancestral", the last (multiplied by zero) included; or one seed a picture, so that a picture does not
         depend on those coded with it.
     callback : callable, optional
         Called each step with a dict of i (0 at the first step taken), t, x (x_t before the step) and x0.
+    null, room
+        As in `spic.scsrdm.denoiser.Denoiser`: what to keep from call to call, and how much within a call.
 
     Returns
     -------
@@ -69,24 +76,30 @@ def sample(
         For unknown samplers, impossible timesteps, guidance or noise.
 
     Sources: Ho et al. 2020, algorithm 2; Nichol and Dhariwal 2021, equation 15 (learned variance); Song et al. 2021,
-    equation 12 (DDIM); SPIC, section III and the authors' scripts (start).
+    equation 12 (DDIM); Lu et al. 2022, arXiv 2211.01095, algorithm 2 (DPM-Solver++ 2M); SPIC, section III and the
+    authors' scripts (start).
     """
     if sampler not in SAMPLERS:
         raise ConfigError(f"unknown sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
-    if isinstance(guidance, bool) or not isinstance(guidance, int | float) or not np.isfinite(guidance):
-        raise ConfigError(f"guidance {guidance!r}: expected a finite number")
+    check_guidance(guidance)
     chain = Chain.over(schedule.choose_timesteps(steps, timesteps, start))
     check_inputs(model.config, ssm_onehot, coarse)
+    height, width = ssm_onehot.shape[-2:]
+    ssm_onehot, coarse = pad(model.config, ssm_onehot, coarse)
     draw = _noise_source(noise, len(coarse), coarse.device)
-    denoise = Denoiser(model, ssm_onehot, coarse, guidance)
-    x = model.enlarge(coarse)
+    denoise = Denoiser(model, ssm_onehot, coarse, chain.timesteps, guidance, null=null, room=room)
+    x = denoise.c
     if sampler != "published":
         abar = float(chain.abar[-1])
         x = abar**0.5 * x + (1 - abar) ** 0.5 * draw(x.shape)
     if sampler == "ddim":
-        return ddim_chain(denoise, x, chain, callback)
-    # Without a learned variance the authors take beta, the upper end of the range; the posterior's is less grainy.
-    return ancestral_chain(denoise, x, chain, draw, 1.0 if sampler == "published" else 0.0, callback)
+        x = ddim_chain(denoise, x, chain, callback)
+    elif sampler == "dpmsolver++":
+        x = dpm_chain(denoise, x, chain, callback)
+    else:
+        # Without a learned variance the authors take beta, the upper end of the range; the posterior's is less grainy.
+        x = ancestral_chain(denoise, x, chain, draw, 1.0 if sampler == "published" else 0.0, callback)
+    return x[..., :height, :width]
 
 
 def ancestral_chain(denoise, x, chain: Chain, draw, fraction=0.0, callback=None):
@@ -117,61 +130,30 @@ def ddim_chain(denoise, x, chain: Chain, callback=None):
     return x.clamp(-1, 1)
 
 
-class Denoiser:
-    """What a sampler sees of a network: (x_t, t) -> (x0, eps, fraction), all float32.
+def dpm_chain(denoise, x, chain: Chain, callback=None, order=2):
+    """DPM-Solver++ multistep from x at the last timestep of `chain` down to a picture; order 1 is DDIM.
 
-    x0 is clipped to [-1, 1] and eps belongs to the clipped x0; fraction, None without a learned variance, places
-    the log variance between the posterior's (0) and beta's (1). What depends on the SSM alone is computed once.
+    The last step, to no noise at all, is of first order: it gives x0.
     """
-
-    def __init__(self, model, ssm_onehot, coarse, guidance=1.0):
-        self.model, self.coarse, self.guidance = model, coarse, guidance
-        self.conditions = [model.condition(ssm_onehot, keep=True)]
-        if guidance != 1.0:
-            self.conditions.append(model.condition(torch.zeros_like(ssm_onehot[:1]), keep=True))
-
-    def __call__(self, x_t, t: int):
-        steps = torch.full((len(x_t),), t, dtype=torch.long, device=x_t.device)
-        outputs = self.model.predictions(x_t, steps, self.conditions, self.coarse)
-        prediction = outputs[0][:, :3]
-        if len(outputs) == 2:  # epsilon, x0 and v are affine in each other: guiding one guides all
-            without = outputs[1][:, :3]
-            prediction = without + self.guidance * (prediction - without)
-        abar = float(schedule.alphas_cumprod()[t])
-        x0 = to_x0(self.model.config.prediction, prediction, x_t, abar).clamp(-1, 1)
-        eps = (x_t - abar**0.5 * x0) / (1 - abar) ** 0.5
-        fraction = (outputs[0][:, 3:] + 1) / 2 if self.model.config.learned_variance else None
-        return x0, eps, fraction
+    try:  # here, because it loads for a second
+        from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+    except ImportError as error:
+        raise ConfigError(f"sampler dpmsolver++ needs the package diffusers ({error})") from None
+    solver = DPMSolverMultistepScheduler(
+        NUM_TIMESTEPS, trained_betas=schedule.betas(), solver_order=order, prediction_type="sample"
+    )
+    solver.set_timesteps(timesteps=list(reversed(chain.timesteps)))
+    for i in reversed(range(len(chain.timesteps))):
+        x0, _, _ = denoise(x, chain.timesteps[i])
+        _report(callback, chain, i, x, x0)
+        x = solver.step(x0, chain.timesteps[i], x).prev_sample
+    return x.clamp(-1, 1)
 
 
-def to_x0(kind: str, prediction, x_t, abar):
-    """Picture x0 from a prediction of "epsilon", "x0" or "v" (Salimans and Ho 2022, appendix D).
-
-    abar : signal variance at x_t's timestep, a float or a tensor that broadcasts against x_t.
-    """
-    if kind == "x0":
-        return prediction
-    if kind == "v":
-        return abar**0.5 * x_t - (1 - abar) ** 0.5 * prediction
-    return (x_t - (1 - abar) ** 0.5 * prediction) / abar**0.5
-
-
-def check_inputs(config, ssm_onehot, coarse):
-    """`DataError` unless SSM and coarse image have the shapes, types and channels a network of `config` takes."""
-    for name, tensor in (("SSM", ssm_onehot), ("coarse image", coarse)):
-        if not isinstance(tensor, torch.Tensor) or tensor.ndim != 4 or not tensor.is_floating_point():
-            raise DataError(f"{name}: expected a float tensor (N, C, H, W)")
-    n, channels, height, width = ssm_onehot.shape
-    if channels != config.ssm_planes:
-        raise DataError(f"the SSM has {channels} channels, the network takes {config.ssm_planes}")
-    if not n or not height or height % config.size_multiple or not width or width % config.size_multiple:
-        raise DataError(f"{n} SSMs of {height}x{width}: sides must be multiples of {config.size_multiple}")
-    factor = config.coarse_factor
-    wanted = (n, 3, height // factor, width // factor)
-    if height % factor or width % factor or tuple(coarse.shape) != wanted:
-        raise DataError(f"coarse image {tuple(coarse.shape)}, expected {wanted} for an SSM of {height}x{width}")
-    if coarse.device != ssm_onehot.device:
-        raise DataError(f"SSM on {ssm_onehot.device}, coarse image on {coarse.device}")
+def check_guidance(guidance) -> None:
+    """`ConfigError` unless `guidance` is a finite number."""
+    if isinstance(guidance, bool) or not isinstance(guidance, int | float) or not np.isfinite(guidance):
+        raise ConfigError(f"guidance {guidance!r}: expected a finite number")
 
 
 def _noise_source(noise, count, device):

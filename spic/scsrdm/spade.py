@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 GROUPS = 32
-_CACHED_NUMBERS = 1 << 28  # at most so many scales and shifts are kept for the next step (1 GiB in float32)
+_BORDER = 2  # how far the zero padding of two 3x3 convolutions reaches into a map
 
 
 def group_norm(x, weight=None, bias=None):
@@ -34,57 +34,117 @@ class GroupNorm(nn.GroupNorm):
 
 
 class Spade(nn.Module):
-    """GroupNorm(32) without affine, then x * (1 + gamma) + beta with gamma and beta convolved from the SSM."""
+    """GroupNorm(32) without affine, then x * (1 + gamma) + beta with gamma and beta convolved from the SSM.
 
-    def __init__(self, channels: int, ssm_channels: int, hidden: int):
+    `level` says where in the U-Net it sits: its feature map is 2**level times smaller than the finest one.
+    """
+
+    def __init__(self, channels: int, ssm_channels: int, hidden: int, level: int):
         super().__init__()
+        self.channels, self.level = channels, level
+        self.index = None  # its place in a `Condition`; the network counts its SPADEs
         self.mlp_shared = nn.Sequential(nn.Conv2d(ssm_channels, hidden, 3, padding=1), nn.ReLU())
         self.mlp_gamma = nn.Conv2d(hidden, channels, 3, padding=1)
         self.mlp_beta = nn.Conv2d(hidden, channels, 3, padding=1)
 
-    def forward(self, x, condition: "Condition"):
-        scale, shift = condition.modulation(self, x.shape[-2:])
-        return torch.addcmul(shift.to(x.dtype), group_norm(x), scale.to(x.dtype))
+    def forward(self, x, conditions):
+        """Modulate x; with k conditions its batch is k equal parts, one a condition (then without gradients)."""
+        x = group_norm(x)
+        if len(conditions) == 1:
+            scale, shift = conditions[0].modulation(self, x.dtype)
+            return torch.addcmul(shift, x, scale)
+        for part, condition in zip(x.chunk(len(conditions)), conditions, strict=True):
+            scale, shift = condition.modulation(self, x.dtype)
+            torch.addcmul(shift, part, scale, out=part)
+        return x
 
-    def modulation(self, ssm):
+    def modulation(self, ssm, dtype=None):
         """Scale 1 + gamma and shift beta, both (N, channels, h, w), for an SSM of that size."""
         hidden = self.mlp_shared(ssm)
-        return 1 + self.mlp_gamma(hidden), self.mlp_beta(hidden)
+        scale, shift = 1 + self.mlp_gamma(hidden), self.mlp_beta(hidden)
+        return scale.to(dtype or scale.dtype), shift.to(dtype or shift.dtype)
 
 
 class Condition:
-    """An SSM made ready for the SPADEs of a network: its resized copies and, if wanted, their scales and shifts.
+    """An SSM made ready for the SPADEs of a network: a copy for each level and, where kept, scales and shifts.
 
-    The SSM does not change over the steps of a chain, so what is computed from it can be kept. `pooled` says how a
-    smaller copy is made: by averaging (embedded SSM) or by the nearest pixel (one-hot SSM, as published).
-    `keep` keeps scales and shifts too; only for inference, on unchanging weights.
+    Parameters
+    ----------
+    ssm : torch.Tensor
+        (N or 1, C, h, w), the SSM at the finest level.
+    levels : int
+        How many levels there are.
+    pooled : bool
+        Make the smaller copies by averaging (embedded SSM) and not by the nearest pixel (one-hot SSM, as published).
     """
 
-    def __init__(self, ssm, *, pooled: bool = False, keep: bool = False):
-        self.pooled = pooled
-        self._sizes = {tuple(ssm.shape[-2:]): ssm}
-        self._full = ssm
-        self._kept = {} if keep else None
-        self._room = _CACHED_NUMBERS
+    def __init__(self, ssm, levels: int, *, pooled: bool = False):
+        self.ssm = [ssm]
+        for level in range(1, levels):
+            size = [side >> level for side in ssm.shape[-2:]]
+            self.ssm.append(F.adaptive_avg_pool2d(ssm, size) if pooled else F.interpolate(ssm, size, mode="nearest"))
+        self.kept = {}
 
-    def resized(self, size):
-        """SSM at `size` = (h, w)."""
-        size = tuple(size)
-        if size not in self._sizes:
-            if self.pooled:
-                self._sizes[size] = F.adaptive_avg_pool2d(self._full, size)
-            else:
-                self._sizes[size] = F.interpolate(self._full, size, mode="nearest")
-        return self._sizes[size]
+    def keep(self, spades, room: float = float("inf"), dtype=None) -> "Condition":
+        """Compute scales and shifts now, once for all steps of a chain, as many as fit into `room` bytes.
 
-    def modulation(self, spade: Spade, size):
-        """Scale and shift of one SPADE at `size`, from memory where they are kept."""
-        if self._kept is None:
-            return spade.modulation(self.resized(size))
-        if spade in self._kept:
-            return self._kept[spade]
-        scale, shift = spade.modulation(self.resized(size))
-        if 2 * scale.numel() <= self._room:
-            self._room -= 2 * scale.numel()
-            self._kept[spade] = scale, shift
-        return scale, shift
+        Only for inference, on weights that do not change. Deep levels come first: each byte saves about the same work
+        everywhere, and there many fit. The others stay as they were, computed at each use.
+        """
+        for spade in sorted(spades, key=lambda spade: -spade.level):
+            ssm = self.ssm[spade.level]
+            cost = 2 * spade.channels * ssm[:, 0].numel() * (dtype or ssm.dtype).itemsize
+            if cost <= room:
+                room -= cost
+                self.kept[spade.index] = spade.modulation(ssm, dtype)
+        return self
+
+    def tensors(self) -> list:
+        """All that is held."""
+        return [*self.ssm, *(tensor for pair in self.kept.values() for tensor in pair)]
+
+    def modulation(self, spade: Spade, dtype):
+        """Scale and shift of one SPADE, (N or 1, channels, h, w)."""
+        if spade.index in self.kept:
+            return self.kept[spade.index]
+        return spade.modulation(self.ssm[spade.level], dtype)
+
+
+class NullCondition:
+    """The condition of an SSM that is zero everywhere, from 25 numbers a channel.
+
+    Away from the border all its pixels are alike, so scales and shifts of a 5x5 SSM, their middle row and column
+    repeated, are those of any larger one. Computed once a model and size, on weights that do not change.
+
+    Parameters
+    ----------
+    spades : iterable of Spade
+        All of a network.
+    pixel : torch.Tensor
+        (1, C, 1, 1), a pixel of the null SSM as the SPADEs see it.
+    size : (int, int)
+        Height and width at the finest level.
+    """
+
+    def __init__(self, spades, pixel, size, dtype=None):
+        self.kept, self.places = {}, {}
+        for spade in spades:
+            sides = [side >> spade.level for side in size]
+            if spade.level not in self.places:
+                self.places[spade.level] = [_places(side, pixel.device) for side in sides]
+            plane = pixel.expand(-1, -1, *(min(side, 2 * _BORDER + 1) for side in sides))
+            self.kept[spade.index] = tuple(part.permute(0, 2, 3, 1) for part in spade.modulation(plane, dtype))
+
+    def modulation(self, spade: Spade, dtype):
+        """Scale and shift of one SPADE, (1, channels, h, w)."""
+        rows, columns = self.places[spade.level]
+        small = self.kept[spade.index]
+        return tuple(t.index_select(1, rows).index_select(2, columns).permute(0, 3, 1, 2).to(dtype) for t in small)
+
+
+def _places(side: int, device):
+    """For each of `side` pixels that one of five (or fewer) with the same distances, up to 2, to both borders."""
+    pixels = torch.arange(side, device=device)
+    if side <= 2 * _BORDER + 1:
+        return pixels
+    return pixels.clamp(max=_BORDER) + (pixels - (side - 1 - _BORDER)).clamp(min=0)

@@ -14,9 +14,10 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from spic.scsrdm.config import ScsrdmConfig
-from spic.scsrdm.spade import Condition, GroupNorm, Spade
+from spic.scsrdm.spade import Condition, GroupNorm, NullCondition, Spade
 
 
 def timestep_embedding(t, channels: int):
@@ -76,19 +77,21 @@ class _Block(nn.Module):
         super().__init__()
         self.scale_shift = scale_shift
         self.resample = resample
+        self.time_columns = slice(0)  # which columns of `UNet.times` are this block's
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, 2 * out if scale_shift else out))
         self.skip_connection = nn.Identity() if channels == out else nn.Conv2d(channels, out, 1)
 
-    def _forward(self, x, embedding, normalised, in_conv, out_norm, out_layers):
+    def _forward(self, x, times, normalised, in_conv, out_norm, out_layers):
         hidden = F.silu(normalised)
         if self.resample is not None:
             hidden, x = self.resample(hidden), self.resample(x)
         hidden = in_conv(hidden)
-        time = self.emb_layers(embedding)[:, :, None, None]
+        time = times[:, self.time_columns, None, None]
         if self.scale_shift:
             scale, shift = time.chunk(2, dim=1)
-            hidden = out_norm(hidden) * (1 + scale) + shift
+            hidden = torch.addcmul(shift.to(hidden.dtype), out_norm(hidden), (1 + scale).to(hidden.dtype))
         else:
+            time = time.to(hidden.dtype)
             hidden = out_norm(hidden + time)
         return self.skip_connection(x) + out_layers(hidden)
 
@@ -103,38 +106,38 @@ class ResBlock(_Block):
         last = _zeroed(nn.Conv2d(out, out, 3, padding=1))
         self.out_layers = nn.Sequential(GroupNorm(out), nn.SiLU(), nn.Identity(), last)
 
-    def forward(self, x, embedding):
+    def forward(self, x, times):
         norm, rest = self.out_layers[0], self.out_layers[1:]
-        return self._forward(x, embedding, self.in_layers[0](x), self.in_layers[2], norm, rest)
+        return self._forward(x, times, self.in_layers[0](x), self.in_layers[2], norm, rest)
 
 
 class SpadeResBlock(_Block):
     """Residual block of bottleneck and decoder: both norms are SPADE."""
 
-    def __init__(self, channels, out, embedding, scale_shift, ssm_channels, hidden, resample=None):
+    def __init__(self, channels, out, embedding, scale_shift, ssm_channels, hidden, level, resample=None):
         super().__init__(channels, out, embedding, scale_shift, resample)
-        self.in_norm = Spade(channels, ssm_channels, hidden)
+        self.in_norm = Spade(channels, ssm_channels, hidden, level)
         self.in_layers = nn.Sequential(nn.SiLU(), nn.Conv2d(channels, out, 3, padding=1))
-        self.out_norm = Spade(out, ssm_channels, hidden)
+        self.out_norm = Spade(out, ssm_channels, hidden, level - (resample is not None))
         self.out_layers = nn.Sequential(nn.SiLU(), nn.Identity(), _zeroed(nn.Conv2d(out, out, 3, padding=1)))
 
-    def forward(self, x, embedding, condition: Condition):
+    def forward(self, x, times, conditions):
         def out_norm(hidden):
-            return self.out_norm(hidden, condition)
+            return self.out_norm(hidden, conditions)
 
-        normalised = self.in_norm(x, condition)
-        return self._forward(x, embedding, normalised, self.in_layers[1], out_norm, self.out_layers)
+        normalised = self.in_norm(x, conditions)
+        return self._forward(x, times, normalised, self.in_layers[1], out_norm, self.out_layers)
 
 
 class Stage(nn.Sequential):
-    """Layers one after the other, each given what it takes besides x: the time embedding, the SSM, or nothing."""
+    """Layers one after the other, each given what it takes besides x: time conditioning, the SSM, or nothing."""
 
-    def forward(self, x, embedding, condition=None):
+    def forward(self, x, times, conditions=None):
         for layer in self:
             if isinstance(layer, SpadeResBlock):
-                x = layer(x, embedding, condition)
+                x = layer(x, times, conditions)
             elif isinstance(layer, ResBlock):
-                x = layer(x, embedding)
+                x = layer(x, times)
             else:
                 x = layer(x)
         return x
@@ -157,8 +160,8 @@ class UNet(nn.Module):
         def block(channels, out, resample=None):
             return ResBlock(channels, out, embedding, config.scale_shift_norm, resample)
 
-        def spade_block(channels, out, resample=None):
-            spade = (ssm_channels, config.spade_hidden)
+        def spade_block(channels, out, level, resample=None):
+            spade = (ssm_channels, config.spade_hidden, level)
             return SpadeResBlock(channels, out, embedding, config.scale_shift_norm, *spade, resample)
 
         def attention(channels, level):
@@ -180,53 +183,109 @@ class UNet(nn.Module):
                 skips.append(channels)
 
         middle = Attention(channels, config.heads(channels))
-        self.middle_block = Stage(spade_block(channels, channels), middle, spade_block(channels, channels))
+        deepest = len(levels) - 1
+        ends = [spade_block(channels, channels, deepest) for _ in range(2)]
+        self.middle_block = Stage(ends[0], middle, ends[1])
 
         self.output_blocks = nn.ModuleList()
         for level, out in reversed(list(enumerate(levels))):
             for i in range(config.num_res_blocks + 1):
-                layers = [spade_block(channels + skips.pop(), out), *attention(out, level)]
+                layers = [spade_block(channels + skips.pop(), out, level), *attention(out, level)]
                 channels = out
                 if level and i == config.num_res_blocks:
-                    layers.append(spade_block(out, out, _double) if config.resblock_updown else Upsample(out))
+                    up = spade_block(out, out, level, _double) if config.resblock_updown else Upsample(out)
+                    layers.append(up)
                 self.output_blocks.append(Stage(*layers))
         head = nn.Conv2d(channels, config.out_channels * patch * patch, 3, padding=1)
         self.out = nn.Sequential(GroupNorm(channels), nn.SiLU(), _zeroed(head))
 
-    def condition(self, ssm_onehot, keep: bool = False) -> Condition:
-        """Prepare an SSM, (N or 1, classes, H, W), for any number of passes; `keep` as in `Condition`."""
-        ssm = ssm_onehot.to(self._dtype)
-        if self.config.patch_size == 1:
-            return Condition(ssm, keep=keep)
-        return Condition(self.ssm_embed(ssm), pooled=True, keep=keep)
+        self.blocks = [module for module in self.modules() if isinstance(module, _Block)]
+        self.spades = [module for module in self.modules() if isinstance(module, Spade)]
+        end = 0
+        for block in self.blocks:
+            start, end = end, end + block.emb_layers[1].out_features
+            block.time_columns = slice(start, end)
+        for index, spade in enumerate(self.spades):
+            spade.index = index
+        self.checkpointing = False  # in training: compute activations twice instead of keeping them
 
-    def run(self, planes, t, conditions) -> list:
+    def condition(self, ssm_onehot) -> Condition:
+        """Prepare an SSM, (N, classes, H, W), for any number of passes; `Condition.keep` prepares more."""
+        levels = len(self.config.channel_mult)
+        ssm = ssm_onehot.to(self.dtype)
+        if self.config.patch_size == 1:
+            return Condition(ssm, levels)
+        return Condition(self.ssm_embed(ssm), levels, pooled=True)
+
+    def null_condition(self, height: int, width: int, dtype=None) -> NullCondition:
+        """What `condition` makes of an SSM of zeros, for pictures of one size; worth keeping for the next picture."""
+        patch, weight = self.config.patch_size, self.input_blocks[0][0].weight
+        if patch > 1:
+            pixel = self.ssm_embed.bias.view(1, -1, 1, 1)
+        else:
+            pixel = torch.zeros(1, self.config.ssm_planes, 1, 1, dtype=weight.dtype, device=weight.device)
+        return NullCondition(self.spades, pixel, (height // patch, width // patch), dtype)
+
+    def times(self, t):
+        """Time conditioning of all blocks, float32 (N, columns), for timesteps t (N,).
+
+        It depends on t alone, so a chain asks once, for all its steps. float32 whatever the blocks run in.
+        """
+        with torch.autocast(t.device.type, enabled=False):
+            sines = timestep_embedding(t, self.config.base_channels).to(self.time_embed[0].weight.dtype)
+            embedding = self.time_embed(sines)
+            return torch.cat([block.emb_layers(embedding) for block in self.blocks], dim=1).float()
+
+    def run(self, planes, times, conditions) -> list:
         """Raw outputs, float32 (N, 3 or 6, H, W), one for each prepared SSM.
 
-        The encoder never sees the SSM, so several SSMs (guidance) share one encoder pass.
-        planes : (N, 6, H, W) input; t : (N,) timesteps.
+        The encoder never sees the SSM, so several SSMs (guidance) share one encoder pass; the rest takes them all as
+        one batch, for inference only.
+        planes : (N, 6, H, W) input; times : (N or 1, columns), rows of `times`.
         """
-        patch = self.config.patch_size
-        embedding = self.time_embed(timestep_embedding(t, self.config.base_channels).to(self._dtype))
-        x = planes.to(self._dtype)
+        patch, copies = self.config.patch_size, len(conditions)
+        x = planes.to(self.dtype)
         x = F.pixel_unshuffle(x, patch) if patch > 1 else x
         skips = []
         for stage in self.input_blocks:
-            x = stage(x, embedding)
+            x = self._through(stage, x, times, None)
             skips.append(x)
-        outputs = []
-        for condition in conditions:
-            remaining = list(skips)
-            h = self.middle_block(x, embedding, condition)
-            for stage in self.output_blocks:
-                h = stage(torch.cat([h, remaining.pop()], dim=1), embedding, condition)
-            h = self.out(h)
-            outputs.append((F.pixel_shuffle(h, patch) if patch > 1 else h).float())
-        return outputs
+        if len(times) > 1:
+            times = times.repeat(copies, 1)
+        h = self._through(self.middle_block, _copied(x, copies), times, conditions)
+        for stage in self.output_blocks:
+            h = self._through(stage, torch.cat([h, _copied(skips.pop(), copies)], dim=1), times, conditions)
+        with torch.autocast(h.device.type, enabled=False):
+            h = self.out(h.to(self.out[2].weight.dtype))
+        h = F.pixel_shuffle(h, patch) if patch > 1 else h
+        return list(h.float().chunk(copies))
+
+    def _through(self, stage, x, times, conditions):
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(stage, x, times, conditions, use_reentrant=False)
+        return stage(x, times, conditions)
+
+    def torso_to(self, dtype) -> "UNet":
+        """Put the convolutions of encoder, bottleneck and decoder into `dtype`, for inference.
+
+        As published, time conditioning, normalisation weights and the head stay float32: they are cheap, and their
+        rounding would be seen in every pixel.
+        """
+        for part in (self.input_blocks, self.middle_block, self.output_blocks, getattr(self, "ssm_embed", None)):
+            for module in part.modules() if part is not None else ():
+                if isinstance(module, nn.Conv1d | nn.Conv2d):
+                    module.to(dtype)
+        return self
 
     @property
-    def _dtype(self):
-        return self.out[2].weight.dtype
+    def dtype(self):
+        """Number format of the torso."""
+        return self.input_blocks[0][0].weight.dtype
+
+
+def _copied(x, copies: int):
+    """x so many times along the batch; `repeat` would lose channels_last."""
+    return x if copies == 1 else torch.cat([x] * copies)
 
 
 def _halve(x):

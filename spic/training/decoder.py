@@ -2,7 +2,8 @@
 
 The released model learns all 1000 timesteps on whole pictures for days. This recipe gets further in an hour by
 learning less: only timesteps up to `t_max`, crops instead of pictures, and the correction to a known Wiener estimate
-in units of its own error (`ScsrdmConfig.residual_std`) instead of the noise.
+in units of its own error (`ScsrdmConfig.residual_std`) instead of the noise. The released size and its recipe are
+the preset "paper".
 """
 
 import numpy as np
@@ -14,13 +15,15 @@ from spic.errors import ConfigError, DataError
 from spic.images import COARSE_FACTOR, downscale
 from spic.labels import get_label_space, one_hot
 from spic.scsrdm import build
-from spic.scsrdm.sampler import to_x0
+from spic.scsrdm.denoiser import to_x0
 from spic.scsrdm.schedule import NUM_TIMESTEPS, alphas_cumprod
 from spic.training.augment import aligned_crop
 from spic.training.critic import Critic
+from spic.training.distributed import Ranks
 from spic.training.loop import Budget, train
 from spic.training.pack import Pack
 from spic.training.segmenter import class_weights
+from spic.training.variance import variational_bound
 from spic.weights import load_state, read_weights, sha256, weight_paths
 
 CROP = (128, 256)
@@ -43,6 +46,33 @@ SMALL = {  # 7.2 M parameters, 34 GFLOP a step at 256x512
     "void_class": True,
 }
 
+PAPER = {  # 653 M parameters, 6.9 TFLOP a step at 256x512: the defaults of `ScsrdmConfig`
+    "prediction": "epsilon",
+    "learned_variance": True,
+}
+PRESETS = {
+    "small": {
+        "network": SMALL,
+        "crop": None,
+        "t_max": 220,
+        "t_power": 1.5,
+        "learning_rate": 4e-4,
+        "ema_decay": 0.998,
+        "checkpointing": False,
+        "sampling": {"sampler": "ddim", "steps": 8, "start": 192},
+    },
+    "paper": {  # the published settings; whole 256x512 pictures
+        "network": PAPER,
+        "crop": (256, 512),
+        "t_max": NUM_TIMESTEPS - 1,
+        "t_power": 1.0,
+        "learning_rate": 1e-4,
+        "ema_decay": 0.9999,
+        "checkpointing": True,
+        "sampling": {"sampler": "published", "steps": 20, "start": 192},
+    },
+}
+
 
 def to_unit(pictures: np.ndarray, device: str) -> torch.Tensor:
     """uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [-1, 1], channels_last."""
@@ -57,9 +87,11 @@ def train_decoder(
     *,
     validation: Pack | None = None,
     config: dict | None = None,
+    preset: str = "small",
+    crop: tuple | None = None,
     batch: int = 8,
     t_min: int = 0,
-    t_max: int = 220,
+    t_max: int | None = None,
     t_focus: float = 0.0,
     init=None,
     critic=None,
@@ -68,7 +100,8 @@ def train_decoder(
     predicted: np.ndarray | None = None,
     ssm_drop: float = 0.1,
     scene_share: float = 0.2,
-    learning_rate: float = 4e-4,
+    learning_rate: float | None = None,
+    ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
     device: str = "cpu",
     dtype: str = "float32",
     seed: int = 0,
@@ -81,9 +114,16 @@ def train_decoder(
     pack, validation : Pack
         With coarse images at the QPs to serve; one QP, or the uncoded coarse image, is drawn for each crop.
     config : dict, optional
-        Fields of `ScsrdmConfig` over those of `SMALL`.
+        Fields of `ScsrdmConfig` over those of the preset.
+    preset : str
+        One of `PRESETS`: network, crop, t_max, learning rate and decay of the average, unless given here.
+    crop : (int, int), optional
+        Height and width of the crops.
+    batch : int
+        Crops a step, on each rank.
     t_min, t_max : int
-        Timesteps t_min..t_max are trained, low ones more often (t = t_min + (t_max - t_min) u^1.5, u uniform).
+        Timesteps t_min..t_max are trained; with "small" low ones more often (t = t_min + (t_max - t_min) u^1.5, u
+        uniform), with "paper" all alike.
     t_focus : float
         This share of the crops gets one of the last 50 timesteps instead, where a chain begins.
     init : path-like, optional
@@ -98,19 +138,29 @@ def train_decoder(
         instead of the labels.
     ssm_drop : float
         Share of crops that see the all-zero SSM, the null condition of guidance.
+    ranks : Ranks
+        The processes that train together (see `spic.training.distributed`).
     """
+    chosen = PRESETS.get(preset)
+    if chosen is None:
+        raise ConfigError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
+    window = tuple(crop or chosen["crop"] or CROP)
+    t_max = chosen["t_max"] if t_max is None else t_max
+    learning_rate = chosen["learning_rate"] if learning_rate is None else learning_rate
     if not pack.coarse:
         raise DataError("the decoder trains on a pack with coarse images (spic train pack --qp ...)")
     if not 0 <= t_min <= t_max < NUM_TIMESTEPS:
         raise ConfigError(f"timesteps {t_min} to {t_max}: expected 0 <= t_min <= t_max < {NUM_TIMESTEPS}")
-    if any(side < crop for side, crop in zip(pack.labels.shape[1:], CROP, strict=True)):
-        raise DataError(f"the decoder trains on crops of {CROP[1]}x{CROP[0]}; the pack's pictures are smaller")
+    if any(side < wanted for side, wanted in zip(pack.labels.shape[1:], window, strict=True)):
+        raise DataError(f"the decoder trains on crops of {window[1]}x{window[0]}; the pack's pictures are smaller")
     space = get_label_space(pack.label_space)
-    settings = {**SMALL, **(config or {}), "num_classes": space.num_classes}
-    if settings["learned_variance"]:
-        raise ConfigError("this recipe does not learn the variance: set learned_variance to false")
+    settings = {**chosen["network"], **(config or {}), "num_classes": space.num_classes}
     torch.manual_seed(seed)
     model = build(settings)
+    learned, kind = model.config.learned_variance, model.config.prediction
+    if learned and model.config.residual_std is not None:
+        raise ConfigError("networks with a residual_std do not learn the variance: set learned_variance to false")
+    model.checkpointing = chosen["checkpointing"]
     if init is not None:
         state, fresh = read_weights(init)[0], model.state_dict()
         if not any(name.startswith("refine.") for name in state):
@@ -131,16 +181,16 @@ def train_decoder(
             qp = qps[rng.integers(len(qps))]
             small = downscale(source.pictures[i]) if qp == LOSSLESS else source.coarse[qp][i]
             ssm = source.labels if maps is None or rng.random() < 0.5 else maps
-            crops = aligned_crop(source.pictures[i], ssm[i], small, CROP, COARSE_FACTOR, rng)
+            crops = aligned_crop(source.pictures[i], ssm[i], small, window, COARSE_FACTOR, rng)
             for crop, kind in zip(crops, (pictures, labels, coarse), strict=True):
                 kind.append(crop)
         labels = torch.from_numpy(np.stack(labels)).to(device)
         ssm = one_hot(labels, planes)
         keep = torch.from_numpy((rng.random(len(index)) >= ssm_drop).astype(np.float32)).to(device)
-        spread = t_min + (t_max - t_min) * rng.random(len(index)) ** 1.5
+        spread = t_min + (t_max - t_min) * rng.random(len(index)) ** chosen["t_power"]
         first = rng.uniform(max(t_min, t_max - 50), t_max, len(index))
         t = (np.where(rng.random(len(index)) < t_focus, first, spread) + 0.5).astype(np.int64)
-        noise = rng.standard_normal((len(index), 3, *CROP), dtype=np.float32)
+        noise = rng.standard_normal((len(index), 3, *window), dtype=np.float32)
         return (
             to_unit(np.stack(pictures), device),
             labels,
@@ -157,12 +207,15 @@ def train_decoder(
             if network.config.residual_std is None:
                 prediction = network(x_t, t, ssm, coarse)
                 target = {"epsilon": noise, "x0": x0, "v": a.sqrt() * noise - (1 - a).sqrt() * x0}
-                squared = F.mse_loss(prediction, target[network.config.prediction])
-                drawn = to_x0(network.config.prediction, prediction, x_t, a)
+                squared = F.mse_loss(prediction[:, :3], target[kind])
+                drawn = to_x0(kind, prediction[:, :3], x_t, a)
             else:
                 raw, wiener, s = network.denoise_raw(x_t, t, ssm, coarse)
                 squared = F.mse_loss(raw, (x0 - wiener) / s)
                 drawn = wiener + s * raw
+            if learned:
+                bound = variational_bound(prediction[:, 3:], drawn, x0, x_t, t)
+                return {"loss": squared + bound, "squared": squared, "bound": bound}
             if not reader:
                 return {"loss": squared}
             contradiction, distance = reader.losses(drawn, x0, labels)
@@ -200,16 +253,19 @@ def train_decoder(
         "seed": seed,
     }
     recipe |= {"learning_rate": learning_rate, "names": len(pack), "dtype": dtype, **settings}
+    if preset != "small":
+        recipe |= {"preset": preset, "crop": list(window)}
     state = train(
         model,
         loss_of,
         folder,
         budget,
         learning_rate=learning_rate,
-        ema_decay=0.998,
+        ema_decay=chosen["ema_decay"],
         seed=seed,
         recipe=recipe,
         evaluate=evaluate if validation else None,
         evaluate_every=evaluate_every,
+        ranks=ranks,
     )
     return state, settings

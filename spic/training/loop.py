@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from spic.errors import ConfigError, WeightsError
 from spic.images import atomic_path, write_bytes
+from spic.training.distributed import Ranks
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def train(
     checkpoint_seconds: float = 120,
     evaluate: Callable[[dict], dict] | None = None,
     evaluate_every: int = 0,
+    ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
 ) -> dict:
     """Train `module` in place and return the averaged (EMA) state dict.
 
@@ -102,6 +104,8 @@ def train(
         Every setting that decides the outcome; a checkpoint of another recipe is refused.
     evaluate : callable, optional
         Given the averaged state dict, returns a dict of numbers; called every `evaluate_every` steps and at the end.
+    ranks : Ranks
+        The processes that train `module` together, all from the same `folder`; the first one writes.
 
     Raises
     ------
@@ -110,16 +114,21 @@ def train(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    recipe = (recipe or {}) | ({"ranks": ranks.world} if ranks.world > 1 else {})
+    device = next(module.parameters()).device
     optimizer = torch.optim.AdamW(groups or module.parameters(), lr=learning_rate, weight_decay=weight_decay)
     ema, step, seconds = Ema(module, ema_decay), 0, 0.0
     saved = folder / "checkpoint.pt"
     if saved.exists():
-        state = _read_checkpoint(saved, recipe or {})
+        state = _read_checkpoint(saved, recipe)
         module.load_state_dict(state["module"])
         optimizer.load_state_dict(state["optimizer"])
         for key, value in state["ema"].items():
             ema.state[key].copy_(value)
         step, seconds = state["step"], state["seconds"]
+    if ranks.agree(step, device) != step:
+        raise WeightsError(f"{saved}: not the checkpoint that the first rank has; all ranks need the same folder")
+    if ranks.first and step:
         _drop_rows_after(folder / "log.csv", step)
         _drop_rows_after(folder / "evaluation.csv", step)
 
@@ -132,14 +141,14 @@ def train(
                     "ema": ema.state,
                     "step": step,
                     "seconds": seconds,
-                    "recipe": recipe or {},
+                    "recipe": recipe,
                 },
                 temporary,
             )
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, disable=not (console.is_terminal and ranks.first)) as progress:
         bar = progress.add_task("training", total=1000)
         module.train()
         last, last_save, totals, count = time.monotonic(), time.monotonic(), {}, 0
@@ -147,19 +156,24 @@ def train(
             rate = learning_rate * cosine_rate(budget.progress(step, seconds))
             for group in optimizer.param_groups:
                 group["lr"] = rate * group.get("scale", 1.0)
-            losses = loss_of(np.random.default_rng([seed, step]))
+            losses = loss_of(ranks.generator(seed, step))
             optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()
+            ranks.average([p.grad for p in module.parameters() if p.grad is not None])
             torch.nn.utils.clip_grad_norm_(module.parameters(), clip)
             optimizer.step()
             step += 1
             ema.update(module, step)
             now = time.monotonic()
-            seconds, last, count = seconds + now - last, now, count + 1
-            for key, value in losses.items():
-                totals[key] = totals.get(key, 0.0) + float(value.detach())
+            seconds, last, count = ranks.agree(seconds + now - last, device), now, count + 1
+            values = [value.detach().clone() for value in losses.values()]
+            ranks.average(values)
+            for key, value in zip(losses, values, strict=True):
+                totals[key] = totals.get(key, 0.0) + float(value)
             progress.update(bar, completed=int(1000 * budget.progress(step, seconds)))
             done = budget.progress(step, seconds) >= 1
+            if not ranks.first:
+                continue
             if step % 50 == 0 or done:
                 means = {key: round(value / count, 6) for key, value in totals.items()}
                 _append(folder / "log.csv", {"step": step, "seconds": round(seconds, 1), "rate": rate, **means})

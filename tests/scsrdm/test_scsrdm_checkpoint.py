@@ -54,6 +54,7 @@ def test_wrong_configs_are_not_saved(small, tmp_path):
         {"sampling": {"steps": 0}},
         {"sampling": {"timesteps": 3}},
         {"sampling": {"guidance": "1"}},
+        {"sampling": {"guidance": float("nan")}},
         {"sampling": [1]},
         {"note": {1, 2}},
         {"note": float("nan")},

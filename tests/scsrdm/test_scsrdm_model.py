@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from spic.errors import ConfigError
-from spic.scsrdm import spade
+from spic.scsrdm.memory import kept_bytes
 from spic.scsrdm.schedule import alphas_cumprod
 
 PATCHES = {
@@ -137,18 +137,72 @@ def test_patch_embedding_sees_every_pixel(small, inputs):
         assert (model(x, t, moved, coarse) - model(x, t, onehot, coarse)).abs().max() > 1e-5
 
 
-@pytest.mark.parametrize("room", [0, 40_000, 1 << 28])
-def test_kept_condition_changes_nothing(small, inputs, monkeypatch, room):
-    monkeypatch.setattr(spade, "_CACHED_NUMBERS", room)
-    model = small()
+@pytest.mark.parametrize("changes", [{}, PATCHES])
+@pytest.mark.parametrize("room", [0, 150_000, float("inf")])
+def test_kept_condition_changes_nothing(small, inputs, changes, room):
+    model = small(**changes)
     x, onehot, coarse = inputs()
     with torch.no_grad():
-        kept = model.condition(onehot, keep=True)
+        kept = model.condition(onehot).keep(model.spades, room)
         for step in (100, 50):
             t = torch.tensor([step, step])
             torch.testing.assert_close(model(x, t, kept, coarse), model(x, t, onehot, coarse), rtol=0, atol=1e-5)
-    numbers = sum(scale.numel() + shift.numel() for scale, shift in kept._kept.values())
-    assert numbers <= room and (numbers > 0) == (room > 0)
+    used = sum(tensor.nbytes for pair in kept.kept.values() for tensor in pair)
+    assert used <= room and (used > 0) == (room > 0)
+    assert room != float("inf") or used == 2 * kept_bytes(model, (16, 32), torch.float32)
+
+
+@pytest.mark.parametrize("changes", [{}, PATCHES])
+@pytest.mark.parametrize("size", [(8, 8), (16, 32), (48, 24)])
+def test_null_condition_is_that_of_zeros(small, inputs, changes, size):
+    model = small(**changes)
+    x, onehot, coarse = inputs(height=size[0], width=size[1])
+    t = torch.tensor([100, 50])
+    with torch.no_grad():
+        c, times = model.enlarge(coarse), model.times(t)
+        null = model.predictions(x, t, times, [model.null_condition(*size)], c)[0]
+        torch.testing.assert_close(null, model(x, t, 0 * onehot, coarse), rtol=0, atol=1e-5)
+
+
+def test_several_conditions_in_one_batch(small, inputs):
+    model = small()
+    x, onehot, coarse = inputs()
+    t = torch.tensor([100, 50])
+    ssms = [onehot, onehot.flip(1), 0 * onehot]
+    with torch.no_grad():
+        conditions = [model.condition(ssm) for ssm in ssms]
+        together = model.predictions(x, t, model.times(t), conditions, model.enlarge(coarse))
+        for ssm, prediction in zip(ssms, together, strict=True):
+            torch.testing.assert_close(prediction, model(x, t, ssm, coarse), rtol=0, atol=1e-5)
+
+
+def test_checkpointing_changes_nothing(small, inputs):
+    model = small()
+    x, onehot, coarse = inputs()
+    gradients = []
+    for model.checkpointing in (False, True):
+        model.zero_grad()
+        model(x, torch.tensor([3, 700]), onehot, coarse).square().mean().backward()
+        gradients.append([parameter.grad.clone() for parameter in model.parameters()])
+    for plain, twice in zip(*gradients, strict=True):
+        torch.testing.assert_close(plain, twice)
+
+
+@pytest.mark.parametrize("changes", [{}, {**PATCHES, "refine_channels": 32}])
+def test_half_precision_torso(small, inputs, changes):
+    """Convolutions in bfloat16; time, normalisation and head stay float32, and so does the state dict's naming."""
+    model = small(**changes)
+    names = list(model.state_dict())
+    x, onehot, coarse = inputs()
+    t = torch.tensor([20, 190])
+    with torch.no_grad():
+        reference = model(x, t, onehot, coarse)
+        half = model.torso_to(torch.bfloat16)(x, t, onehot, coarse)
+    assert half.dtype == torch.float32 and model.dtype == torch.bfloat16
+    assert (half - reference).square().mean().sqrt() < 0.05 * reference.std()
+    assert list(model.state_dict()) == names
+    for part in (model.time_embed, model.out, model.middle_block[0].emb_layers):
+        assert {parameter.dtype for parameter in part.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("changes", [{}, PATCHES])

@@ -1,12 +1,15 @@
 """Samplers: randomness, guidance, chains with a known answer, refusals."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from spic.errors import ConfigError, DataError
 from spic.scsrdm import sample
-from spic.scsrdm.sampler import SAMPLERS, Denoiser, ancestral_chain, ddim_chain, to_x0
+from spic.scsrdm.denoiser import Denoiser, to_x0
+from spic.scsrdm.sampler import SAMPLERS, ancestral_chain, ddim_chain, dpm_chain
 from spic.scsrdm.schedule import Chain, alphas_cumprod, betas, published_timesteps
 
 RESIDUAL = {
@@ -34,7 +37,7 @@ def test_seeded_picture_does_not_depend_on_its_batch(small, inputs, sampler, gui
     assert (other - alone).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize(("sampler", "draws"), [("published", 4), ("ancestral", 5), ("ddim", 1)])
+@pytest.mark.parametrize(("sampler", "draws"), [("published", 4), ("ancestral", 5), ("ddim", 1), ("dpmsolver++", 1)])
 def test_number_of_draws(small, inputs, sampler, draws):
     _, onehot, coarse = inputs()
     shapes = []
@@ -63,9 +66,9 @@ def test_guidance_one_is_conditional(small, inputs, monkeypatch):
     passes = []
     predictions = type(model).predictions
 
-    def counted(self, x_t, t, conditions, coarse):
+    def counted(self, x_t, t, times, conditions, c):
         passes.append(len(conditions))
-        return predictions(self, x_t, t, conditions, coarse)
+        return predictions(self, x_t, t, times, conditions, c)
 
     monkeypatch.setattr(type(model), "predictions", counted)
     run = {"steps": 3, "sampler": "ddim", "noise": [1, 2]}
@@ -86,7 +89,7 @@ def test_guidance_formula(small, inputs):
     t, abar = torch.tensor([60, 60]), alphas_cumprod()[60]
     with torch.no_grad():
         with_ssm, without = model(x, t, onehot, coarse), model(x, t, 0 * onehot, coarse)
-        x0, eps, fraction = Denoiser(model, onehot, coarse, 2.5)(x, 60)
+        x0, eps, fraction = Denoiser(model, onehot, coarse, [60], 2.5)(x, 60)
     guided = without[:, :3] + 2.5 * (with_ssm[:, :3] - without[:, :3])
     expected = ((x - (1 - abar) ** 0.5 * guided) / abar**0.5).clamp(-1, 1)
     torch.testing.assert_close(x0, expected, rtol=0, atol=1e-4)
@@ -155,6 +158,45 @@ def test_ddim_chain_scales_the_residual():
     x = ddim_chain(gaussian(0.2, 0.01), float(chain.abar[-1]) ** 0.5 * (0.2 + residual), chain)
     torch.testing.assert_close(x, 0.2 + float(scale) * residual, rtol=0, atol=1e-5)
     assert scale == pytest.approx((0.01 / (0.01 + sigma[-1] ** 2)) ** 0.5, rel=0.04)
+
+
+def test_ddim_is_that_of_diffusers():
+    """Their scheduler allows evenly spaced timesteps only; DPM-Solver++ of first order is DDIM on any."""
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
+    scheduler = DDIMScheduler(beta_start=1e-4, beta_end=0.02, clip_sample=False, prediction_type="sample")
+    scheduler.set_timesteps(10)
+    start = torch.linspace(-1.2, 1.2, 48).view(1, 3, 4, 4)
+    denoise, x = gaussian(0.2, 0.05), start
+    for t in scheduler.timesteps:
+        x = scheduler.step(denoise(x, int(t))[0], t, x).prev_sample
+    chain = Chain.over(sorted(scheduler.timesteps.tolist()))
+    torch.testing.assert_close(ddim_chain(denoise, start, chain), x.clamp(-1, 1), rtol=0, atol=1e-5)
+    for any_chain in (chain, Chain.over(published_timesteps()), Chain.over([150])):
+        first_order = dpm_chain(denoise, start, any_chain, order=1)
+        torch.testing.assert_close(ddim_chain(denoise, start, any_chain), first_order, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("steps", "factor"), [(4, 0.5), (8, 0.5), (20, 0.9)])
+def test_dpm_solver_is_nearer_the_limit_than_ddim(steps, factor):
+    """A Gaussian's probability flow has a closed form; second order gets nearer to it with the same steps.
+
+    With many steps the last one, of first order in both, is what remains.
+    """
+    chain = Chain.over(np.linspace(0, 192, steps).round().astype(int).tolist())
+    sigma2 = (1 - chain.abar[-1]) / chain.abar[-1]
+    residual = torch.linspace(-0.5, 0.5, 48).view(1, 3, 4, 4)
+    start = float(chain.abar[-1]) ** 0.5 * (0.2 + residual)
+    limit = 0.2 + (0.01 / (0.01 + sigma2)) ** 0.5 * residual
+    errors = [(make(gaussian(0.2, 0.01), start, chain) - limit).abs().max() for make in (ddim_chain, dpm_chain)]
+    assert errors[1] < factor * errors[0]
+
+
+def test_without_diffusers(small, inputs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "diffusers.schedulers.scheduling_dpmsolver_multistep", None)
+    _, onehot, coarse = inputs()
+    with pytest.raises(ConfigError, match="diffusers"):
+        sample(small(), onehot, coarse, sampler="dpmsolver++", steps=2, noise=[1, 2])
 
 
 def test_untrained_preconditioned_network_keeps_the_coarse_image(fresh, inputs):
@@ -228,7 +270,7 @@ def test_wrong_inputs(small, inputs):
         (onehot[:1], coarse),
         (onehot, coarse[:, :1]),
         (onehot, coarse[..., :4]),
-        (onehot[..., :31], coarse),
+        (onehot[..., :28], coarse),
         (onehot[:0], coarse[:0]),
         (onehot.long(), coarse),
         (onehot, (coarse * 255).byte()),

@@ -1,0 +1,119 @@
+"""Recipe of the label-map coder's prior: the network on pixels of training maps, then what adapts, on the maps themselves.
+
+The second half plays the very coder over the maps, one after another, and keeps what it ends with: weights of the mixer,
+chances of uniform pixels and of spelt labels. Its rate falls half way.
+"""
+
+import numpy as np
+
+from spic.codecs.labelmap.prior import MAX_CLASSES, Prior, fresh_prior, pack_prior
+from spic.codecs.labelmap.samples import samples
+from spic.codecs.labelmap.stream import learned
+from spic.errors import ConfigError, DataError
+from spic.images import MAX_PIXELS
+from spic.training.labelmap_network import fit, quantized
+
+HIDDEN = (128, 32)
+SHARE = 0.3  # of a map's modelled pixels that the network is trained on: neighbours say nearly the same
+RATES = (24, 8)  # of the mixer, in the two halves of the maps
+
+
+def collect_maps(dataset, segmenter=None, leave_out: tuple[str, ...] = (), report=None) -> list[np.ndarray]:
+    """Label maps of a data set, uint8 (H, W) at working size: ground truth, and the segmenter's where one is given.
+
+    Parameters
+    ----------
+    dataset : spic.datasets.Dataset
+        Its train split; pictures without labels give the segmenter's map only.
+    segmenter : optional
+        What `spic.segmentation.get_segmenter` returns; it must label in the data set's space.
+    leave_out : tuple of str
+        Pictures whose names begin so are skipped.
+    report : callable, optional
+        Called after each picture.
+
+    Raises
+    ------
+    DataError, ConfigError
+        A file is damaged; the label spaces differ; nothing is left.
+    """
+    if segmenter is not None and segmenter.label_space.name != dataset.label_space.name:
+        spaces = f"{segmenter.label_space.name} and {dataset.label_space.name}"
+        raise ConfigError(f"segmenter and data set have different label spaces: {spaces}")
+    maps = []
+    for i, name in enumerate(dataset.names):
+        if not name.startswith(leave_out or ("/",)):
+            labels = dataset.labels(i)
+            maps += [] if labels is None else [labels]
+            maps += [] if segmenter is None else [segmenter.segment(dataset.picture(i)[None])[0]]
+        if report is not None:
+            report(i)
+    if not maps:
+        raise DataError(f"{dataset.name}: no label maps to learn from")
+    return maps
+
+
+def train_prior(maps, steps: int, *, classes: int, hidden=HIDDEN, mixer_maps=None, seed=0, report=None) -> Prior:
+    """Train a prior.
+
+    Parameters
+    ----------
+    maps : sequence of numpy.ndarray
+        uint8 (H, W) label maps: ground truth, and what the segmenter makes of the same pictures.
+    steps : int
+        Steps of the network's training, of 512 pixels each.
+    classes : int
+        Ids that matter, void counted; the network takes larger ones for one and the same.
+    hidden : (int, int)
+        Widths of the network's layers.
+    mixer_maps : int, optional
+        How many maps, drawn at random, the adaptive part sees; by default all.
+    report : callable, optional
+        Called with a short text and a cost now and then.
+
+    Returns
+    -------
+    Prior
+        Without a tag: that is the hash of its file.
+
+    Raises
+    ------
+    DataError, ConfigError
+        No maps, or one of another type; settings out of range.
+    """
+    if steps < 1 or not 0 < classes < MAX_CLASSES or not 0 < hidden[0] <= 1024 or not 0 < hidden[1] <= 256:
+        raise ConfigError(f"{steps} steps, {classes} classes, layers of {hidden[0]} and {hidden[1]}: out of range")
+    if not len(maps):
+        raise DataError("no label maps to learn from")
+    for labels in maps:
+        if labels.dtype != np.uint8 or labels.ndim != 2 or not 0 < labels.size <= MAX_PIXELS:
+            raise DataError(f"expected uint8 (H, W), got {labels.dtype} {labels.shape}")
+    tell = report or (lambda what, cost: None)
+    rng = np.random.default_rng(seed)
+    parts = [samples(labels, rng.random(labels.shape) < SHARE, classes + 1) for labels in maps]
+    features, answers = (np.concatenate([part[i] for part in parts]) for i in range(2))
+    if not len(features):
+        raise DataError("the label maps have no outlines to learn from")
+    del parts
+
+    def step(number, bits):
+        tell(f"network, step {number} of {steps}: bits a pixel", bits)
+
+    prior = fresh_prior(quantized(fit(features, answers, hidden, classes + 1, steps, seed=seed, report=step)), classes + 1)
+    order = rng.permutation(len(maps))[:mixer_maps]
+    sizes = []
+    for place, i in enumerate(order):
+        size, prior = learned(maps[i], prior, RATES[2 * place >= len(order)])
+        sizes.append(size)
+    tell(f"adaptive part, {len(order)} maps: mean bytes of the second half", float(np.mean(sizes[len(sizes) // 2 :])))
+    return prior
+
+
+def write_prior(path, prior: Prior, about: dict) -> str:
+    """Write a prior as weights (`PATH.safetensors`, `PATH.json` with `about`); returns the SHA-256 of its file."""
+    import torch
+
+    from spic.weights import write_weights
+
+    state = {name: torch.from_numpy(array.copy()) for name, array in pack_prior(prior).items()}
+    return write_weights(path, state, {"arch": "labelmap-prior", **about})
