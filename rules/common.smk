@@ -1,5 +1,6 @@
 # Names, chunks and points: everything that turns config into paths.
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -10,35 +11,98 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 )
 
+from spic import stages
+from spic.checks import check_networks
 from spic.errors import SpicError
-from spic.stages import chunk_names, check_config, method_points, weights_file
+from spic.methods import get_method
+from spic.metrics import fid_weights_path, lpips_weights_path
+from spic.protocols import get_protocol
 
 # Overlays add to config.yaml; a method that is null is left out.
 config["methods"] = {
     method: points for method, points in config["methods"].items() if points
 }
+DECODER_WEIGHTS = stages.weights_file(config["decoder_weights"], "street-decoder")
+# Weights of metrics may come from the environment; what is found becomes part of the jobs' settings.
+for key, found in {
+    "fid_weights": fid_weights_path(config["fid_weights"]),
+    "lpips_weights": lpips_weights_path(config["lpips_weights"]),
+}.items():
+    config[key] = None if found is None else str(found)
+FID_WEIGHTS, LPIPS_WEIGHTS = (
+    [config[key]] if config[key] else [] for key in ("fid_weights", "lpips_weights")
+)
+PROTOCOLS = {name: get_protocol(name) for name in config["protocols"]}
 try:
-    check_config(config)
-    CHUNKS = chunk_names(config)
+    stages.check_config(config)
+    check_networks(config)
+    stages.check_classes(config)
+    SEGMENTER_WEIGHTS, JUDGE_WEIGHTS = (
+        stages.segmenter_files(config[kind], config[f"{kind}_weights"])
+        for kind in ("segmenter", "judge")
+    )
+    # Sizes at which the segmenter looks: for the SSM that is sent, and where a protocol evaluates otherwise.
+    config["segmenter_input"] = stages.segmenter_input(config)
+    INPUTS = {
+        name: stages.segmenter_input(config, one) for name, one in PROTOCOLS.items()
+    }
+    CHUNKS = stages.chunk_names(config)
+    TRUTH_SPACE = stages.open_dataset(config).label_space.name
+    SENT = {name: stages.sent_ssm(config, one) for name, one in PROTOCOLS.items()}
 except SpicError as error:
     raise WorkflowError(f"config: {error}")
 
 RUN = f"results/{config['run']}"
+CACHE = "results/cache"  # looks by content, shared by all runs; may be deleted
 ENV = "../envs/spic.yaml"
 # Networks other than the decoder share the GPU too, unless the run is told to stay on the CPU.
 GPU = 0 if config["device"] == "cpu" else 1
 POINTS = {
-    method: method_points(settings) for method, settings in config["methods"].items()
+    method: stages.method_points(settings)
+    for method, settings in config["methods"].items()
 }
-SEGMENTER_WEIGHTS = weights_file(
-    config["segmenter_weights"], f"{config['segmenter']}-segmenter"
-)
-DECODER_WEIGHTS = weights_file(config["decoder_weights"], "street-decoder")
+POINT_NAMES = {point for points in POINTS.values() for point in points}
+PARTS = {
+    name: stages.protocol_chunks(config, CHUNKS, one) for name, one in PROTOCOLS.items()
+}
+
+
+def segmenter_look(protocol):
+    """Name of the segmenter's look that a protocol evaluates."""
+    size = INPUTS[protocol]
+    return "segmenter" if size == config["segmenter_input"] else f"segmenter_{size}"
+
+
+OTHER_LOOKS = {
+    segmenter_look(name): size
+    for name, size in INPUTS.items()
+    if size != config["segmenter_input"]
+}
+
+
+def method_of(method, protocol):
+    """A method as a protocol sees it."""
+    return get_method(
+        method, stages.method_settings({**config, "protocol": protocol.name})
+    )
+
+
+# Folders of what methods make, "spic" or "spic@official": shared wherever two protocols do the same.
+FOLDERS = {
+    (method, name): stages.coder_folder(method_of(method, one), method)
+    for method in POINTS
+    for name, one in PROTOCOLS.items()
+}
+CODERS = {
+    folder: (method, name if "@" in folder else "corrected")
+    for (method, name), folder in FOLDERS.items()
+}
 
 
 wildcard_constraints:
-    method="|".join(POINTS),
-    point=r"[a-z_]+[0-9.]+",
+    coder="|".join(map(re.escape, CODERS)),
+    point="|".join(map(re.escape, sorted(POINT_NAMES))),
+    protocol="|".join(PROTOCOLS),
     chunk=r"\d+",
 
 
@@ -47,14 +111,68 @@ def settings(*keys):
     return {key: config[key] for key in keys}
 
 
+def coding(*keys):
+    """The settings of a method's job, with the protocol of its folder."""
+    return lambda wildcards: {
+        **settings(*keys),
+        "protocol": CODERS[wildcards.coder][1],
+    }
+
+
+def limit(wildcards):
+    """How many pictures of a chunk are coded: all, unless the folder is that of a protocol that stops early."""
+    protocol = CODERS[wildcards.coder][1]
+    return PARTS[protocol][wildcards.chunk] if "@" in wildcards.coder else None
+
+
+def sent_maps(wildcards):
+    """The label maps that are sent."""
+    # A folder without a protocol's name belongs to methods that send none, or to `corrected`.
+    source = SENT.get(CODERS[wildcards.coder][1], "segmenter")
+    maps = {"segmenter": "ssm", "ground_truth": "labels"}[source]
+    return f"{RUN}/originals/{wildcards.chunk}/{maps}"
+
+
+def ssm_source(wildcards):
+    """Where the SSM of a point came from, for the tables; empty for methods that send none."""
+    method = method_of(CODERS[wildcards.coder][0], PROTOCOLS[wildcards.protocol])
+    return SENT[wildcards.protocol] if method.needs_ssm else ""
+
+
+def counted_files(wildcards):
+    """The files whose bytes are the rate."""
+    protocol = PROTOCOLS[wildcards.protocol]
+    method = CODERS[wildcards.coder][0]
+    official = (
+        protocol.counted != "coded" and method_of(method, protocol).counts_officially
+    )
+    return f"{RUN}/{wildcards.coder}/{wildcards.point}/{wildcards.chunk}/" + (
+        protocol.counted if official else "coded"
+    )
+
+
 def of_points(name):
-    """A file of every method, point and chunk."""
+    """A file of every protocol, method and point, in the order of the tables."""
     return [
-        f"{RUN}/{method}/{point}/{chunk}/{name}"
+        f"{RUN}/{FOLDERS[method, protocol]}/{point}/{name.format(protocol=protocol)}"
+        for protocol in PROTOCOLS
         for method in POINTS
         for point in POINTS[method]
-        for chunk in CHUNKS
     ]
+
+
+def of_chunks(name):
+    """A file of every chunk of a point that a protocol looks at."""
+
+    def paths(wildcards):
+        folder = f"{RUN}/{wildcards.coder}/{wildcards.point}"
+        chunks = PARTS[wildcards.protocol]
+        return [
+            f"{folder}/{chunk}/{name.format(protocol=wildcards.protocol)}"
+            for chunk in chunks
+        ]
+
+    return paths
 
 
 def of_originals(name):
@@ -62,13 +180,44 @@ def of_originals(name):
     return expand(f"{RUN}/originals/{{chunk}}/{name}", chunk=CHUNKS)
 
 
+def timings():
+    """Timing files, {(protocol, method, point, stage): one file a chunk}."""
+    return {
+        (protocol, method, point, stage): [
+            f"{RUN}/{folder}/{point}/{chunk}/timing_{stage}.csv"
+            for chunk in PARTS[protocol]
+        ]
+        for (method, protocol), folder in FOLDERS.items()
+        for point in POINTS[method]
+        for stage in ("encode", "decode")
+    }
+
+
+TABLES = ["points", "per_class", "recall", "intervals", "judge", "timing"]
+
+
 def targets():
     """What a run makes: its tables and figures."""
-    tables = expand(
-        f"{RUN}/tables/{{name}}.csv", name=["points", "per_class", "timing"]
+    tables = [f"{RUN}/tables/{name}.csv" for name in [*TABLES, "matched", "bd"]]
+    tables += [
+        f"{RUN}/tables/{name}"
+        for name in ("pictures.parquet", "claims.csv", "claims.md")
+    ]
+    return (
+        tables
+        + compressai_files()
+        + expand(
+            f"{RUN}/figures/figure{{name}}.{{suffix}}",
+            name=["4a", "4b"],
+            suffix=["svg", "png"],
+        )
     )
-    return tables + expand(
-        f"{RUN}/figures/figure{{name}}.{{suffix}}",
-        name=["4a", "4b"],
-        suffix=["svg", "png"],
+
+
+def compressai_files():
+    """Result files for CompressAI's tools, one a protocol and method."""
+    return expand(
+        f"{RUN}/tables/compressai/{{protocol}}/{{method}}.json",
+        protocol=PROTOCOLS,
+        method=POINTS,
     )

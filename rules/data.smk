@@ -40,7 +40,8 @@ rule segment:
         weights=SEGMENTER_WEIGHTS,
         resolved=rules.resolve.output[0],
     output:
-        directory(f"{RUN}/originals/{{chunk}}/ssm"),
+        ssm=directory(f"{RUN}/originals/{{chunk}}/ssm"),
+        space=f"{RUN}/originals/{{chunk}}/label_space.json",
     log:
         f"{RUN}/logs/segment/{{chunk}}.log",
     benchmark:
@@ -51,6 +52,6 @@ rule segment:
     resources:
         gpu=GPU,
     params:
-        settings=settings("segmenter", "segmenter_weights"),
+        settings=settings("segmenter", "segmenter_weights", "segmenter_input"),
     script:
         "../scripts/segment.py"

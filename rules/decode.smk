@@ -4,21 +4,28 @@
 rule decode:
     input:
         coded=rules.encode.output.coded,
-        weights=lambda wildcards: DECODER_WEIGHTS if wildcards.method == "spic" else [],
+        weights=lambda wildcards: (
+            DECODER_WEIGHTS if CODERS[wildcards.coder][0] == "spic" else []
+        ),
         resolved=rules.resolve.output[0],
     output:
-        decoded=directory(f"{RUN}/{{method}}/{{point}}/{{chunk}}/decoded"),
-        timing=f"{RUN}/{{method}}/{{point}}/{{chunk}}/timing_decode.csv",
+        decoded=(
+            temp(directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/decoded"))
+            if config["keep"] == "scores"
+            else directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/decoded")
+        ),
+        timing=f"{RUN}/{{coder}}/{{point}}/{{chunk}}/timing_decode.csv",
     log:
-        f"{RUN}/logs/decode/{{method}}_{{point}}_{{chunk}}.log",
+        f"{RUN}/logs/decode/{{coder}}_{{point}}_{{chunk}}.log",
     benchmark:
-        f"{RUN}/benchmarks/decode/{{method}}_{{point}}_{{chunk}}.tsv"
+        f"{RUN}/benchmarks/decode/{{coder}}_{{point}}_{{chunk}}.tsv"
     conda:
         ENV
     threads: config["torch_threads"]
     resources:
         gpu=1,
     params:
-        settings=settings("ssm_codec", "coarse_codec", "decoder_weights", "seed"),
+        method=lambda wildcards: CODERS[wildcards.coder][0],
+        settings=coding("ssm_codec", "coarse_codec", "decoder_weights", "seed"),
     script:
         "../scripts/decode.py"

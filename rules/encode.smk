@@ -4,22 +4,45 @@
 rule encode:
     input:
         pictures=rules.prepare.output.pictures,
-        ssm=(
-            rules.segment.output[0]
-            if config["ssm_source"] == "segmenter"
-            else rules.prepare.output.labels
+        ssm=sent_maps,
+        weights=lambda wildcards: (
+            DECODER_WEIGHTS if CODERS[wildcards.coder][0] == "spic" else []
         ),
     output:
-        coded=directory(f"{RUN}/{{method}}/{{point}}/{{chunk}}/coded"),
-        timing=f"{RUN}/{{method}}/{{point}}/{{chunk}}/timing_encode.csv",
+        coded=directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/coded"),
+        timing=f"{RUN}/{{coder}}/{{point}}/{{chunk}}/timing_encode.csv",
     log:
-        f"{RUN}/logs/encode/{{method}}_{{point}}_{{chunk}}.log",
+        f"{RUN}/logs/encode/{{coder}}_{{point}}_{{chunk}}.log",
     benchmark:
-        f"{RUN}/benchmarks/encode/{{method}}_{{point}}_{{chunk}}.tsv"
+        f"{RUN}/benchmarks/encode/{{coder}}_{{point}}_{{chunk}}.tsv"
     conda:
         ENV
     params:
-        value=lambda wildcards: POINTS[wildcards.method][wildcards.point],
-        settings=settings("ssm_codec", "coarse_codec", "ssm_source"),
+        method=lambda wildcards: CODERS[wildcards.coder][0],
+        value=lambda wildcards: POINTS[CODERS[wildcards.coder][0]][wildcards.point],
+        settings=coding("ssm_codec", "coarse_codec", "decoder_weights", "seed"),
+        limit=limit,
     script:
         "../scripts/encode.py"
+
+
+# What the authors' scripts count: other files than those that are decoded.
+rule count_official:
+    input:
+        pictures=rules.prepare.output.pictures,
+        ssm=sent_maps,
+    output:
+        directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/counted_official"),
+    log:
+        f"{RUN}/logs/count_official/{{coder}}_{{point}}_{{chunk}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/count_official/{{coder}}_{{point}}_{{chunk}}.tsv"
+    conda:
+        ENV
+    params:
+        method=lambda wildcards: CODERS[wildcards.coder][0],
+        value=lambda wildcards: POINTS[CODERS[wildcards.coder][0]][wildcards.point],
+        settings=coding("coarse_codec"),
+        limit=limit,
+    script:
+        "../scripts/count.py"

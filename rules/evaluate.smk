@@ -1,64 +1,144 @@
-# Pictures to numbers: scores of each picture, then one table a run.
+# Pictures to numbers: what networks see (looks), scores of each picture, then one summary a point.
 
 
-rule evaluate_originals:
+rule look_at_originals:
     input:
         pictures=rules.prepare.output.pictures,
-        labels=rules.prepare.output.labels,
-        ssm=rules.segment.output[0],
+        weights=JUDGE_WEIGHTS + FID_WEIGHTS + SEGMENTER_WEIGHTS * bool(OTHER_LOOKS),
         resolved=rules.resolve.output[0],
+    output:
+        directory(f"{RUN}/originals/{{chunk}}/looks"),
+    log:
+        f"{RUN}/logs/look/originals_{{chunk}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/look/originals_{{chunk}}.tsv"
+    conda:
+        ENV
+    threads: config["torch_threads"]
+    resources:
+        gpu=GPU,
+    params:
+        settings={
+            **settings("judge", "judge_weights", "fid_weights"),
+            **(settings("segmenter", "segmenter_weights") if OTHER_LOOKS else {}),
+            "segmenter_inputs": OTHER_LOOKS,
+        },
+        cache=CACHE,
+    script:
+        "../scripts/look.py"
+
+
+rule look:
+    input:
+        pictures=rules.decode.output.decoded,
+        originals=rules.prepare.output.pictures,
+        weights=SEGMENTER_WEIGHTS + JUDGE_WEIGHTS + FID_WEIGHTS + LPIPS_WEIGHTS,
+        resolved=rules.resolve.output[0],
+    output:
+        directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/looks"),
+    log:
+        f"{RUN}/logs/look/{{coder}}_{{point}}_{{chunk}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/look/{{coder}}_{{point}}_{{chunk}}.tsv"
+    conda:
+        ENV
+    threads: config["torch_threads"]
+    resources:
+        gpu=GPU,
+    params:
+        settings={
+            **settings("segmenter", "segmenter_weights"),
+            **settings("judge", "judge_weights", "fid_weights", "lpips_weights"),
+            "segmenter_inputs": {
+                "segmenter": config["segmenter_input"],
+                **OTHER_LOOKS,
+            },
+        },
+        cache=CACHE,
+        limit=limit,
+    script:
+        "../scripts/look.py"
+
+
+rule score_originals:
+    input:
+        labels=rules.prepare.output.labels,
+        ssm=rules.segment.output.ssm,
+        space=rules.segment.output.space,
+        original_looks=rules.look_at_originals.output[0],
     output:
         f"{RUN}/originals/{{chunk}}/scores.npz",
     log:
-        f"{RUN}/logs/evaluate/originals_{{chunk}}.log",
+        f"{RUN}/logs/score/originals_{{chunk}}.log",
     benchmark:
-        f"{RUN}/benchmarks/evaluate/originals_{{chunk}}.tsv"
+        f"{RUN}/benchmarks/score/originals_{{chunk}}.tsv"
     conda:
         ENV
-    threads: config["torch_threads"]
-    resources:
-        gpu=GPU,
     params:
-        settings=settings("segmenter", "segmenter_weights", "fid_weights"),
+        truth_space=TRUTH_SPACE,
     script:
-        "../scripts/evaluate.py"
+        "../scripts/score.py"
 
 
-rule evaluate:
+rule score:
     input:
-        decoded=rules.decode.output.decoded,
-        coded=rules.encode.output.coded,
-        pictures=rules.prepare.output.pictures,
+        looks=rules.look.output[0],
+        counted=counted_files,
         labels=rules.prepare.output.labels,
-        ssm=rules.segment.output[0],
-        weights=SEGMENTER_WEIGHTS,
-        resolved=rules.resolve.output[0],
+        ssm=rules.segment.output.ssm,
+        space=rules.segment.output.space,
+        original_looks=rules.look_at_originals.output[0],
     output:
-        f"{RUN}/{{method}}/{{point}}/{{chunk}}/scores.npz",
+        f"{RUN}/{{coder}}/{{point}}/{{chunk}}/scores_{{protocol}}.npz",
     log:
-        f"{RUN}/logs/evaluate/{{method}}_{{point}}_{{chunk}}.log",
+        f"{RUN}/logs/score/{{coder}}_{{point}}_{{chunk}}_{{protocol}}.log",
     benchmark:
-        f"{RUN}/benchmarks/evaluate/{{method}}_{{point}}_{{chunk}}.tsv"
+        f"{RUN}/benchmarks/score/{{coder}}_{{point}}_{{chunk}}_{{protocol}}.tsv"
     conda:
         ENV
-    threads: config["torch_threads"]
-    resources:
-        gpu=GPU,
     params:
-        settings=settings("segmenter", "segmenter_weights", "fid_weights"),
+        method=lambda wildcards: CODERS[wildcards.coder][0],
+        settings=settings("ssm_codec", "coarse_codec"),
+        segmenter_look=lambda wildcards: segmenter_look(wildcards.protocol),
+        truth_space=TRUTH_SPACE,
     script:
-        "../scripts/evaluate.py"
+        "../scripts/score.py"
+
+
+rule summarize:
+    input:
+        scores=of_chunks("scores_{protocol}.npz"),
+        looks=of_chunks("looks"),
+        originals=lambda wildcards: [
+            f"{RUN}/originals/{chunk}/looks" for chunk in PARTS[wildcards.protocol]
+        ],
+    output:
+        summary=f"{RUN}/{{coder}}/{{point}}/summary_{{protocol}}.json",
+        pictures=f"{RUN}/{{coder}}/{{point}}/pictures_{{protocol}}.parquet",
+    log:
+        f"{RUN}/logs/summarize/{{coder}}_{{point}}_{{protocol}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/summarize/{{coder}}_{{point}}_{{protocol}}.tsv"
+    conda:
+        ENV
+    params:
+        run=config["run"],
+        method=lambda wildcards: CODERS[wildcards.coder][0],
+        ssm_source=ssm_source,
+        settings=settings("classes_of_interest", "interval_block"),
+    script:
+        "../scripts/summarize.py"
 
 
 rule tables:
     input:
+        summaries=of_points("summary_{protocol}.json"),
+        pictures=of_points("pictures_{protocol}.parquet"),
         originals=of_originals("scores.npz"),
-        scores=of_points("scores.npz"),
-        timing=of_points("timing_encode.csv") + of_points("timing_decode.csv"),
+        timing=[path for paths in timings().values() for path in paths],
     output:
-        points=f"{RUN}/tables/points.csv",
-        per_class=f"{RUN}/tables/per_class.csv",
-        timing=f"{RUN}/tables/timing.csv",
+        **{name: f"{RUN}/tables/{name}.csv" for name in TABLES},
+        all_pictures=f"{RUN}/tables/pictures.parquet",
     log:
         f"{RUN}/logs/tables.log",
     benchmark:
@@ -67,7 +147,31 @@ rule tables:
         ENV
     params:
         run=config["run"],
-        points=POINTS,
-        chunks=CHUNKS,
+        judge=config["judge"],
+        timing=list(timings().items()),
     script:
         "../scripts/tables.py"
+
+
+rule compare:
+    input:
+        points=rules.tables.output.points,
+        intervals=rules.tables.output.intervals,
+        pictures=rules.tables.output.all_pictures,
+        timing=rules.tables.output.timing,
+    output:
+        matched=f"{RUN}/tables/matched.csv",
+        bd=f"{RUN}/tables/bd.csv",
+        claims=f"{RUN}/tables/claims.csv",
+        markdown=f"{RUN}/tables/claims.md",
+        compressai=compressai_files(),
+    log:
+        f"{RUN}/logs/compare.log",
+    benchmark:
+        f"{RUN}/benchmarks/compare.tsv"
+    conda:
+        ENV
+    params:
+        ssm_codec=config["ssm_codec"],
+    script:
+        "../scripts/compare.py"

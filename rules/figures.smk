@@ -16,5 +16,7 @@ rule figure4:
         f"{RUN}/benchmarks/figure4.tsv"
     conda:
         ENV
+    params:
+        protocol=next(iter(PROTOCOLS)),
     script:
         "../scripts/figure4.py"

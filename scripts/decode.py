@@ -6,7 +6,7 @@ from spic.stages import decode, method_settings, read_resolved
 with job(snakemake.log[0]):
     decided = read_resolved(snakemake.input.resolved)
     decode(
-        snakemake.wildcards.method,
+        snakemake.params.method,
         method_settings(snakemake.params.settings | decided),
         snakemake.input.coded,
         snakemake.output.decoded,

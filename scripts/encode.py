@@ -5,11 +5,12 @@ from spic.stages import encode, method_settings
 
 with job(snakemake.log[0]):
     encode(
-        snakemake.wildcards.method,
+        snakemake.params.method,
         snakemake.params.value,
         method_settings(snakemake.params.settings),
         snakemake.input.pictures,
         snakemake.input.ssm,
         snakemake.output.coded,
         snakemake.output.timing,
+        snakemake.params.limit,
     )

@@ -5,4 +5,10 @@ from spic.stages import read_resolved, segment
 
 with job(snakemake.log[0]):
     decided = read_resolved(snakemake.input.resolved)
-    segment(snakemake.input.pictures, snakemake.output[0], **snakemake.params.settings, **decided)
+    segment(
+        snakemake.input.pictures,
+        snakemake.output.ssm,
+        snakemake.output.space,
+        **snakemake.params.settings,
+        **decided,
+    )

@@ -7,4 +7,21 @@ from spic.errors import BitstreamError, ConfigError, DataError, SpicError, Weigh
 
 __version__ = "0.1.0"
 
-__all__ = ["BitstreamError", "ConfigError", "DataError", "SpicError", "WeightsError", "__version__"]
+__all__ = [
+    "BitstreamError",
+    "ConfigError",
+    "DataError",
+    "Receiver",
+    "SpicError",
+    "Transmitter",
+    "WeightsError",
+    "__version__",
+]
+
+
+def __getattr__(name: str):
+    if name in ("Receiver", "Transmitter"):
+        from spic import transceiver
+
+        return getattr(transceiver, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,9 +4,11 @@ Pictures are uint8 sRGB (H, W, 3), label maps uint8 (H, W). The paper works on 2
 4x coarse version (64x128) beside the segmentation map (SPIC, section III).
 """
 
+import contextlib
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np

@@ -88,7 +88,54 @@ CAMVID11 = LabelSpace(
     void=11,
 )
 
-_SPACES = {space.name: space for space in (CAMVID11,)}
+CITYSCAPES19 = LabelSpace(  # the train ids of Cityscapes (Cordts et al. 2016), in their order
+    name="cityscapes19",
+    classes=(
+        "road",
+        "sidewalk",
+        "building",
+        "wall",
+        "fence",
+        "pole",
+        "traffic light",
+        "traffic sign",
+        "vegetation",
+        "terrain",
+        "sky",
+        "person",
+        "rider",
+        "car",
+        "truck",
+        "bus",
+        "train",
+        "motorcycle",
+        "bicycle",
+    ),
+    palette=(
+        (128, 64, 128),
+        (244, 35, 232),
+        (70, 70, 70),
+        (102, 102, 156),
+        (190, 153, 153),
+        (153, 153, 153),
+        (250, 170, 30),
+        (220, 220, 0),
+        (107, 142, 35),
+        (152, 251, 152),
+        (70, 130, 180),
+        (220, 20, 60),
+        (255, 0, 0),
+        (0, 0, 142),
+        (0, 0, 70),
+        (0, 60, 100),
+        (0, 80, 100),
+        (0, 0, 230),
+        (119, 11, 32),
+    ),
+    void=19,
+)
+
+_SPACES = {space.name: space for space in (CAMVID11, CITYSCAPES19)}
 
 
 def get_label_space(name: str) -> LabelSpace:

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from spic import registry
-from spic.codecs import get_codec
+from spic.bitstream import read_spic
+from spic.codecs import codec_names, get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
-from spic.images import COARSE_FACTOR, MAX_PIXELS, downscale, upscale
+from spic.images import COARSE_FACTOR, MAX_PIXELS, downscale, downscale_bilinear, upscale
+from spic.protocols import get_protocol
+from spic.transceiver import Receiver, Transmitter
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Settings:
-    """Choices that hold for a whole run: codec names, decoder weights (None: shipped), device and so on."""
+    """Choices that hold for a whole run: codec names, decoder weights (None: shipped), device and so on.
+
+    `coarse_codec` "lossless" is the paper's first approach, the coarse picture without source coding loss.
+    """
 
     ssm_codec: str = "flif"
     coarse_codec: str = "bpg"
@@ -35,6 +41,7 @@ class Settings:
     dtype: str = "auto"
     torch_threads: int | None = None
     seed: int = 0
+    protocol: str = "corrected"
 
 
 class Method(ABC):
@@ -46,10 +53,16 @@ class Method(ABC):
         Name of the setting that a point fixes, as configs spell it ("qp", "coarse_qp", "bpp").
     needs_ssm : bool
         Whether `encode` wants `Picture.ssm`.
+    follows_protocol : bool
+        Whether coded bytes or pictures depend on `Settings.protocol`; the workflow then keeps them apart.
+    counts_officially : bool
+        Whether `official_parts` differs from what `encode` makes.
     """
 
     parameter: str
     needs_ssm = False
+    follows_protocol = False
+    counts_officially = False
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -62,9 +75,24 @@ class Method(ABC):
     def decode(self, parts: list[dict[str, bytes]], names: list[str]) -> list[np.ndarray]:
         """Rebuild a few pictures, uint8 (H, W, 3), from their parts.
 
-        `names` seed whatever is random, one generator a picture, so that a picture's result does not depend on
-        its neighbours. Damaged parts raise `BitstreamError`.
+        `names` are for methods that draw random numbers and store no seed: one generator a picture, so that its
+        result does not depend on its neighbours. Damaged parts raise `BitstreamError`.
         """
+
+    def official_parts(self, picture: Picture, value) -> dict[str, bytes]:
+        """The files whose bytes the authors' scripts count for this picture, {"part.extension": bytes}.
+
+        Nobody decodes them. Only asked where `counts_officially`.
+        """
+        raise NotImplementedError
+
+    def sizes(self, parts: dict[str, bytes]) -> dict[str, int]:
+        """Bytes that one coded picture costs, by what they are spent on; by default the length of each part.
+
+        The sum over "ssm", "coarse" and "picture" is the rate `bpp`. Where a file holds more than its payloads, "file"
+        is the length of all that is sent (`bpp_file`); without that key the payloads are all that is sent.
+        """
+        return {part: len(data) for part, data in parts.items()}
 
     def extension(self, part: str) -> str:
         """File extension of a part, without the dot."""
@@ -76,11 +104,13 @@ class Method(ABC):
 
 
 class CodecMethod(Method):
-    """The whole picture by one lossy codec: `bpg`, `jpeg2000`."""
+    """The whole picture by one lossy codec; every such codec is a method of its own name."""
 
     def __init__(self, settings: Settings, codec: str):
         super().__init__(settings)
         self.codec = get_codec(codec)
+        if not self.codec.takes("picture") or self.codec.quality_name is None:
+            raise ConfigError(f"codec {codec!r} is not for pictures at a rate one can set: it is no method")
         self.parameter = self.codec.quality_name
 
     def codecs(self):
@@ -96,19 +126,35 @@ class CodecMethod(Method):
 class UpsampledMethod(Method):
     """The coarse picture alone, upsampled by bicubic interpolation: what the SSM and the model must beat."""
 
-    parameter = "coarse_qp"
+    counts_officially = True
 
     def __init__(self, settings: Settings):
         super().__init__(settings)
-        if get_codec(settings.coarse_codec).quality_name is None:
-            raise ConfigError(f"coarse_codec {settings.coarse_codec!r} is lossless: its rate cannot be set")
+        name = settings.coarse_codec
+        self._coarse_codec = get_codec(_LOSSLESS if name == "lossless" else name)
+        if not self._coarse_codec.takes("picture"):
+            raise ConfigError(f"coarse_codec {name!r} is for label maps only")
+        # a lossless codec has no setting: what is left to choose is the scale, of which there is one
+        self.parameter = f"coarse_{self._coarse_codec.quality_name or 'factor'}"
 
     def codecs(self):
-        return {"coarse": get_codec(self.settings.coarse_codec)}
+        return {"coarse": self._coarse_codec}
 
     def encode(self, picture, value):
-        codec = self.codecs()["coarse"]
-        return {"coarse": codec.encode(downscale(picture.pixels), **{codec.quality_name: value})}
+        return {"coarse": self._encode_coarse(downscale(picture.pixels), value)}
+
+    def official_parts(self, picture, value):
+        return {
+            f"coarse.{self._coarse_codec.extension}": self._encode_coarse(downscale_bilinear(picture.pixels), value)
+        }
+
+    def _encode_coarse(self, coarse, value) -> bytes:
+        codec = self._coarse_codec
+        if codec.quality_name is not None:
+            return codec.encode(coarse, **{codec.quality_name: value})
+        if value != COARSE_FACTOR:
+            raise ConfigError(f"coarse_factor {value!r}: only {COARSE_FACTOR} is supported")
+        return codec.encode(coarse)
 
     def decode(self, parts, names):
         return [upscale(c, (c.shape[0] * COARSE_FACTOR, c.shape[1] * COARSE_FACTOR)) for c in self._coarse(parts)]
@@ -123,41 +169,74 @@ class UpsampledMethod(Method):
 
 
 class SpicMethod(UpsampledMethod):
-    """The paper's method: SSM coded losslessly, coarse picture by BPG, both decoded and joined by SCSRDM."""
+    """The paper's method: SSM coded losslessly, coarse picture by BPG, both decoded and joined by SCSRDM.
+
+    It writes `.spic` files, by the same transmitter and receiver that `spic encode` and `spic decode` use.
+    """
 
     needs_ssm = True
+    follows_protocol = True
 
     def __init__(self, settings: Settings):
         super().__init__(settings)
-        self._decoder = None
+        self.protocol = get_protocol(settings.protocol)
+        self._transmitter = Transmitter(
+            decoder_weights=settings.decoder_weights,
+            ssm_codec=settings.ssm_codec,
+            coarse_codec=self._coarse_codec.name,
+            seed=settings.seed,
+        )
+        self._receiver = self._noise = None
 
     def codecs(self):
-        return {"ssm": get_codec(self.settings.ssm_codec), **super().codecs()}
+        return {"ssm": self._transmitter.ssm_codec, **super().codecs()}
+
+    def extension(self, part):
+        return "spic" if part == "picture" else super().extension(part)
+
+    def sizes(self, parts):
+        if "picture" not in parts:  # what `official_parts` made
+            return super().sizes(parts)
+        file = read_spic(parts["picture"])
+        return {"ssm": len(file.ssm), "coarse": len(file.coarse), "file": len(parts["picture"])}
 
     def encode(self, picture, value):
         if picture.ssm is None or picture.ssm.shape != picture.pixels.shape[:2]:
             raise DataError("the method spic needs an SSM of the picture's size")
-        return {"ssm": self.codecs()["ssm"].encode(picture.ssm), **super().encode(picture, value)}
+        lossless = self._coarse_codec.quality_name is None
+        if lossless and value != COARSE_FACTOR:
+            raise ConfigError(f"coarse_factor {value!r}: only {COARSE_FACTOR} is supported")
+        self._transmitter.quality = None if lossless else value
+        return {"picture": self._transmitter.encode(picture.pixels, picture.ssm)}
+
+    def official_parts(self, picture, value):
+        """The SSM as the authors' scripts save it: three equal channels of label * 255 / 35, by FLIF."""
+        gray = np.minimum(255, np.rint(picture.ssm * (255 / 35))).astype(np.uint8)
+        ssm = get_codec("flif").encode(np.repeat(gray[..., None], 3, axis=2))
+        return {"ssm.flif": ssm, **super().official_parts(picture, value)}
 
     def decode(self, parts, names):
-        if self._decoder is None:
-            from spic.devices import set_threads
-            from spic.scsrdm.decoder import Decoder
+        if self._receiver is None:
+            self._load()
+        return self._receiver.decode_all([part["picture"] for part in parts], self._noise)
 
-            set_threads(self.settings.torch_threads)
-            self._decoder = Decoder(self.settings.decoder_weights, self.settings.device, self.settings.dtype)
-        codec = self.codecs()["ssm"]
-        ssm, coarse = [codec.decode(part["ssm"]) for part in parts], self._coarse(parts)
-        for labels, picture in zip(ssm, coarse, strict=True):
-            if labels.ndim != 2 or labels.shape != tuple(COARSE_FACTOR * side for side in picture.shape[:2]):
-                raise BitstreamError(f"an SSM of {labels.shape} does not belong to a coarse picture {picture.shape}")
-        if len({labels.shape for labels in ssm}) > 1:
-            raise BitstreamError("the pictures of a batch differ in size")
-        seeds = [picture_seed(name, self.settings.seed) for name in names]
-        try:
-            return list(self._decoder(np.stack(ssm), np.stack(coarse), seeds))
-        except DataError as error:  # sizes that the network cannot take; here they come from the bytes
-            raise BitstreamError(str(error)) from None
+    def _load(self) -> None:
+        import torch
+
+        from spic.devices import set_threads
+
+        own, protocol = self.settings, self.protocol
+        set_threads(own.torch_threads)
+        self._receiver = Receiver(
+            own.decoder_weights,
+            device=own.device,
+            dtype=own.dtype,
+            sampling=protocol.sampling,
+            void_is_null=protocol.void_is_null,
+        )
+        if protocol.one_generator:
+            generator = torch.Generator().manual_seed(own.seed)
+            self._noise = lambda shape: torch.randn(shape, generator=generator)
 
 
 def _rgb(picture: np.ndarray) -> np.ndarray:
@@ -166,29 +245,25 @@ def _rgb(picture: np.ndarray) -> np.ndarray:
     return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture[..., :3]
 
 
-def picture_seed(name: str, seed: int) -> int:
-    """Seed of one picture's noise: depends on its name and the run's seed, not on its place in a batch."""
-    import zlib
-
-    return zlib.crc32(name.encode()) ^ (seed * 0x9E3779B1 & 0xFFFFFFFF)
-
-
-_BUILT_IN = {
-    "spic": SpicMethod,
-    "upsampled": UpsampledMethod,
-    "bpg": lambda settings: CodecMethod(settings, "bpg"),
-    "jpeg2000": lambda settings: CodecMethod(settings, "jpeg2000"),
-}
+_LOSSLESS = "jpegxl-lossless"  # the codec behind coarse_codec "lossless"
+_BUILT_IN = {"spic": SpicMethod, "upsampled": UpsampledMethod}
 
 
 def method_names() -> list[str]:
-    """Names that `get_method` knows, sorted, entry points included."""
-    return registry.names("spic.methods", _BUILT_IN)
+    """Names that `get_method` knows, sorted: entry points and every codec for pictures at a rate one can set."""
+    codecs = {name: get_codec(name) for name in codec_names()}
+    lossy = [name for name, codec in codecs.items() if codec.takes("picture") and codec.quality_name is not None]
+    return sorted({*registry.names("spic.methods", _BUILT_IN), *lossy})
 
 
 def get_method(name: str, settings: Settings | None = None) -> Method:
     """Return the method called `name`; `ConfigError` lists the known ones."""
-    return registry.find("spic.methods", _BUILT_IN, name, "method")(settings or Settings())
+    settings = settings or Settings()
+    if name in registry.names("spic.methods", _BUILT_IN):
+        return registry.find("spic.methods", _BUILT_IN, name, "method")(settings)
+    if name in codec_names():
+        return CodecMethod(settings, name)
+    raise ConfigError(f"unknown method {name!r}; known: {', '.join(method_names())}")
 
 
 def point_name(parameter: str, value) -> str:

@@ -1,22 +1,25 @@
-"""The stages of the benchmark, each from folder to folder: what the workflow's scripts call.
+"""The stages up to the pictures, each from folder to folder: what the workflow's scripts call.
 
+What is seen in the pictures, and scored, is in `spic.looks` and `spic.scores`.
 Every output is written under a temporary name and renamed, so that a killed job leaves nothing half-written behind.
 """
 
 import csv
 import io
 import json
-import shutil
-import tempfile
 import time
+from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from spic.datasets import Dataset, get_dataset
 from spic.errors import ConfigError, DataError
-from spic.images import atomic_path, read_labels, read_picture, write_bytes, write_png
-from spic.methods import Picture, Settings, get_method, point_name
+from spic.images import atomic_folder, read_labels, read_picture, write_bytes, write_png
+from spic.methods import Method, Picture, Settings, get_method, point_name
+from spic.protocols import Protocol, get_protocol
+from spic.segmentation import describe_segmenter
 
 BATCH = 4  # pictures a method decodes at once
 
@@ -33,6 +36,31 @@ def chunk_names(config: dict) -> list[str]:
     return [f"{i:04d}" for i in range(-(-count // size))]
 
 
+def protocol_chunks(config: dict, chunks: list[str], protocol: Protocol) -> dict[str, int | None]:
+    """The chunks that a protocol looks at, each with how many of its first pictures count (None: all of them)."""
+    if protocol.pictures is None:
+        return dict.fromkeys(chunks)
+    size = config["chunk_size"] or protocol.pictures
+    left = {chunk: protocol.pictures - i * size for i, chunk in enumerate(chunks)}
+    return {chunk: min(size, count) for chunk, count in left.items() if count > 0}
+
+
+def coder_folder(method: Method, name: str) -> str:
+    """Folder of what a method makes, "spic" or "spic@official": one a protocol only where the protocols differ."""
+    own = method.follows_protocol and method.settings.protocol != "corrected"
+    return f"{name}@{method.settings.protocol}" if own else name
+
+
+def sent_ssm(config: dict, protocol: Protocol) -> str:
+    """Whose label map is sent, "segmenter" or "ground_truth"; `ConfigError` where there is no such map."""
+    wanted = config["ssm_source"] if protocol.ssm_source is None else protocol.ssm_source
+    if wanted == "ground_truth" and open_dataset(config).labels(0) is None:
+        if protocol.ssm_source is None:
+            raise ConfigError(f"ssm_source ground_truth: data set {config['dataset']} has no labels")
+        return "segmenter"
+    return wanted
+
+
 def method_points(settings: dict) -> dict:
     """Points of a method from its config entry: {"qp": [30, 40]} becomes {"qp30": 30, "qp40": 40}."""
     ((parameter, values),) = settings.items()
@@ -43,6 +71,8 @@ def check_config(config: dict) -> None:
     """What the schema can not know: methods exist and have the parameter their points set. Raises `ConfigError`."""
     if not config["methods"]:
         raise ConfigError("no method is left to compare")
+    for protocol in config.get("protocols", []):
+        sent_ssm(config, get_protocol(protocol))
     for name, settings in config["methods"].items():
         (parameter,) = settings
         wanted = get_method(name, method_settings(config)).parameter
@@ -61,6 +91,29 @@ def weights_file(path: str | None, shipped_name: str) -> str:
     from spic.weights import FOLDER, weight_paths
 
     return str(weight_paths(path or FOLDER / shipped_name)[0])
+
+
+def segmenter_files(name: str | None, weights: str | None) -> list[str]:
+    """Weights file of a segmenter, for a job's inputs; empty where it needs none or there is no segmenter."""
+    path = describe_segmenter(name, weights).weights if name is not None else None
+    return [] if path is None else [str(path)]
+
+
+def segmenter_input(config: dict, protocol: Protocol | None = None) -> str:
+    """Size at which the segmenter looks, for the SSM that is sent or as a protocol evaluates."""
+    inputs = describe_segmenter(config["segmenter"], config["segmenter_weights"]).inputs
+    wanted = config["segmenter_input"] or inputs[0]
+    if wanted not in inputs:
+        raise ConfigError(f"segmenter_input {wanted!r}: {config['segmenter']} looks at {', '.join(inputs)}")
+    return protocol.segmenter_input if protocol and protocol.segmenter_input in inputs else wanted
+
+
+def check_classes(config: dict) -> None:
+    """`ConfigError` if a class of interest is not one of the segmenter's, as far as that is known before it loads."""
+    space = describe_segmenter(config["segmenter"], config["segmenter_weights"]).label_space
+    for name in config["classes_of_interest"] or []:
+        if space is not None and name not in space.classes:
+            raise ConfigError(f"classes_of_interest: {name!r} is none of {', '.join(space.classes)}")
 
 
 def resolve(config: dict, out) -> None:
@@ -92,22 +145,30 @@ def prepare(config: dict, chunk: str, pictures, labels) -> None:
 
 
 def segment(
-    pictures, out, segmenter: str, segmenter_weights=None, device="auto", dtype="auto", torch_threads=None
+    pictures,
+    out,
+    space,
+    segmenter: str,
+    segmenter_weights=None,
+    device="auto",
+    dtype="auto",
+    torch_threads=None,
+    segmenter_input=None,
 ) -> None:
-    """Segment every picture of a folder; label maps as PNG of the same name."""
-    network = _segmenter(segmenter, segmenter_weights, device, dtype, torch_threads)
+    """Segment every picture of a folder: label maps as PNG of the same name, and their label space as JSON."""
+    network = load_segmenter(segmenter, segmenter_weights, device, dtype, torch_threads, segmenter_input)
     with atomic_folder(out) as folder:
         for name, picture in read_folder(pictures):
             write_png(folder / f"{name}.png", network.segment(picture[None])[0])
+    write_bytes(space, (json.dumps(asdict(network.label_space)) + "\n").encode())
 
 
-def encode(method: str, value, settings: Settings, pictures, ssm, out, timing) -> None:
-    """Code every picture of a folder at one point: files <name>.<part>.<extension> in `out`."""
+def encode(method: str, value, settings: Settings, pictures, ssm, out, timing, limit=None) -> None:
+    """Code the first `limit` pictures of a folder at one point: files <name>.<part>.<extension> in `out`."""
     coder = get_method(method, settings)
     seconds = []
     with atomic_folder(out) as folder:
-        for name, pixels in read_folder(pictures):
-            picture = Picture(pixels, _partner(ssm, name) if coder.needs_ssm else None)
+        for name, picture in _transmitted(coder, pictures, ssm, limit):
             start = time.perf_counter()
             parts = coder.encode(picture, value)
             seconds.append(time.perf_counter() - start)
@@ -116,12 +177,19 @@ def encode(method: str, value, settings: Settings, pictures, ssm, out, timing) -
     _write_timing(timing, seconds)
 
 
+def count(method: str, value, settings: Settings, pictures, ssm, out, limit=None) -> None:
+    """Write the files whose bytes protocol `official` counts; nobody decodes them."""
+    coder = get_method(method, settings)
+    with atomic_folder(out) as folder:
+        for name, picture in _transmitted(coder, pictures, ssm, limit):
+            for part, data in coder.official_parts(picture, value).items():
+                write_bytes(folder / f"{name}.{part}", data)
+
+
 def decode(method: str, settings: Settings, coded, out, timing) -> None:
     """Rebuild every picture of a folder of coded files, from those files alone; PNG of the same name."""
     coder = get_method(method, settings)
-    by_name = {}
-    for name, part, path in _coded_files(coded):
-        by_name.setdefault(name, {})[part] = path.read_bytes()
+    by_name = read_coded(coded)
     names, seconds = list(by_name), []
     with atomic_folder(out) as folder:
         for start in range(0, len(names), BATCH):
@@ -134,131 +202,42 @@ def decode(method: str, settings: Settings, coded, out, timing) -> None:
     _write_timing(timing, seconds)
 
 
-def evaluate(
-    pictures,
-    labels,
-    ssm,
-    out,
-    *,
-    segmenter: str,
-    segmenter_weights=None,
-    fid_weights=None,
-    device: str = "auto",
-    dtype: str = "auto",
-    torch_threads: int | None = None,
-    decoded=None,
-    coded=None,
-) -> None:
-    """Score the pictures of a chunk and write one `scores.npz`.
-
-    Parameters
-    ----------
-    pictures, labels, ssm : path-like
-        Folders of the originals, their ground truth (may be empty) and their maps by `segmenter`.
-    decoded, coded : path-like, optional
-        Folders of the reconstructions and the coded files; without them the originals themselves are scored.
-
-    The arrays of the file
-    ----------------------
-    names : str (N,); height, width : int
-    bytes_<part> : int64 (N,), size of each coded file
-    confusion : int64 (N, C, C + 1), segmentation of the original against segmentation of the reconstruction
-    confusion_gt : int64 (N, C, C + 1), ground truth against segmentation of the reconstruction; absent without labels
-    psnr : float64 (N,), dB
-    features_lite0 : float32 (N, 1280); features_fid : float32 (N, 2048), where weights are given
-    """
-    from spic.metrics import confusion_matrix, psnr
-    from spic.metrics.features import InceptionFeatures, Lite0Features
-
-    network = _segmenter(segmenter, segmenter_weights, device, dtype, torch_threads)
-    space = network.label_space
-    extractors = {"features_lite0": Lite0Features(device)}
-    if fid_weights:
-        extractors["features_fid"] = InceptionFeatures(fid_weights, device)
-    truth = any(Path(labels).glob("*.png"))
-    rows = {}
-    for name, original in read_folder(pictures):
-        picture = read_picture(_file(decoded, name)) if decoded else original
-        reference = _partner(ssm, name)
-        found = network.segment(picture[None])[0] if decoded else reference
-        row = {"names": name, "psnr": psnr(original, picture)}
-        row["confusion"] = confusion_matrix(reference, found, space.num_classes, space.void)
-        if truth:
-            row["confusion_gt"] = confusion_matrix(_partner(labels, name), found, space.num_classes, space.void)
-        for key, extract in extractors.items():
-            row[key] = extract(picture[None])[0]
-        for key, value in row.items():
-            rows.setdefault(key, []).append(value)
-    arrays = {key: np.stack(values) if key != "names" else np.array(values) for key, values in rows.items()}
-    arrays |= {"height": np.array(original.shape[0]), "width": np.array(original.shape[1])}
-    if coded:
-        arrays |= _sizes(coded, rows["names"])
-    arrays["classes"] = np.array(space.classes)
-    with atomic_path(out) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-
-
 def read_folder(folder):
     """Yield (name, uint8 (H, W, 3)) of every PNG of a folder, by name."""
     for path in sorted(Path(folder).glob("*.png")):
         yield path.stem, read_picture(path)
 
 
-class atomic_folder:
-    """Context manager: gives an empty temporary folder beside `path`; renames it on success, removes it on failure."""
-
-    def __init__(self, path):
-        self.path = Path(path)
-
-    def __enter__(self) -> Path:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.temporary = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".tmp"))
-        return self.temporary
-
-    def __exit__(self, kind, value, traceback):
-        if kind is None:
-            shutil.rmtree(self.path, ignore_errors=True)
-            self.temporary.chmod(0o755)
-            self.temporary.rename(self.path)
-        else:
-            shutil.rmtree(self.temporary, ignore_errors=True)
-
-
-def _segmenter(name, weights, device, dtype, torch_threads):
+def load_segmenter(name, weights, device, dtype, torch_threads, input_size=None):
+    """The segmenter of that name on `torch_threads` CPU threads; `input_size` is the config's `segmenter_input`."""
     from spic.devices import set_threads
     from spic.segmentation import get_segmenter
 
     set_threads(torch_threads)
-    return get_segmenter(name, weights, device, dtype)
+    return get_segmenter(name, weights, device, dtype, input_size)
 
 
-def _file(folder, name) -> Path:
+def partner(folder, name: str) -> Path:
+    """The PNG of that name in a folder; `DataError` names the picture that has none."""
     path = Path(folder) / f"{name}.png"
     if not path.exists():
         raise DataError(f"{path}: no such file, though there is a picture {name}")
     return path
 
 
-def _partner(folder, name) -> np.ndarray:
-    return read_labels(_file(folder, name))
-
-
-def _coded_files(folder):
-    """Yield (name, part, path) of the files that `encode` wrote, by name; hidden files are the workflow's."""
+def read_coded(folder) -> dict[str, dict[str, bytes]]:
+    """What `encode` or `count` wrote, {name: {part: bytes}} by name; hidden files are the workflow's."""
+    by_name = {}
     for path in sorted(Path(folder).glob("[!.]*.*.*")):
         name, part, _ = path.name.rsplit(".", 2)
-        yield name, part, path
+        by_name.setdefault(name, {})[part] = path.read_bytes()
+    return by_name
 
 
-def _sizes(coded, names) -> dict:
-    """Byte counts of the coded files, {"bytes_<part>": int64 (N,)}."""
-    sizes = {}
-    for name, part, path in _coded_files(coded):
-        sizes.setdefault(f"bytes_{part}", {})[name] = path.stat().st_size
-    for part, of_name in sizes.items():
-        if set(of_name) != set(names):
-            raise DataError(f"{coded}: {part} of {sorted(set(of_name) ^ set(names))[0]} has no partner")
-    return {part: np.array([of_name[name] for name in names], np.int64) for part, of_name in sizes.items()}
+def _transmitted(coder: Method, pictures, ssm, limit):
+    """Yield (name, Picture) of what a transmitter of that method gets."""
+    for name, pixels in islice(read_folder(pictures), limit):
+        yield name, Picture(pixels, read_labels(partner(ssm, name)) if coder.needs_ssm else None)
 
 
 def _write_timing(path, seconds) -> None:

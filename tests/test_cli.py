@@ -265,7 +265,8 @@ def test_segment(files, scene, tiny_segmenter):
     labels = read_labels(files / "map.png")
     segmenter = get_segmenter("street", tiny_segmenter, "cpu", "float32")
     assert np.array_equal(labels, segmenter.segment(to_working_size(scene[0])[None])[0])
-    run(*command, "--color")
+    assert "exists already" in fail(*command, "--color")
+    run(*command, "--color", "--force")
     assert np.array_equal(read_picture(files / "map.png"), CAMVID11.colorize(labels))
 
 

@@ -1,4 +1,4 @@
-"""The command line: `spic codec`, `spic run`, `spic segment`, `spic train`, `spic weights`.
+"""The command line: `spic encode`, `spic decode` and what is around them (docs/cli.md).
 
 What a user can get wrong ends in one line on stderr, `spic: <file>: reason`, and exit status 1; wrong usage in 2.
 Results are written under a temporary name first, so that a failure leaves nothing half-written. Heavy libraries load
@@ -12,11 +12,16 @@ from typing import Annotated
 import typer
 
 from spic import __version__
-from spic.cli import codec, train, weights
-from spic.cli.common import Commands, Device, Dtype, Source, about, group
+from spic.cli import codec, compare, demo, files, train, transceive, weights
+from spic.cli.common import Commands, Device, Dtype, Force, Source, about, group
 from spic.errors import ConfigError
 
-app = group("Semantic-preserving image coding: pictures as segmentation map and coarse image.", cls=Commands)
+_ABOUT = "Semantic-preserving image coding: pictures as segmentation map and coarse image."
+app = group(_ABOUT, cls=Commands, add_completion=True)
+for command in (transceive.encode, transceive.decode, transceive.info, transceive.roundtrip):
+    app.command()(command)
+app.command()(compare.compare)
+app.command()(demo.demo)
 app.add_typer(codec.app, name="codec")
 app.add_typer(train.app, name="train")
 app.add_typer(weights.app, name="weights")
@@ -47,6 +52,7 @@ def segment(
     color: Annotated[bool, typer.Option(help="Paint the classes instead of writing their ids.")] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
+    force: Force = False,
 ):
     """Write the segmentation map of a picture at working size (256x512)."""
     from spic.images import read_picture, to_working_size, write_png
@@ -54,6 +60,7 @@ def segment(
 
     if target.suffix.lower() != ".png":
         raise ConfigError(f"{target}: a label map is written as .png")
+    files.check_target(target, force)
     with about(source):
         picture = to_working_size(read_picture(source))
     network = get_segmenter("street", weights, device, dtype)

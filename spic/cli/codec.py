@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from spic.cli.common import Source, Target, about, group
+from spic.cli import files
+from spic.cli.common import Force, Source, Target, about, group, whole
 from spic.errors import ConfigError, DataError
 
 app = group("Encode and decode single files by any codec.")
@@ -28,33 +29,42 @@ def encode(
     name: CodecName,
     source: Source,
     target: Target,
-    quality: Annotated[float | None, typer.Option(help="Value of the codec's quality setting (qp, bpp).")] = None,
+    quality: Annotated[float | None, typer.Option(help="Value of the codec's quality setting (qp, bpp, ...).")] = None,
+    cross_check: Annotated[
+        bool, typer.Option("--cross-check", help="Compare with the reference tools (bpgdec, bpgenc, flif) on PATH.")
+    ] = False,
+    force: Force = False,
 ):
     """Code a picture, or for label codecs a label map (one 8-bit channel)."""
-    from spic.codecs import get_codec
+    from spic.codecs import crosscheck, get_codec
     from spic.images import write_bytes
 
+    files.check_target(target, force)
     codec = get_codec(name)
     setting = _quality(codec, quality)
     image = _read_image(source, codec.kind)
     with about(source):
         data = codec.encode(image, **setting)
+        found = crosscheck.cross_check(codec, image, data, setting) if cross_check else []
     with about(target):
         write_bytes(target, data)
     _print_rate(target, len(data), image)
+    for line in found:
+        typer.echo(f"cross-check: {line}")
 
 
 @app.command()
-def decode(name: CodecName, source: Source, target: Target):
+def decode(name: CodecName, source: Source, target: Target, force: Force = False):
     """Decode a file to PNG, or to what the suffix of OUT says."""
     from spic.codecs import get_codec
 
+    files.check_target(target, force)
     codec = get_codec(name)
-    image_format = _image_format(target)
+    files.image_format(target)
     with about(source):
         data = source.read_bytes()
         image = codec.decode(data)
-    _write_image(target, image, image_format)
+    files.write_picture_to(target, image)
     _print_rate(source, len(data), image)
 
 
@@ -63,7 +73,7 @@ def _quality(codec, value: float | None) -> dict:
         return {}
     if codec.quality_name is None:
         raise ConfigError(f"codec {codec.name} is lossless: it takes no --quality")
-    return {codec.quality_name: int(value) if value.is_integer() else value}
+    return {codec.quality_name: whole(value)}
 
 
 def _read_image(path: Path, kind: str):
@@ -76,28 +86,6 @@ def _read_image(path: Path, kind: str):
         except DataError:
             return read_picture(path)
     return read_labels(path) if kind == "label" else read_picture(path)
-
-
-def _image_format(path: Path) -> str:
-    from PIL import Image
-
-    formats = {suffix: name for suffix, name in Image.registered_extensions().items() if name in Image.SAVE}
-    if path.suffix and path.suffix.lower() not in formats:
-        raise ConfigError(f"{path}: no picture format has the suffix {path.suffix}")
-    return formats.get(path.suffix.lower(), "PNG")
-
-
-def _write_image(path: Path, image, image_format: str) -> None:
-    from PIL import Image
-
-    from spic.images import atomic_path
-
-    gray = image.ndim == 3 and image.shape[2] == 1
-    with about(path), atomic_path(path) as temporary:
-        try:
-            Image.fromarray(image[:, :, 0] if gray else image).save(temporary, format=image_format)
-        except (ValueError, KeyError) as error:
-            raise DataError(f"not to be written as {image_format} ({error})") from None
 
 
 def _print_rate(path: Path, num_bytes: int, image) -> None:

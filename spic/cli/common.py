@@ -1,5 +1,7 @@
 """What the commands share: options, errors in one line, progress."""
 
+import json
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -18,23 +20,33 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise
-        except SpicError as error:
-            message = str(error)
-        except OSError as error:
-            message = _reason(error)
-        typer.echo(f"spic: {' '.join(message.split())}", err=True)
-        raise typer.Exit(1)
+        except (SpicError, OSError) as error:
+            complain(error)
+            raise typer.Exit(1) from None
+
+
+def complain(error: Exception) -> None:
+    """Say an error in one line on stderr."""
+    message = _reason(error) if isinstance(error, OSError) else str(error)
+    typer.echo(f"spic: {' '.join(message.split())}", err=True)
 
 
 def group(text: str, **options) -> typer.Typer:
-    settings = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None}
-    return typer.Typer(help=text, pretty_exceptions_enable=False, **settings, **options)
+    settings = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None, **options}
+    return typer.Typer(help=text, pretty_exceptions_enable=False, **settings)
 
 
 Source = Annotated[Path, typer.Argument(metavar="IN", help="File to read.")]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="File to write.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; torch's choice by default.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a file, one a line.")]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="OUT", help="File, folder, or - for stdout; beside IN by default."),
+]
 
 
 def _reason(error: OSError) -> str:
@@ -43,7 +55,7 @@ def _reason(error: OSError) -> str:
 
 
 @contextmanager
-def about(path: Path):
+def about(path: Path | str):
     """Make errors begin with the file they are about, unless they do."""
     try:
         yield
@@ -59,11 +71,31 @@ def about(path: Path):
 
 @contextmanager
 def progress(what: str, total: int):
-    """A progress bar on a terminal; gives the function to call after each piece."""
+    """A progress bar on a terminal, for more than one piece; gives the function to call after each piece."""
+    if total < 2 or not sys.stderr.isatty():
+        yield lambda _: None
+        return
     from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
+    with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task(what, total=total)
         yield lambda _: bar.advance(task)
+
+
+def report(record: dict, line: str, as_json: bool, data_on_stdout: bool = False) -> None:
+    """Print a result, as a line for people or as JSON; on stderr where stdout carries a file."""
+    typer.echo(json.dumps(record) if as_json else line, err=data_on_stdout)
+
+
+def whole(value: float | None):
+    """A number from the command line: 35.0 is the QP 35."""
+    return int(value) if value is not None and float(value).is_integer() else value
+
+
+def set_cpu_threads(threads: int | None) -> None:
+    """Fix torch's CPU threads where the user named a number; does not load torch otherwise."""
+    if threads is not None:
+        from spic.devices import set_threads
+
+        set_threads(threads)

@@ -1,4 +1,4 @@
-"""`spic train`: packs of training data, segmenter, decoder."""
+"""`spic train`: packs of training data, segmenter, decoder, prior of the label-map coder."""
 
 import math
 from pathlib import Path
@@ -108,27 +108,36 @@ def decoder(
     batch: Batch = 8,
     seed: Seed = 0,
     t_min: Annotated[int, typer.Option(help="Lowest timestep to train.")] = 0,
-    t_max: Annotated[int, typer.Option(help="Highest timestep to train.")] = 220,
+    t_max: Annotated[int | None, typer.Option(help="Highest timestep to train; the preset's by default.")] = None,
     t_focus: Annotated[float, typer.Option(min=0, max=1, help="Share of crops at the last 50 timesteps.")] = 0.0,
     init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
     critic: Annotated[Path | None, typer.Option(help="A throw-away segmenter that the loss listens to.")] = None,
     consistency: Annotated[float, typer.Option(min=0, help="Weight of the critic's cross-entropy.")] = 0.3,
     features: Annotated[float, typer.Option(min=0, help="Weight of the critic's feature distance.")] = 0.25,
     ssm: Annotated[Path | None, typer.Option(help="Segmenter weights; half of the crops take its maps.")] = None,
-    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 4e-4,
-    sampler: Annotated[str, typer.Option(help="Recommended sampler: ddim, ancestral or published.")] = "ddim",
-    sampling_steps: Annotated[int, typer.Option(help="Recommended steps.")] = 8,
-    start: Annotated[int, typer.Option(help="Recommended first timestep.")] = 192,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate; the preset's by default.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="Recommended sampler (docs/decoder.md).")] = None,
+    sampling_steps: Annotated[int | None, typer.Option(help="Recommended steps.")] = None,
+    start: Annotated[int | None, typer.Option(help="Recommended first timestep.")] = None,
+    preset: Annotated[str, typer.Option(help="small, or paper: the released size and recipe.")] = "small",
     guidance: Annotated[float, typer.Option(help="Recommended guidance scale.")] = 1.0,
 ):
-    """Train the decoder and write FOLDER/street-decoder, with the sampling it is recommended to run with."""
+    """Train the decoder and write FOLDER/street-decoder, with the sampling it is recommended to run with.
+
+    On several GPUs: `torchrun --nproc-per-node N -m spic.cli train decoder PACK FOLDER ...`; --batch is that of each.
+    """
     from spic.scsrdm import save_checkpoint
-    from spic.training.decoder import train_decoder
+    from spic.training.decoder import PRESETS, train_decoder
+    from spic.training.distributed import joined
     from spic.training.loop import Budget
 
     budget = Budget(steps, minutes)
-    sampling = _sampling(sampler, sampling_steps, start, guidance)
-    options = {"batch": batch, "seed": seed, **_machine(device, dtype, threads)}
+    if preset not in PRESETS:
+        raise ConfigError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
+    wanted = {"sampler": sampler, "steps": sampling_steps, "start": start}
+    sampling = PRESETS[preset]["sampling"] | {key: value for key, value in wanted.items() if value is not None}
+    sampling = _sampling(**sampling, guidance=guidance)
+    options = {"batch": batch, "seed": seed, "preset": preset, **_machine(device, dtype, threads)}
     options |= {"t_min": t_min, "t_max": t_max, "t_focus": t_focus, "init": init, "learning_rate": learning_rate}
     options |= {"critic": critic, "consistency": consistency, "features": features}
     train_pack, validation = _packs(pack, leave_out or [])
@@ -136,9 +145,44 @@ def decoder(
         from spic.segmentation import get_segmenter
 
         options["predicted"] = get_segmenter("street", ssm, options["device"]).segment(train_pack.pictures)
-    state, network = train_decoder(train_pack, folder, budget, validation=validation, **options)
+    with joined(options["device"]) as (ranks, options["device"]):
+        state, network = train_decoder(train_pack, folder, budget, validation=validation, ranks=ranks, **options)
+    if not ranks.first:
+        return
     config = {"network": network, "sampling": sampling, "label_space": train_pack.label_space}
     _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config))
+
+
+@app.command("labelmap-prior")
+def labelmap_prior(
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Stem of the two files to write.")],
+    dataset: Annotated[str, typer.Option(help="Data set; of it the train split is taken.")] = "camvid",
+    root: Annotated[Path | None, typer.Option(help="Its folder, unless it is procedural.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first maps.")] = None,
+    leave_out: Annotated[list[str] | None, typer.Option(help="Skip pictures with such names; repeatable.")] = None,
+    segmenter: Annotated[str, typer.Option(help="Learn from its maps too; none: ground truth only.")] = "street",
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the network's training.")] = 26000,
+    width: Annotated[int, typer.Option(min=1, max=1024, help="Of the network: size and time of the prior.")] = 128,
+    mixer_maps: Annotated[int | None, typer.Option(min=1, help="Maps the adaptive part sees; default all.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    seed: Seed = 0,
+):
+    """Train the prior of the label-map coder and write OUT.safetensors and OUT.json."""
+    from spic.datasets import get_dataset
+    from spic.segmentation import get_segmenter
+    from spic.training.labelmap_prior import HIDDEN, collect_maps, train_prior, write_prior
+
+    data = get_dataset(dataset, root, "train", limit)
+    device = _machine(device, "auto", threads)["device"]
+    network = None if segmenter == "none" else get_segmenter(segmenter, device=device)
+    with progress("reading maps", len(data)) as step:
+        maps = collect_maps(data, network, tuple(leave_out or ()), step)
+    size = {"classes": data.label_space.num_classes + 1, "hidden": (width, HIDDEN[1]), "mixer_maps": mixer_maps}
+    prior = train_prior(maps, steps, **size, seed=seed, report=lambda what, cost: typer.echo(f"{what}: {cost:.4f}"))
+    source = {"dataset": dataset, "maps": len(maps), "left_out": leave_out or [], "segmenter": segmenter}
+    about_it = {"label_space": data.label_space.name, "steps": steps, "seed": seed, **source}
+    _print_weights(target, write_prior(target, prior, about_it))
 
 
 def _sampling(sampler: str, steps: int, start: int, guidance: float) -> dict:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from spic.cli.common import group
-from spic.errors import ConfigError, WeightsError
+from spic.cli.common import Force, group
+from spic.errors import WeightsError
 
 app = group("Look at network weights, and ship them.")
 
@@ -58,6 +58,41 @@ def check(path: Annotated[Path, typer.Argument(metavar="PATH", help="Stem, .safe
 
 
 @app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="MODEL.pt", help="State dict of an SCSRDM network, by PyTorch.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Stem of the .safetensors and .json to write.")],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON: the authors' options as {official: ...}, or {network: ...}. "
+            "By default MODEL.json, or else the released network."
+        ),
+    ] = None,
+    label_space: Annotated[
+        str | None, typer.Option(help="Of the SSM; by default the one with so many classes.")
+    ] = None,
+    ema: Annotated[
+        bool | None, typer.Option("--ema/--raw", help="Averaged or raw tensors of a file with both; averaged by default.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Stored as float16, bfloat16, float32 or int8.")] = "float16",
+    force: Force = False,
+):
+    """Convert a PyTorch checkpoint, the authors' model.pt for one, to safetensors and a JSON config.
+
+    No code of the file is run. The tensors must be exactly those of the network that the config describes.
+    """
+    from spic.cli.files import check_target
+    from spic.scsrdm.convert import convert_checkpoint
+    from spic.weights import weight_paths
+
+    for path in weight_paths(target):
+        check_target(path, force)
+    digest = convert_checkpoint(source, target, config, label_space=label_space, ema=ema, dtype=dtype)
+    tensors = weight_paths(target)[0]
+    typer.echo(f"{tensors}: {tensors.stat().st_size} bytes, sha256 {digest}")
+
+
+@app.command()
 def ship(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name to ship them under.")],
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Weights to copy into the package.")],
@@ -65,7 +100,5 @@ def ship(
     """Copy weights into the package and enter them in its manifest."""
     from spic import weights
 
-    if not name or Path(name).name != name:
-        raise ConfigError(f"{name!r} is not a plain name")
     target = weights.register(name, path, weights.FOLDER)
     typer.echo(f"{target}: {target.stat().st_size} bytes, sha256 {weights.sha256(target)}")

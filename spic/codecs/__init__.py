@@ -10,11 +10,18 @@ from spic.codecs.base import Codec
 __all__ = ["Codec", "codec_names", "get_codec"]
 
 _BUILT_IN = {
+    "avif": "spic.codecs.avif:AvifCodec",
     "bpg": "spic.codecs.bpg:BpgCodec",
     "flif": "spic.codecs.flif:FlifCodec",
+    "jpeg": "spic.codecs.jpeg:JpegCodec",
     "jpeg2000": "spic.codecs.jpeg2000:Jpeg2000Codec",
-    "jpegxl-lossless": "spic.codecs.jpegxl:JpegXlCodec",
+    "jpegxl": "spic.codecs.jpegxl:JpegXlCodec",
+    "jpegxl-lossless": "spic.codecs.jpegxl:JpegXlLosslessCodec",
+    "labelmap": "spic.codecs.labelmap:LabelMapCodec",
+    "labelmap-plain": "spic.codecs.labelmap:LabelMapPlainCodec",
     "png": "spic.codecs.png:PngCodec",
+    "webp": "spic.codecs.webp:WebpCodec",
+    "webp-lossless": "spic.codecs.webp:WebpLosslessCodec",
 }
 
 

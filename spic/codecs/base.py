@@ -2,11 +2,16 @@
 
 import numbers
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
 from spic import images
 from spic.errors import BitstreamError, ConfigError, DataError
+
+MAX_DECODED = 1 << 24  # pixels that coded bytes may claim unless a caller of `at_most` says otherwise
+_limit = ContextVar("max_pixels", default=MAX_DECODED)
 
 
 class Codec(ABC):
@@ -44,7 +49,7 @@ class Codec(ABC):
         return self.kind in (kind, "both")
 
 
-def check_array(image, channels: tuple[int, ...], labels: bool = False) -> np.ndarray:
+def check_array(image, channels: tuple[int, ...], labels: bool = False, max_side: int | None = None) -> np.ndarray:
     """Return `image` as a contiguous array if a codec can take it.
 
     Parameters
@@ -55,6 +60,8 @@ def check_array(image, channels: tuple[int, ...], labels: bool = False) -> np.nd
         Channel counts allowed.
     labels : bool
         Whether a label map is allowed.
+    max_side : int, optional
+        Most rows or columns that the format can have.
 
     Raises
     ------
@@ -68,6 +75,8 @@ def check_array(image, channels: tuple[int, ...], labels: bool = False) -> np.nd
         raise DataError(f"expected shape {' or '.join(wanted)}, got {image.shape}")
     if not 0 < image.shape[0] * image.shape[1] <= images.MAX_PIXELS:
         raise DataError(f"cannot code {image.shape[0]}x{image.shape[1]} pixels")
+    if max_side is not None and max(image.shape[:2]) > max_side:
+        raise DataError(f"{image.shape[1]}x{image.shape[0]} pixels: no side may be longer than {max_side} here")
     return np.ascontiguousarray(image)
 
 
@@ -78,9 +87,19 @@ def check_bytes(data) -> bytes:
     return bytes(data)
 
 
+@contextmanager
+def at_most(max_pixels: int):
+    """Within this context decoders refuse, before they allocate, pictures of more pixels than `max_pixels`."""
+    token = _limit.set(max_pixels)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
 def check_size(width: int, height: int, what: str) -> None:
-    """Raise `BitstreamError` where a header claims no pixels, or more than `images.MAX_PIXELS`."""
-    if not 0 < width * height <= images.MAX_PIXELS:
+    """Raise `BitstreamError` where a header claims no pixels, or more than `at_most` or `images.MAX_PIXELS` allow."""
+    if not 0 < width * height <= min(_limit.get(), images.MAX_PIXELS):
         raise BitstreamError(f"{what}: {width}x{height} pixels are out of range")
 
 

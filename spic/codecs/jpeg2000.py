@@ -11,7 +11,7 @@ import struct
 import numpy as np
 from PIL import Image
 
-from spic.codecs.base import Codec, check_array, check_bytes, check_quality
+from spic.codecs.base import Codec, check_array, check_bytes, check_quality, check_size
 from spic.errors import BitstreamError, ConfigError, DataError
 
 _SOC_SIZ = b"\xff\x4f\xff\x51"
@@ -146,6 +146,7 @@ def _read_header(data: bytes) -> tuple[int, int, int]:
         raise BitstreamError("JPEG 2000: only 8-bit gray and RGB without sub-sampling are supported")
     if left or top or tile[2] or tile[3] or tile[0] < right or tile[1] < bottom:
         raise BitstreamError("JPEG 2000: tiles and offsets are not supported")
-    if not 0 < right * bottom <= _MAX_PIXELS:
+    check_size(right, bottom, "JPEG 2000")
+    if right * bottom > _MAX_PIXELS:
         raise BitstreamError(f"JPEG 2000: {right}x{bottom} pixels are out of range")
     return bottom, right, channels

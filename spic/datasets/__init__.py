@@ -1,23 +1,31 @@
 """Data sets: pictures at working size, and label maps where there are any."""
 
+from importlib import import_module
+
 from spic.datasets.base import Dataset
 from spic.errors import ConfigError
 from spic.images import WORKING_SIZE
 
-
-def _camvid(root, split, size):
-    from spic.datasets.camvid import CamVid
-
-    return CamVid(root, split, size)
-
-
-def _street_scenes(root, split, size):
-    from spic.datasets.street_scenes import StreetScenes
-
-    return StreetScenes(split, size)
+_DATASETS = {
+    "camvid": "spic.datasets.camvid:CamVid",
+    "cityscapes": "spic.datasets.cityscapes:Cityscapes",
+    "folder": "spic.datasets.folder:Folder",
+    "street_scenes": "spic.datasets.street_scenes:StreetScenes",
+    "street_scenes_city": "spic.datasets.street_scenes:CityStreetScenes",
+}
 
 
-_DATASETS = {"camvid": _camvid, "street_scenes": _street_scenes}
+def dataset_names() -> list[str]:
+    """Names that `get_dataset` knows, sorted."""
+    return sorted(_DATASETS)
+
+
+def dataset_class(name: str) -> type[Dataset]:
+    """The class of the data set called `name`; `ConfigError` lists the known ones."""
+    if name not in _DATASETS:
+        raise ConfigError(f"unknown data set {name!r}; known: {', '.join(sorted(_DATASETS))}")
+    module, attribute = _DATASETS[name].split(":")
+    return getattr(import_module(module), attribute)
 
 
 def get_dataset(name: str, root=None, split: str = "val", limit: int | None = None, size=WORKING_SIZE) -> Dataset:
@@ -26,9 +34,9 @@ def get_dataset(name: str, root=None, split: str = "val", limit: int | None = No
     Parameters
     ----------
     name : str
-        `street_scenes` (procedural, needs no files) or `camvid`.
+        `street_scenes` and `street_scenes_city` (procedural, need no files), `camvid`, `cityscapes`, or `folder`.
     root : path-like, optional
-        Folder of the data set; `street_scenes` takes none.
+        Folder of the data set; the procedural ones take none.
     split : str
         `train`, `val` or `test`.
     limit : int, optional
@@ -47,16 +55,15 @@ def get_dataset(name: str, root=None, split: str = "val", limit: int | None = No
     DataError
         The folder or a picture's partner does not exist.
     """
-    if name not in _DATASETS:
-        raise ConfigError(f"unknown data set {name!r}; known: {', '.join(sorted(_DATASETS))}")
+    kind = dataset_class(name)
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise ConfigError(f"limit {limit!r}: expected a positive integer or none")
     if len(size) != 2 or any(not isinstance(side, int) or side < 1 for side in size):
         raise ConfigError(f"size {size!r}: expected height and width in pixels")
-    dataset = _DATASETS[name](root, split, tuple(size))
+    dataset = kind(split=split, size=tuple(size)) if kind.procedural else kind(root, split, tuple(size))
     if limit is not None:
         dataset.names = dataset.names[:limit]
     return dataset
 
 
-__all__ = ["Dataset", "get_dataset"]
+__all__ = ["Dataset", "dataset_class", "dataset_names", "get_dataset"]

@@ -7,6 +7,7 @@ The manifest of shipped weights, `manifest.json`, is {name: {file, sha256, bytes
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -138,6 +139,12 @@ def load_state(module, state: dict, what: str = "network") -> None:
         Names some of the tensors that are missing, too many, of another shape or not finite; the module is unchanged.
     """
     own = module.state_dict()
+    check_state(own, state, what)
+    module.load_state_dict(state, assign=any(tensor.is_meta for tensor in own.values()))
+
+
+def check_state(own: dict, state: dict, what: str = "network") -> None:
+    """`WeightsError` unless `state` has exactly the tensors of `own`, of the same shapes and finite; it names some."""
     missing = [name for name in own if name not in state]
     extra = [str(name) for name in state if name not in own]
     both = [name for name in own if name in state]
@@ -151,7 +158,6 @@ def load_state(module, state: dict, what: str = "network") -> None:
     complaints = [f"{len(names)} {kind} ({_some(names)})" for kind, names in found if names]
     if complaints:
         raise WeightsError(f"weights do not fit {what}: " + "; ".join(complaints))
-    module.load_state_dict(state, assign=any(tensor.is_meta for tensor in own.values()))
 
 
 def shipped(name: str, folder: Path = FOLDER) -> Path:
@@ -179,7 +185,12 @@ def shipped_hashes(folder: Path = FOLDER) -> set[str]:
 
 
 def register(name: str, path, folder: Path = FOLDER) -> Path:
-    """Ship weights: copy the two files into the folder as NAME.* and enter them in the manifest; returns the path."""
+    """Ship weights: copy the two files into the folder as NAME.* and enter them in the manifest; returns the path.
+
+    `ConfigError` unless `name` is letters, digits and "._-", and begins with one of the former.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ConfigError(f"{name!r} is not a plain name")
     read_weights(path)
     sources, targets = weight_paths(path), weight_paths(folder / name)
     for source, target in zip(sources, targets, strict=True):

@@ -24,6 +24,11 @@ def test_names():
         ("bpg", "picture", "bpg", "qp"),
         ("jpeg2000", "picture", "j2k", "bpp"),
         ("jpegxl-lossless", "both", "jxl", None),
+        ("jpegxl", "picture", "jxl", "distance"),
+        ("jpeg", "picture", "jpg", "quality"),
+        ("webp", "picture", "webp", "quality"),
+        ("avif", "picture", "avif", "quality"),
+        ("webp-lossless", "label", "webp", None),
         ("png", "both", "png", None),
     ],
 )

@@ -7,10 +7,11 @@ import pytest
 
 from spic.datasets import get_dataset
 from spic.datasets.street_scenes.canvas import FLAT, Canvas
+from spic.datasets.street_scenes.classes import ids_in
 from spic.datasets.street_scenes.dice import Dice
 from spic.datasets.street_scenes.scene import draw_scene
 from spic.errors import ConfigError
-from spic.labels import CAMVID11
+from spic.labels import CAMVID11, CITYSCAPES19
 
 # Weights are trained and tables published on these very pixels, so a scene must come out the same on every machine
 # and in every release. A new digest here means a new data set: retrain, and say so in the change log.
@@ -153,3 +154,53 @@ def test_dice_keep_their_bounds():
     assert set(draws) == {2, 3, 4}
     assert all(1.0 <= dice.uniform(1.0, 2.0) < 2.0 for _ in range(100))
     assert [Dice(1, 2).unit() for _ in range(2)] == [Dice(1, 2).unit()] * 2 != [Dice(1, 3).unit()] * 2
+
+
+# the scenes in the classes of Cityscapes
+
+CITY_DIGEST = "eafe6d3bf06b8b4a750e23a084fef7feb092cfd95df633a0a275aeb6696d2913"
+
+
+@pytest.fixture(scope="module")
+def city():
+    data = get_dataset("street_scenes_city", split="val", limit=24, size=(128, 256))
+    return [(data.picture(i), data.labels(i)) for i in range(len(data))]
+
+
+def test_city_scenes_are_pinned_and_others_than_the_plain_ones():
+    data = get_dataset("street_scenes_city", split="train", size=(64, 128))
+    content = b"".join(data.picture(i).tobytes() + data.labels(i).tobytes() for i in range(3))
+    assert hashlib.sha256(content).hexdigest() == CITY_DIGEST
+    assert not np.array_equal(data.picture(0), get_dataset("street_scenes", split="train", size=(64, 128)).picture(0))
+
+
+def test_city_scenes_have_the_19_classes(city):
+    assert get_dataset("street_scenes_city").label_space is CITYSCAPES19
+    present = sum(np.isin(np.arange(19), labels) for _, labels in city)
+    assert (present > 0).all(), dict(zip(CITYSCAPES19.classes, present.tolist(), strict=True))
+    for name in ("road", "person", "rider", "bicycle", "car", "traffic sign", "pole"):
+        assert present[CITYSCAPES19.id(name)] > 16, name
+    assert all(labels.max() < 19 for _, labels in city)
+
+
+def test_city_scenes_have_people_that_are_small(city):
+    """Connected groups of person or rider pixels less than a 40th of the picture high: every other scene has some."""
+    from scipy import ndimage
+
+    people = [CITYSCAPES19.id(name) for name in ("person", "rider")]
+    small = 0
+    for _, labels in city:
+        boxes = ndimage.find_objects(ndimage.label(np.isin(labels, people))[0])
+        small += any(box[0].stop - box[0].start <= 7 for box in boxes)
+    assert small >= len(city) // 2
+
+
+def test_city_scenes_differ_in_light(city):
+    brightness = [picture.mean() for picture, _ in city]
+    assert min(brightness) < 75 and max(brightness) > 120
+
+
+def test_kinds_of_things_have_a_class_in_both_spaces():
+    camvid, cityscapes = ids_in(CAMVID11), ids_in(CITYSCAPES19)
+    assert camvid[:11].tolist() == list(range(11)) and set(camvid) == set(range(11))
+    assert sorted(cityscapes) == list(range(19))

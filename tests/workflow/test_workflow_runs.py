@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -19,14 +20,35 @@ from spic.report.tables import POINT_COLUMNS
 
 pytestmark = pytest.mark.workflow
 METHODS = {"spic", "upsampled", "bpg", "jpeg2000"}
+TABLES = ["points", "per_class", "recall", "intervals", "judge", "matched", "bd", "claims"]
+
+
+AFTER = {"tables": 1, "compare": 1, "figure4": 1, "all": 1}
+
+
+def planned(run, overlay) -> dict[str, int]:
+    """Jobs that a run with an overlay would start, by rule."""
+    done = run("--dry-run", overlay=overlay)
+    lines = [line.split() for line in (done.stdout + done.stderr).splitlines()]
+    return dict(Counter(line[1].rstrip(":") for line in lines if line and line[0] in ("rule", "localrule")))
 
 
 def test_smoke_makes_every_table_and_figure(smoke):
     points = pd.read_csv(smoke.results / "tables" / "points.csv")
     assert list(points.columns) == POINT_COLUMNS
     assert set(points["method"]) == METHODS and (points["n"] == 2).all()
-    assert points[["bpp", "miou", "miou_gt", "fd_lite0", "psnr"]].notna().all().all()
-    assert points["fid"].isna().all()
+    judged = ["miou_independent", "small_recall"]
+    assert points[["bpp", "miou", "miou_gt", "fd_lite0", "fd_patch", "psnr", "ms_ssim", *judged]].notna().all().all()
+    assert points["fid"].isna().all() and points["lpips"].isna().all()
+    assert points.set_index("method")["ssm_source"].dropna().to_dict() == {"spic": "segmenter"}
+    assert set(smoke.tables()) == {f"{name}.csv" for name in TABLES} | {"pictures.parquet", "claims.md"}
+    pictures = pd.read_parquet(smoke.results / "tables" / "pictures.parquet")
+    assert len(pictures) == 2 * len(METHODS) and pictures["name"].nunique() == 2
+    claims = pd.read_csv(smoke.results / "tables" / "claims.csv")
+    assert list(claims["claim"]) == list(range(1, 10)) and claims["verdict"].notna().all()
+    for method in METHODS:
+        file = json.loads((smoke.results / "tables" / "compressai" / "corrected" / f"{method}.json").read_text())
+        assert len(file["results"]["bpp"]) == 1 and file["results"]["decoding_time"][0] > 0
     for name in ("figure4a", "figure4b"):
         assert read_picture(smoke.results / "figures" / f"{name}.png").std() > 5
         assert "<svg" in (smoke.results / "figures" / f"{name}.svg").read_text()[:2000]
@@ -39,11 +61,13 @@ def test_rates_are_the_sizes_of_the_coded_files(smoke):
         (folder,) = (smoke.results / method).glob("*/0000/coded")
         files = [path for path in folder.iterdir() if not path.name.startswith(".")]
         total = sum(path.stat().st_size for path in files)
-        assert points.loc[method, "bpp"] == pytest.approx(8 * total / (2 * 256 * 512), rel=1e-5)
+        assert points.loc[method, "bpp_file"] == pytest.approx(8 * total / (2 * 256 * 512), rel=1e-5)
+        assert method == "spic" or points.loc[method, "bpp"] == points.loc[method, "bpp_file"]
     spic = points.loc["spic"]
     assert spic["bpp"] == pytest.approx(spic["bpp_ssm"] + spic["bpp_coarse"], rel=1e-5)
+    assert spic["bpp"] < spic["bpp_file"] < spic["bpp"] + 8 * 64 / (256 * 512)  # a header of less than 64 bytes
     suffixes = {path.suffix for path in (smoke.results / "spic" / "coarse_qp35" / "0000" / "coded").glob("[!.]*")}
-    assert suffixes == {".flif", ".bpg"}
+    assert suffixes == {".spic"}
 
 
 def test_per_class_table_holds_the_segmenter_itself(smoke):
@@ -80,10 +104,49 @@ def test_second_run_computes_nothing(smoke):
 def test_a_new_point_computes_that_point_only(smoke, tmp_path):
     overlay = tmp_path / "more.yaml"
     overlay.write_text("methods: {upsampled: {coarse_qp: [35, 40]}}")
-    done = smoke("--dry-run", overlay=overlay)
-    lines = [line.split() for line in (done.stdout + done.stderr).splitlines()]
-    rules = sorted(line[1].rstrip(":") for line in lines if line and line[0] in ("rule", "localrule"))
-    assert rules == sorted(["encode", "decode", "evaluate", "tables", "figure4", "all"])
+    point = {"encode": 1, "decode": 1, "look": 1, "score": 1, "summarize": 1}
+    assert planned(smoke, overlay) == point | AFTER
+
+
+@pytest.mark.parametrize("change", ["interval_block: 2", "classes_of_interest: [car, pedestrian]"])
+def test_a_metric_without_a_network_runs_no_network(smoke, tmp_path, change):
+    overlay = tmp_path / "change.yaml"
+    overlay.write_text(change)
+    assert planned(smoke, overlay) == {"summarize": len(METHODS)} | AFTER
+
+
+def test_another_judge_looks_again_and_nothing_is_decoded(smoke, tmp_path):
+    overlay = tmp_path / "judge.yaml"
+    overlay.write_text("judge: null")
+    evaluation = {"look_at_originals": 1, "score_originals": 1, **dict.fromkeys(["look", "score", "summarize"], 4)}
+    assert planned(smoke, overlay) == evaluation | AFTER
+
+
+def test_a_second_protocol_computes_what_it_does_otherwise(smoke, tmp_path):
+    overlay = tmp_path / "both.yaml"
+    overlay.write_text("protocols: [corrected, official]")
+    otherwise = {"encode": 1, "decode": 1, "look": 1, "count_official": 2}  # spic's; upsampled is counted otherwise
+    assert planned(smoke, overlay) == otherwise | {"score": 4, "summarize": 4} | AFTER
+
+
+def test_the_protocols_differ_and_pictures_are_dropped_on_request(empty_run, tmp_path):
+    (tmp_path / "both.yaml").write_text(
+        "{protocols: [official, corrected], keep: scores, judge: null, "
+        "methods: {spic: null, bpg: null, jpeg2000: {bpp: [0.00005]}}}"
+    )
+    empty_run("--cores", 2, "--resources", "gpu=1", overlay=tmp_path / "both.yaml")
+    points = pd.read_csv(empty_run.results / "tables" / "points.csv").set_index(["method", "protocol"])
+    assert set(points.index.get_level_values(1)) == {"official", "corrected"}
+    official, corrected = points.loc[("upsampled", "official")], points.loc[("upsampled", "corrected")]
+    assert official["bpp"] > corrected["bpp"] and official["psnr"] == corrected["psnr"]
+    assert points.loc[("jpeg2000", "official"), "bpp"] == points.loc[("jpeg2000", "corrected"), "bpp"]
+    assert (points["point"] == "bpp5e-05").sum() == 2 and points["miou_independent"].isna().all()
+    assert not list(empty_run.results.glob("*/*/*/decoded")) and list(empty_run.results.glob("*/*/*/coded"))
+    counted = empty_run.results / "upsampled" / "coarse_qp35" / "0000" / "counted_official"
+    total = sum(path.stat().st_size for path in counted.glob("[!.]*"))
+    assert official["bpp"] == pytest.approx(8 * total / (2 * 256 * 512), rel=1e-5)
+    done = empty_run("--dry-run", overlay=tmp_path / "both.yaml")
+    assert "Nothing to be done" in done.stdout + done.stderr
 
 
 def test_one_core_and_a_killed_run_give_the_same_tables(smoke, empty_run):

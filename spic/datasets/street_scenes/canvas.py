@@ -59,7 +59,7 @@ class Canvas:
         Parameters
         ----------
         label : int
-            Class id in CAMVID11.
+            Kind of thing, one of `classes`.
         rgb : (float, float, float)
             Colour in full light, 0..255.
         plane : int

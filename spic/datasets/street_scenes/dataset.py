@@ -5,13 +5,13 @@ import numpy as np
 from spic.datasets.base import SPLITS, Dataset, check_split
 from spic.datasets.street_scenes.scene import draw_scene
 from spic.images import WORKING_SIZE
-from spic.labels import CAMVID11
+from spic.labels import CAMVID11, CITYSCAPES19
 
 LENGTHS = {"train": 2000, "val": 100, "test": 100}
 
 
 class StreetScenes(Dataset):
-    """Procedural street scenes; picture i is the same on every machine.
+    """Drawn street scenes, exact labels; picture i is the same on every machine.
 
     Parameters
     ----------
@@ -26,13 +26,15 @@ class StreetScenes(Dataset):
         Unknown split.
     """
 
+    procedural = True
     name = "street_scenes"
     label_space = CAMVID11
+    _first_stream = 0
 
     def __init__(self, split: str = "val", size=WORKING_SIZE):
         check_split(self.name, split)
         self.size = tuple(size)
-        self._stream = SPLITS.index(split)
+        self._stream = self._first_stream + SPLITS.index(split)
         self.names = [f"scene_{i:05d}" for i in range(LENGTHS[split])]
         self._last: tuple[int, np.ndarray, np.ndarray] | None = None
 
@@ -41,13 +43,21 @@ class StreetScenes(Dataset):
         return self._scene(i)[1].copy()
 
     def labels(self, i: int) -> np.ndarray:
-        """Label map i: uint8 (H, W), ids of CAMVID11."""
+        """Label map i: uint8 (H, W), ids of the data set's label space."""
         return self._scene(i)[2].copy()
 
     def _scene(self, i: int):
         # a scene gives both its picture and its labels: the last one is kept
         if not 0 <= i < len(self.names):
-            raise IndexError(f"street_scenes has no picture {i}")
+            raise IndexError(f"{self.name} has no picture {i}")
         if self._last is None or self._last[0] != i:
-            self._last = (i, *draw_scene(self._stream, i, self.size))
+            self._last = (i, *draw_scene(self._stream, i, self.size, self.label_space))
         return self._last
+
+
+class CityStreetScenes(StreetScenes):
+    """Drawn street scenes in the 19 classes of Cityscapes, with more light, weather, traffic and people far away."""
+
+    name = "street_scenes_city"
+    label_space = CITYSCAPES19
+    _first_stream = len(SPLITS)

@@ -1,7 +1,7 @@
 """Trees, hedges, and the fences in front of them."""
 
 from spic.datasets.street_scenes.canvas import CIRCLE, FLAT, GROUND, LEAVES, WALL, Canvas
-from spic.datasets.street_scenes.classes import FENCE, TREE
+from spic.datasets.street_scenes.classes import FENCE, TERRAIN, TREE
 from spic.datasets.street_scenes.dice import Dice
 
 SEASONS = {
@@ -111,7 +111,7 @@ def woods(canvas: Canvas, dice: Dice, z: float, x0: float, x1: float, height: fl
 def verge(canvas: Canvas, dice: Dice, side: int, edge: list, season: str) -> None:
     """Cover the ground beyond the polyline `edge` of (X, Z) with grass."""
     rgb = dice.near((92, 110, 60) if season != "bare" else (104, 108, 70), 10)
-    grass = canvas.material(TREE, rgb, GROUND, 0.0, 0.22, 24.0, LEAVES)
+    grass = canvas.material(TERRAIN, rgb, GROUND, 0.0, 0.22, 24.0, LEAVES)
     canvas.ground(edge, [(side * 120.0, z) for _, z in edge], grass)
 
 

@@ -1,7 +1,7 @@
 """Pedestrians and cyclists, drawn in the plane of their depth."""
 
 from spic.datasets.street_scenes.canvas import CIRCLE, FLAT, LEAVES, Canvas
-from spic.datasets.street_scenes.classes import BICYCLIST, PEDESTRIAN
+from spic.datasets.street_scenes.classes import BICYCLE, BICYCLIST, PEDESTRIAN
 from spic.datasets.street_scenes.dice import Dice
 
 SKIN = ((198, 156, 130), (170, 124, 98), (112, 78, 60), (210, 170, 146))
@@ -56,8 +56,8 @@ def pedestrian(canvas: Canvas, dice: Dice, x: float, z: float, base: float = 0.1
 def cyclist(canvas: Canvas, dice: Dice, x: float, z: float, across: bool) -> None:
     """Draw a cyclist at (x, z) on the road, along the road or, with `across`, in profile."""
     coat, trousers, skin, hair = _clothes(canvas, dice, BICYCLIST, BRIGHT, z)
-    rubber = canvas.material(BICYCLIST, (28, 28, 28), FLAT, z, 0.05)
-    frame = canvas.material(BICYCLIST, dice.near(dice.pick(((150, 40, 40), (50, 80, 140), (60, 60, 64))), 14), FLAT, z)
+    rubber = canvas.material(BICYCLE, (28, 28, 28), FLAT, z, 0.05)
+    frame = canvas.material(BICYCLE, dice.near(dice.pick(((150, 40, 40), (50, 80, 140), (60, 60, 64))), 14), FLAT, z)
     helmet = canvas.material(BICYCLIST, dice.pick(((206, 206, 200), (40, 42, 46), (178, 46, 44))), FLAT, z, 0.04)
     if across:
         _in_profile(canvas, x, z, dice.pick((-1, 1)), coat, trousers, rubber, frame)
@@ -84,6 +84,19 @@ def cyclist(canvas: Canvas, dice: Dice, x: float, z: float, across: bool) -> Non
     _head(canvas, head_x, head_y, z, skin, hair, True)
     if dice.chance(0.6):
         canvas.polygon([(head_x + 0.125 * u, head_y + 0.03 + 0.12 * max(v, -0.1), z) for u, v in CIRCLE], helmet)
+
+
+def person_on_a_seat(canvas: Canvas, dice: Dice, label: int, x: float, z: float, lift: float) -> None:
+    """Draw someone who sits upright with a helmet, seen from the front or the rear, `lift` metres above a saddle."""
+    coat, trousers, skin, hair = _clothes(canvas, dice, label, TOPS, z)
+    helmet = canvas.material(label, dice.near(dice.pick(BRIGHT), 10), FLAT, z, 0.04)
+    for side in (-1, 1):
+        canvas.limb((x + side * 0.12, 0.8 + lift), (x + side * 0.3, 0.55 + lift), z, 0.17, trousers)
+        canvas.limb((x + side * 0.3, 0.55 + lift), (x + side * 0.24, 0.2), z, 0.13, trousers)
+        canvas.limb((x + side * 0.22, 1.36 + lift), (x + side * 0.38, 1.0 + lift), z, 0.12, coat)
+    canvas.front(z, x - 0.24, x + 0.24, 0.8 + lift, 1.44 + lift, coat)
+    _head(canvas, x, 1.6 + lift, z, skin, hair, True)
+    canvas.disc(x, 1.62 + lift, z, 0.14, helmet, 1.1)
 
 
 def _in_profile(canvas, x, z, way, coat, trousers, rubber, frame):

@@ -2,16 +2,18 @@
 
 import numpy as np
 
-from spic.datasets.street_scenes import buildings, nature, people, street, vehicles
+from spic.datasets.street_scenes import buildings, city, large, nature, people, street, vehicles
 from spic.datasets.street_scenes.canvas import Canvas
+from spic.datasets.street_scenes.classes import ids_in
 from spic.datasets.street_scenes.dice import Dice
 from spic.datasets.street_scenes.shading import Light, render
+from spic.labels import CAMVID11, CITYSCAPES19, LabelSpace
 
 FAR = 150.0  # metres; the view is closed there
 _LAYOUT, _SHADE = 0, 1  # purposes of the two random streams of a scene
 
 
-def draw_scene(stream: int, index: int, size) -> tuple[np.ndarray, np.ndarray]:
+def draw_scene(stream: int, index: int, size, space: LabelSpace = CAMVID11) -> tuple[np.ndarray, np.ndarray]:
     """Draw scene `index` of a split.
 
     Parameters
@@ -22,16 +24,21 @@ def draw_scene(stream: int, index: int, size) -> tuple[np.ndarray, np.ndarray]:
         Number of the scene in it.
     size : (int, int)
         Height and width in pixels.
+    space : LabelSpace
+        CAMVID11, or CITYSCAPES19 for other scenes with more in them (see `city`).
 
     Returns
     -------
     picture : numpy.ndarray
         uint8 sRGB (H, W, 3).
     labels : numpy.ndarray
-        uint8 (H, W), ids of CAMVID11 without void.
+        uint8 (H, W), ids of `space` without void.
     """
     dice = Dice(stream, index, _LAYOUT)
+    rich = space is CITYSCAPES19
     light = _daylight(dice)
+    if rich:
+        light = city.weather(dice, light)
     lane = dice.uniform(2.9, 3.5)
     parked = (dice.chance(0.5), dice.chance(0.6))
     left, right = (lane + (2.1 if row else 0.3) for row in parked)
@@ -44,17 +51,21 @@ def draw_scene(stream: int, index: int, size) -> tuple[np.ndarray, np.ndarray]:
     walk = dice.uniform(2.2, 4.2)
     season = dice.pick(("spring", "summer", "dark", "autumn", "bare", "bare"))
     street.road(canvas, dice, left, right, walk)
+    for side, edge in ((-1, left), (1, right)):
+        if rich and dice.chance(0.35):
+            city.green_strip(canvas, dice, side, edge)
     _background(canvas, dice, season, left + walk, right + walk)
     sun = dice.pick((-1, 1))
     green = dice.integer(0, 3)  # 0 none, 1 left, 2 right, 3 both in part
     for side, edge in ((-1, left + walk), (1, right + walk)):
         wooded = green == (1 if side < 0 else 2) or (green == 3 and dice.chance(0.5))
         if wooded:
-            _park(canvas, dice, side, edge, season)
+            _park(canvas, dice, side, edge, season, rich)
         else:
             _terrace(canvas, dice, side, edge, season, sun)
-    _kerbside(canvas, dice, left, right, walk, lane, parked, season)
-    return render(canvas, light, Dice(stream, index, _SHADE))
+    _kerbside(canvas, dice, left, right, walk, lane, parked, season, rich)
+    picture, things = render(canvas, light, Dice(stream, index, _SHADE))
+    return picture, ids_in(space)[things]
 
 
 def _daylight(dice):
@@ -100,8 +111,8 @@ def _terrace(canvas, dice, side, edge, season, sun):
         canvas.shadow([(side * edge, z0), (side * edge, z1), (tip, z1 + 1.0), (tip, z0 + 1.0)], 0.85)
 
 
-def _park(canvas, dice, side, edge, season):
-    """Grass and trees behind a fence or a hedge."""
+def _park(canvas, dice, side, edge, season, rich):
+    """Grass and trees behind a fence or a hedge, or a wall."""
     nature.verge(canvas, dice, side, [(side * edge, z) for z in street.DEPTHS], season)
     if dice.chance(0.5):
         buildings.row_of_houses(canvas, dice, side, edge + dice.uniform(14, 26), 6.0, FAR, dice.uniform(1.5, 3.0))
@@ -113,6 +124,9 @@ def _park(canvas, dice, side, edge, season):
         z += dice.uniform(3.5, 9.0) * (1 + z / 60)
     for z, x, height in reversed(stands):
         nature.tree(canvas, dice, side * x, z, height, season)
+    if rich and dice.chance(0.4):
+        city.low_wall(canvas, dice, side, edge, dice.uniform(4.0, 8.0), dice.uniform(30.0, 90.0))
+        return
     style = dice.pick(("railing", "railing", "boards", "mesh", "hedge"))
     if style == "hedge":
         nature.hedge(canvas, dice, side, edge, 4.0, 90.0, dice.uniform(1.0, 1.7), season)
@@ -121,7 +135,7 @@ def _park(canvas, dice, side, edge, season):
     nature.fence(canvas, dice, side, edge - 0.1, near, near + dice.uniform(25, 80), style)
 
 
-def _kerbside(canvas, dice, left, right, walk, lane, parked, season):
+def _kerbside(canvas, dice, left, right, walk, lane, parked, season, rich):
     """Everything that stands or moves between the house fronts, painted far to near."""
     things = []
 
@@ -141,11 +155,28 @@ def _kerbside(canvas, dice, left, right, walk, lane, parked, season):
             for friend in range(2 if dice.chance(0.3) else 1):
                 put(z + 0.2 * friend, people.pedestrian, x + 0.55 * friend * side, z + 0.2 * friend)
     _traffic(dice, put, lane)
+    if rich:
+        city.traffic(dice, put, left, right, walk, lane)
+        things = _without_collisions(things)
     for z, _, draw, arguments in sorted(things, key=lambda thing: (-thing[0], thing[1])):
         draw(canvas, dice, *arguments)
         if draw is people.pedestrian or draw is people.cyclist:
             x = arguments[0]
             canvas.shadow([(x - 0.3, z - 0.15), (x - 0.3, z + 0.25), (x + 0.5, z + 0.4), (x + 0.3, z - 0.15)], 0.7)
+
+
+def _without_collisions(things):
+    """The things without those cars that would stand inside a large vehicle."""
+    big = [(z, arguments[0]) for z, _, draw, arguments in things if draw in (large.truck, large.bus, large.tram)]
+
+    def free(z, x):
+        return not any(abs(x - other) < 2.2 and at - 5.0 < z < at + 12.0 for at, other in big)
+
+    return [
+        thing
+        for thing in things
+        if thing[2] not in (vehicles.car, people.cyclist, large.motorcycle) or free(thing[0], thing[3][0])
+    ]
 
 
 def _furniture(dice, put, side, edge, walk, season):

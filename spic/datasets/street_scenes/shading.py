@@ -58,7 +58,7 @@ class Light:
 
 
 def render(canvas: Canvas, light: Light, dice: Dice) -> tuple[np.ndarray, np.ndarray]:
-    """Return the picture, uint8 (H, W, 3), and its labels, uint8 (H, W), of a finished canvas."""
+    """Return the picture, uint8 (H, W, 3), and its kinds of things, uint8 (H, W), of a finished canvas."""
     fine = canvas.materials()
     table = np.array(canvas.rows, np.float32)
     ids = fine[1::SUPERSAMPLING, 1::SUPERSAMPLING]

@@ -1,7 +1,7 @@
 """The road and what stands at its kerb: markings, pavements, poles, lamps, signs, traffic lights."""
 
 from spic.datasets.street_scenes.canvas import ASPHALT, CIRCLE, FLAT, GROUND, SLABS, Canvas
-from spic.datasets.street_scenes.classes import PAVEMENT, POLE, ROAD, SIGN
+from spic.datasets.street_scenes.classes import PAVEMENT, POLE, ROAD, SIGN, TRAFFIC_LIGHT
 from spic.datasets.street_scenes.dice import Dice
 
 # depths at which polylines along the road have a corner; dense where the bend shows
@@ -101,16 +101,16 @@ def post(canvas: Canvas, dice: Dice, x: float, z: float) -> None:
 
 
 def traffic_light(canvas: Canvas, dice: Dice, x: float, z: float) -> None:
-    """Draw a traffic light; the pole is a pole, the box a sign, as in CamVid."""
+    """Draw a traffic light; its pole is a pole."""
     steel = _steel(canvas, dice, z)
-    box = canvas.material(SIGN, (34, 35, 36), FLAT, z, 0.06)
+    box = canvas.material(TRAFFIC_LIGHT, (34, 35, 36), FLAT, z, 0.06)
     top = dice.uniform(3.0, 3.5)
     canvas.limb((x, 0.0), (x, top), z, 0.12, steel)
     canvas.front(z, x - 0.24, x + 0.24, top - 1.0, top + 0.1, box)
     lit = dice.pick((0, 1, 2))
     for i, colour in enumerate(((232, 60, 44), (236, 168, 50), (70, 226, 150))):
         lamp_rgb = colour if i == lit else [0.28 * c for c in colour]
-        glow = canvas.material(SIGN, lamp_rgb, FLAT, z, 0.0)
+        glow = canvas.material(TRAFFIC_LIGHT, lamp_rgb, FLAT, z, 0.0)
         canvas.disc(x, top - 0.13 - 0.32 * i, z, 0.12, glow)
 
 

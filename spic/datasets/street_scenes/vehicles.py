@@ -55,7 +55,7 @@ def car(canvas: Canvas, dice: Dice, x: float, z: float, away: bool) -> float:
     length = profile[-2][0]
     half = WIDTHS[profile] / 2
     paint = dice.near(dice.pick(PAINTS), 8)
-    side_x = _facing_side(canvas, x, half, z)
+    side_x = facing_side(canvas, x, half, z)
     metal = {
         "body": canvas.material(CAR, [0.9 * c for c in paint], FLAT, z, 0.05, 2.0),
         "hood": canvas.material(CAR, [min(250.0, 1.12 * c + 22) for c in paint], FLAT, z, 0.06, 2.0),
@@ -86,7 +86,7 @@ def car(canvas: Canvas, dice: Dice, x: float, z: float, away: bool) -> float:
     return length
 
 
-def _facing_side(canvas, x, half, z):
+def facing_side(canvas, x, half, z):
     """X of the side that the camera sees, or None where the car is straight ahead."""
     offset = x + canvas.bend * z * z - canvas.eye_x
     if offset > half:

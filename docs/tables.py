@@ -1,0 +1,74 @@
+"""The README's tables of methods and data sets, from what is registered: `python docs/tables.py [--write]`.
+
+Prints the blocks between the markers `<!-- methods -->` and `<!-- /methods -->`, and the same for `datasets`; with
+`--write` it puts them into README.md. Only what the project itself brings is listed, whatever else is installed.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from spic.codecs import codec_names, get_codec
+from spic.datasets import dataset_class, dataset_names
+from spic.methods import CodecMethod, get_method, method_names
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+def methods() -> str:
+    """Every method, then the codecs for SSM and coarse picture."""
+    rows = ["| method | what | points are set by |", "| --- | --- | --- |"]
+    made = {name: get_method(name) for name in method_names()}
+    for name, method in sorted(made.items(), key=lambda item: isinstance(item[1], CodecMethod)):
+        about = method.codec if isinstance(method, CodecMethod) else method
+        if _ours(about):
+            rows.append(f"| `{name}` | {_summary(about)} | `{method.parameter}` |")
+    codecs = {name: get_codec(name) for name in codec_names()}
+    lossless = [f"`{n}`" for n, c in codecs.items() if _ours(c) and c.takes("label") and c.quality_name is None]
+    pictures = [f"`{n}`" for n, c in codecs.items() if _ours(c) and c.takes("picture")]
+    return "\n".join(
+        [*rows, "", f"`ssm_codec`: {', '.join(lossless)}.", f"`coarse_codec`: {', '.join(pictures)}, or `lossless`."]
+    )
+
+
+def datasets() -> str:
+    """Every data set."""
+    rows = ["| data set | what | classes | needs |", "| --- | --- | --- | --- |"]
+    for name in dataset_names():
+        kind = dataset_class(name)
+        space = kind.label_space
+        classes = f"{space.num_classes} (`{space.name}`)" if kind.labelled else "no labels"
+        rows.append(f"| `{name}` | {_summary(kind)} | {classes} | {'nothing' if kind.procedural else '`dataset_root`'} |")
+    return "\n".join(rows)
+
+
+def _ours(thing) -> bool:
+    return type(thing).__module__.split(".")[0] == "spic"
+
+
+def _summary(thing) -> str:
+    """First sentence of a class's docstring."""
+    return (thing if isinstance(thing, type) else type(thing)).__doc__.splitlines()[0].split(". ")[0].rstrip(".")
+
+
+def blocks() -> dict[str, str]:
+    """Marker name to the whole block, markers included."""
+    made = {"methods": methods(), "datasets": datasets()}
+    return {name: f"<!-- {name} -->\n{text}\n<!-- /{name} -->" for name, text in made.items()}
+
+
+def main() -> None:
+    if "--write" not in sys.argv:
+        print("\n\n".join(blocks().values()))
+        return
+    text = README.read_text()
+    for name, block in blocks().items():
+        pattern = re.compile(f"<!-- {name} -->.*?<!-- /{name} -->", flags=re.DOTALL)
+        if not pattern.search(text):
+            sys.exit(f"{README}: no block <!-- {name} --> ... <!-- /{name} -->")
+        text = pattern.sub(lambda _, block=block: block, text)
+    README.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

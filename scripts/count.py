@@ -1,0 +1,15 @@
+"""Write the files whose bytes protocol `official` counts."""
+
+from spic.jobs import job
+from spic.stages import count, method_settings
+
+with job(snakemake.log[0]):
+    count(
+        snakemake.params.method,
+        snakemake.params.value,
+        method_settings(snakemake.params.settings),
+        snakemake.input.pictures,
+        snakemake.input.ssm,
+        snakemake.output[0],
+        snakemake.params.limit,
+    )

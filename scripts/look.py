@@ -1,0 +1,18 @@
+"""Let the networks look at the pictures of a chunk, reconstructions or originals."""
+
+from spic.jobs import job
+from spic.looks import look, plan_looks
+from spic.stages import read_resolved
+
+with job(snakemake.log[0]):
+    decided = read_resolved(snakemake.input.resolved)
+    originals = snakemake.input.get("originals")
+    looks = plan_looks(**snakemake.params.settings, **decided, paired=originals is not None)
+    look(
+        snakemake.input.pictures,
+        snakemake.output[0],
+        looks,
+        originals=originals,
+        limit=snakemake.params.get("limit"),
+        cache=snakemake.params.cache,
+    )

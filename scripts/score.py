@@ -1,0 +1,17 @@
+"""Score the pictures of a chunk, reconstructions or the originals themselves, from what the networks saw."""
+
+from spic.jobs import job
+from spic.scores import Originals, score
+from spic.stages import method_settings
+
+with job(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    score(
+        Originals(given.ssm, given.space, given.labels, params.truth_space, given.original_looks),
+        snakemake.output[0],
+        looks=given.get("looks"),
+        counted=given.get("counted"),
+        method=params.get("method"),
+        settings=method_settings(params.get("settings", {})),
+        segmenter_look=params.get("segmenter_look", "segmenter"),
+    )

@@ -1,0 +1,24 @@
+"""Join the chunks of one point and make its numbers, as one protocol reads them."""
+
+from spic.jobs import job
+from spic.protocols import get_protocol
+from spic.report.points import Reading, summarize, write_summary
+from spic.scores import read_features, read_scores
+
+with job(snakemake.log[0]):
+    given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
+    identity = {
+        "run": params.run,
+        "protocol": wildcards.protocol,
+        "method": params.method,
+        "point": wildcards.point,
+        "ssm_source": params.ssm_source,
+    }
+    reading = Reading(
+        get_protocol(wildcards.protocol),
+        tuple(params.settings["classes_of_interest"] or ()),
+        params.settings["interval_block"],
+    )
+    scores, features = read_scores(given.scores), read_features(given.looks)
+    summary = summarize(identity, scores, features, read_features(given.originals), reading)
+    write_summary(summary, snakemake.output.summary, snakemake.output.pictures)

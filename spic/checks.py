@@ -1,0 +1,64 @@
+"""Whether the parts of a run fit each other, told before its first job and without loading a network."""
+
+import json
+
+from spic.errors import ConfigError, DataError
+from spic.labels import LabelSpace, get_label_space
+from spic.protocols import get_protocol
+from spic.segmentation import describe_segmenter
+from spic.stages import open_dataset, sent_ssm
+
+
+def check_networks(config: dict) -> None:
+    """Segmenter, decoder and what the segmenter shall look at fit each other, as far as their files tell.
+
+    Parameters
+    ----------
+    config : dict
+        A validated config of the workflow.
+
+    Raises
+    ------
+    ConfigError
+        The maps that are sent mean something else to the decoder (the message names both label spaces), or the
+        segmenter does not look at pictures of that size.
+    WeightsError
+        Weights that nobody ships are missing; the message says which file to get.
+    """
+    segmenter = describe_segmenter(config["segmenter"], config["segmenter_weights"])
+    wanted = config.get("segmenter_input")
+    if wanted is not None and wanted not in segmenter.inputs:
+        known = ", ".join(segmenter.inputs)
+        raise ConfigError(f"segmenter_input {wanted!r}: segmenter {config['segmenter']} takes {known}")
+    if "spic" not in config["methods"]:
+        return
+    for protocol in config.get("protocols", ["corrected"]):
+        if sent_ssm(config, get_protocol(protocol)) == "segmenter":
+            _check_space(config, f"segmenter {config['segmenter']}", segmenter.label_space)
+        else:
+            _check_space(config, f"data set {config['dataset']}", open_dataset(config).label_space)
+
+
+def _check_space(config: dict, sender: str, space: LabelSpace | None) -> None:
+    name, classes = _decoder_classes(config["decoder_weights"])
+    if space is None or classes is None or (name or space.name, classes) == (space.name, space.num_classes):
+        return
+    known = f"{name} ({classes} classes)" if name else f"{classes} classes"
+    raise ConfigError(
+        f"{sender} has the label space {space.name} ({space.num_classes} classes), decoder "
+        f"{config['decoder_weights'] or 'street-decoder'} has {known}: decoder_weights must be for {space.name}"
+    )
+
+
+def _decoder_classes(weights) -> tuple[str | None, int | None]:
+    """Name of a decoder's label space and number of its classes, None where its config does not say."""
+    from spic.weights import FOLDER, weight_paths
+
+    try:
+        config = json.loads(weight_paths(weights or FOLDER / "street-decoder")[1].read_bytes())
+        name = config.get("label_space")
+        if name is not None:
+            return name, get_label_space(name).num_classes
+        return None, int(config.get("official", config.get("network"))["num_classes"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, DataError):
+        return None, None  # the job that loads it says what is wrong with it

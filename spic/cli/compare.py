@@ -1,0 +1,171 @@
+"""`spic compare`: every method on a few pictures, at one rate."""
+
+import html
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spic.cli import files
+from spic.cli.common import Device, Dtype, Force, Json, Threads, complain, report, set_cpu_threads
+from spic.cli.transceive import DecoderWeights, Pictures, SegmenterWeights
+from spic.errors import ConfigError, SpicError
+
+_RANGES = {"qp": (0, 51, True), "quality": (1, 100, True), "distance": (0.1, 25, False)}  # "bpp" is asked for itself
+_COLUMNS = ("picture", "method", "setting", "bpp", "miou", "psnr", "status")
+_STYLE = "body{font:15px sans-serif;margin:2em}figure{display:inline-block;margin:0 1em 1em 0}img{max-width:48vw}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A picture by a method at the setting nearest the rate; `picture` is None where the rate is out of reach."""
+
+    method: str
+    setting: object
+    bpp: float | None
+    status: str
+    picture: object = None
+
+
+def compare(
+    inputs: Pictures,
+    bpp: Annotated[float, typer.Option(help="Rate that all methods shall have, in bits a pixel.")] = 0.16,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="For table and pictures.")] = Path(
+        "spic-compare"
+    ),
+    method: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
+    segmenter_weights: SegmenterWeights = None,
+    decoder_weights: DecoderWeights = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+):
+    """Code pictures by every method at one rate; writes pictures, compare.csv and index.html to FOLDER.
+
+    Pictures are compared at working size. mIoU is that of the decoded picture's segmentation with the original's.
+    """
+    if not 0 < bpp <= 24:
+        raise ConfigError(f"--bpp {bpp}: expected a rate above 0, at most 24")
+    sources = files.find_sources(inputs, files.PICTURES)
+    files.find_targets(inputs, sources, f"{output}/", "", force=True)  # names must differ
+    files.check_target(output / "index.html", force)
+    from spic.methods import Picture, Settings, get_method, method_names
+    from spic.metrics import psnr
+    from spic.transceiver import Transmitter
+
+    machine = {"device": device, "dtype": dtype}
+    settings = Settings(decoder_weights=decoder_weights and str(decoder_weights), **machine)
+    methods = {name: get_method(name, settings) for name in method or method_names()}
+    transmitter = Transmitter(segmenter_weights=segmenter_weights, decoder_weights=decoder_weights, **machine)
+    set_cpu_threads(threads)
+    rows = []
+
+    def work(source):
+        prepared = transmitter.prepare(files.read_picture_from(source))
+        picture = Picture(prepared.pixels, prepared.ssm)
+        name = "stdin" if source == files.STDIO else source.stem
+        files.write_picture_to(output / f"{name}.original.png", prepared.pixels)
+        for method_name, coder in methods.items():
+            result = at_rate(method_name, coder, picture, bpp)
+            row = {"picture": name, "method": method_name, "setting": result.setting, "bpp": result.bpp}
+            row |= {"miou": None, "psnr": None, "status": result.status}
+            if result.picture is not None:
+                row["miou"] = _miou(transmitter, prepared.ssm, result.picture)
+                row["psnr"] = psnr(prepared.pixels, result.picture)
+                files.write_picture_to(output / f"{name}.{method_name}.png", result.picture)
+            rows.append(row)
+            report(row, _line(row), as_json)
+
+    try:
+        files.for_each("comparing", sources, work)
+    finally:
+        if rows:
+            files.write_bytes_to(output / "compare.csv", _csv(rows))
+            files.write_bytes_to(output / "index.html", _page(rows, bpp))
+    if not as_json:
+        typer.echo(f"{output / 'index.html'}: all of it")
+
+
+def at_rate(name: str, coder, picture, bpp: float) -> Result:
+    """Code and decode at the setting whose rate is nearest to `bpp`, in bits a pixel of all payloads."""
+    from spic.metrics.matching import find_setting
+
+    coded, pixels = {}, picture.pixels.shape[0] * picture.pixels.shape[1]
+
+    def rate_of(setting):
+        coded[setting] = coder.encode(picture, setting)
+        sizes = coder.sizes(coded[setting])
+        return 8 * sum(size for part, size in sizes.items() if part != "file") / pixels
+
+    kind = coder.parameter.removeprefix("coarse_")
+    try:
+        if kind in _RANGES:
+            low, high, integer = _RANGES[kind]
+            match = find_setting(rate_of, bpp, low, high, integer=integer)
+            if match.setting is None:
+                return Result(name, None, match.rate, "unreachable")
+            setting, rate = match.setting, match.rate
+        elif coder.parameter == "bpp":
+            setting, rate = bpp, rate_of(bpp)
+        else:
+            return Result(name, None, None, f"no known range of {coder.parameter}")
+        decoded = coder.decode([coded[setting]], ["picture"])[0]
+    except ConfigError as error:  # JPEG 2000: the headers alone take more
+        complain(ConfigError(f"{name}: {error}"))
+        return Result(name, None, None, "unreachable")
+    except SpicError as error:
+        complain(error)
+        return Result(name, None, None, "failed")
+    return Result(name, setting, rate, "met", decoded)
+
+
+def _miou(transmitter, ssm, picture) -> float:
+    from spic.metrics import confusion_matrix, mean_iou
+
+    space = transmitter.label_space
+    found = transmitter.segmenter.segment(picture[None])[0]
+    return mean_iou(confusion_matrix(ssm, found, space.num_classes, space.void))
+
+
+def _text(value) -> str:
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _line(row: dict) -> str:
+    return "  ".join(f"{_text(row[key]):{width}}" for key, width in zip(_COLUMNS, (16, 12, 8, 7, 7, 8, 4), strict=True))
+
+
+def _csv(rows: list[dict]) -> bytes:
+    import csv
+    import io
+
+    text = io.StringIO()
+    csv.writer(text).writerows([_COLUMNS, *([_text(row[key]) for key in _COLUMNS] for row in rows)])
+    return text.getvalue().encode()
+
+
+def _page(rows: list[dict], bpp: float) -> bytes:
+    """One figure a picture and method, original first."""
+    body, last = [f"<h1>{len({row['picture'] for row in rows})} pictures at {bpp} bpp</h1>"], None
+    for row in rows:
+        name = html.escape(row["picture"])
+        if row["picture"] != last:
+            body.append(f"<h2>{name}</h2>" + _figure(f"{row['picture']}.original.png", "original"))
+            last = row["picture"]
+        text = f"{row['method']}: {row['status']}"
+        if row["status"] != "met":
+            body.append(f"<p>{html.escape(text)}" + (f", from {row['bpp']:.4f} bpp on" if row["bpp"] else "") + "</p>")
+            continue
+        text = f"{row['method']}, {row['bpp']:.4f} bpp, mIoU {row['miou']:.3f}, PSNR {row['psnr']:.2f} dB"
+        body.append(_figure(f"{row['picture']}.{row['method']}.png", text))
+    head = f"<!doctype html><meta charset=utf-8><title>spic compare</title><style>{_STYLE}</style>"
+    return (head + "\n".join(body) + "\n").encode()
+
+
+def _figure(file: str, caption: str) -> str:
+    from urllib.parse import quote
+
+    return f'<figure><img src="{quote(file)}" alt=""><figcaption>{html.escape(caption)}</figcaption></figure>'

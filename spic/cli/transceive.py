@@ -1,0 +1,278 @@
+"""`spic encode`, `spic decode`, `spic info`, `spic roundtrip`: pictures to `.spic` files and back."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spic.bitstream import MAX_PIXELS
+from spic.cli import files
+from spic.cli.common import Device, Dtype, Force, Json, Output, Threads, complain, report, set_cpu_threads, whole
+from spic.errors import ConfigError, DataError
+
+Pictures = Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders, globs, or - for stdin.")]
+SpicFiles = Annotated[list[str], typer.Argument(metavar="IN...", help=".spic files, folders, globs, or - for stdin.")]
+Quality = Annotated[
+    float | None,
+    typer.Option("--quality", "-q", help="Setting of the coarse codec; of bpg the QP, 0 (best) to 51."),
+]
+TargetBpp = Annotated[
+    float | None, typer.Option(help="Best quality at this rate or below, in bits a pixel of the working size.")
+]
+Native = Annotated[bool, typer.Option("--native", help="Keep the size instead of reducing the longer side to 512.")]
+SsmCodec = Annotated[str, typer.Option(help="Lossless codec of the segmentation map.")]
+CoarseCodec = Annotated[str, typer.Option(help="Codec of the coarse picture.")]
+SegmenterWeights = Annotated[Path | None, typer.Option(help="Shipped ones by default.")]
+DecoderWeights = Annotated[Path | None, typer.Option(help="Shipped ones by default.")]
+AnyWeights = Annotated[bool, typer.Option("--any-weights", help="Decode what was made for other weights too.")]
+Sampler = Annotated[str | None, typer.Option(help="ddim, ancestral or published.")]
+Steps = Annotated[int | None, typer.Option(help="Steps of the sampler.")]
+Start = Annotated[int | None, typer.Option(help="First timestep of the sampler.")]
+Guidance = Annotated[float | None, typer.Option(help="Guidance scale; 1 is none.")]
+MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")]
+
+
+def encode(
+    inputs: Pictures,
+    output: Output = None,
+    quality: Quality = None,
+    target_bpp: TargetBpp = None,
+    native: Native = False,
+    ssm_codec: SsmCodec = "flif",
+    coarse_codec: CoarseCodec = "bpg",
+    segmenter_weights: SegmenterWeights = None,
+    decoder_weights: DecoderWeights = None,
+    sampler: Sampler = None,
+    steps: Steps = None,
+    start: Start = None,
+    guidance: Guidance = None,
+    seed: Annotated[int, typer.Option(help="Of the decoder's noise.")] = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+):
+    """Code pictures as .spic files.
+
+    Sampler, steps, start, guidance and seed are recommendations to the receiver; by default those of the decoder.
+    """
+    sources = files.find_sources(inputs, files.PICTURES)
+    targets = dict(zip(sources, files.find_targets(inputs, sources, output, ".spic", force), strict=True))
+    from spic.bitstream import write_spic
+    from spic.transceiver import NO_STREET, Transmitter
+
+    transmitter = Transmitter(
+        segmenter_weights=segmenter_weights,
+        decoder_weights=decoder_weights,
+        ssm_codec=ssm_codec,
+        coarse_codec=coarse_codec,
+        quality=whole(quality),
+        target_bpp=target_bpp,
+        sampling=_sampling(sampler, steps, start, guidance),
+        seed=seed,
+        native=native,
+        device=device,
+        dtype=dtype,
+    )
+    set_cpu_threads(threads)
+
+    def work(source):
+        prepared = transmitter.prepare(files.read_picture_from(source))
+        if prepared.is_street is False:
+            complain(DataError(f"{source}: {NO_STREET}"))
+        coded = transmitter.code(prepared)
+        data = write_spic(coded)
+        files.write_bytes_to(targets[source], data)
+        record = {"input": str(source), "output": str(targets[source]), "street": prepared.is_street}
+        _print(record | _describe(coded, len(data)), as_json, targets[source] == files.STDIO)
+
+    files.for_each("encoding", sources, work)
+
+
+def decode(
+    inputs: SpicFiles,
+    output: Output = None,
+    part: Annotated[
+        str, typer.Option(help="picture; or what needs no network: preview (enlarged coarse picture), coarse, ssm.")
+    ] = "picture",
+    weights: DecoderWeights = None,
+    any_weights: AnyWeights = False,
+    sampler: Sampler = None,
+    steps: Steps = None,
+    start: Start = None,
+    guidance: Guidance = None,
+    seed: Annotated[int | None, typer.Option(help="Of the noise; the file's by default.")] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+):
+    """Rebuild pictures from .spic files, at their original size.
+
+    PNG, or what the suffix of OUT says. Sampler, steps, start, guidance and seed overrule what the file recommends.
+    """
+    if part not in ("picture", "preview", "coarse", "ssm"):
+        raise ConfigError(f"--part {part}: expected picture, preview, coarse or ssm")
+    sources = files.find_sources(inputs, (".spic",))
+    targets = dict(zip(sources, files.find_targets(inputs, sources, output, ".png", force), strict=True))
+    for target in targets.values():
+        files.image_format(target)
+    from spic.transceiver import Receiver
+
+    receiver = Receiver(
+        weights,
+        any_weights=any_weights,
+        max_pixels=max_pixels,
+        sampling=_sampling(sampler, steps, start, guidance),
+        seed=seed,
+        device=device,
+        dtype=dtype,
+    )
+    set_cpu_threads(threads)
+
+    def work(source):
+        data = files.read_bytes_from(source)
+        if part in ("coarse", "ssm"):
+            picture = getattr(receiver.parts(data), part)
+        else:
+            picture = receiver.decode(data) if part == "picture" else receiver.preview(data)
+        files.write_picture_to(targets[source], picture)
+        height, width = picture.shape[:2]
+        record = {"input": str(source), "output": str(targets[source]), "width": width, "height": height}
+        report(record, f"{targets[source]}: {width}x{height}", as_json, targets[source] == files.STDIO)
+
+    files.for_each("decoding", sources, work)
+
+
+def info(inputs: SpicFiles, max_pixels: MaxPixels = MAX_PIXELS, as_json: Json = False):
+    """Say what .spic files hold; no network is loaded."""
+    from spic.bitstream import read_spic
+
+    def work(source):
+        data = files.read_bytes_from(source)
+        record = _describe(read_spic(data, max_pixels), len(data))
+        report({"input": str(source), **record}, _long(source, record), as_json)
+
+    files.for_each("reading", files.find_sources(inputs, (".spic",)), work)
+
+
+def roundtrip(
+    inputs: Pictures,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Keep .spic files and rebuilt pictures.")
+    ] = None,
+    quality: Quality = None,
+    target_bpp: TargetBpp = None,
+    native: Native = False,
+    segmenter_weights: SegmenterWeights = None,
+    decoder_weights: DecoderWeights = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+):
+    """Encode and decode, and say what it cost and what was kept."""
+    sources = files.find_sources(inputs, files.PICTURES)
+    targets = {}
+    if output is not None:
+        for suffix in (".spic", ".png"):
+            found = files.find_targets([str(s) for s in sources], sources, f"{output}/", suffix, force)
+            targets[suffix] = dict(zip(sources, found, strict=True))
+    from spic.transceiver import Receiver, Transmitter
+
+    machine = {"device": device, "dtype": dtype}
+    rate = {"quality": whole(quality), "target_bpp": target_bpp}
+    transmitter = Transmitter("street", segmenter_weights, decoder_weights, native=native, **rate, **machine)
+    receiver = Receiver(decoder_weights, **machine)
+    set_cpu_threads(threads)
+
+    def work(source):
+        picture = files.read_picture_from(source)
+        coded, data, rebuilt, scores = there_and_back(transmitter, receiver, picture)
+        if targets:
+            files.write_bytes_to(targets[".spic"][source], data)
+            files.write_picture_to(targets[".png"][source], rebuilt)
+        record = {"input": str(source), **_describe(coded, len(data)), **scores}
+        line = "{input}: {bytes} bytes, {bpp:.4f} bpp, mIoU {miou:.3f}, PSNR {psnr:.2f} dB".format(**record)
+        report(record, line, as_json)
+
+    files.for_each("coding", sources, work)
+
+
+def there_and_back(transmitter, receiver, picture):
+    """Code and rebuild a picture: (SpicFile, bytes, rebuilt picture, {"miou", "psnr"} between the two)."""
+    from spic.bitstream import write_spic
+    from spic.metrics import confusion_matrix, mean_iou, psnr
+
+    prepared = transmitter.prepare(picture)
+    coded = transmitter.code(prepared)
+    data = write_spic(coded)
+    rebuilt = receiver.decode(data)
+    found, space = transmitter.prepare(rebuilt).ssm, transmitter.label_space
+    miou = mean_iou(confusion_matrix(prepared.ssm, found, space.num_classes, space.void))
+    return coded, data, rebuilt, {"miou": miou, "psnr": psnr(picture, rebuilt)}
+
+
+def _sampling(sampler, steps, start, guidance) -> dict | None:
+    given = {"sampler": sampler, "steps": steps, "start": start, "guidance": guidance}
+    return {key: value for key, value in given.items() if value is not None} or None
+
+
+def _describe(file, num_bytes: int) -> dict:
+    """What `--json` says about a `.spic` file."""
+    record = {key: value for key, value in asdict(file).items() if key not in ("size", "original_size")}
+    for name in ("ssm", "coarse"):
+        record[f"{name}_bytes"] = len(record.pop(name))
+    (height, width), (working_height, working_width) = file.original_size, file.size
+    return {
+        "width": width,
+        "height": height,
+        "working_width": working_width,
+        "working_height": working_height,
+        "bytes": num_bytes,
+        "bpp": file.bpp,
+        **record,
+    }
+
+
+def _print(record: dict, as_json: bool, on_stderr: bool) -> None:
+    line = "{output}: {bytes} bytes, {bpp:.4f} bpp (SSM {ssm_bytes}, coarse {coarse_bytes} bytes)".format(**record)
+    report(record, line, as_json, on_stderr)
+
+
+def _long(source: Path, record: dict) -> str:
+    """A `.spic` file in a few lines."""
+    sampling = record["sampling"] or "as the decoder's weights recommend"
+    if isinstance(sampling, dict):
+        sampling = ", ".join(f"{key} {value}" for key, value in sampling.items())
+    overhead = record["bytes"] - record["ssm_bytes"] - record["coarse_bytes"]
+    return (
+        "{0}: {bytes} bytes\n"
+        "  picture      {width}x{height}, coded at {working_width}x{working_height}\n"
+        "  rate         {bpp:.4f} bpp of the coded size, without the {1} bytes of the container\n"
+        "  SSM          {ssm_bytes} bytes, {ssm_codec}, {label_space}\n"
+        "  coarse       {coarse_bytes} bytes, {coarse_codec}\n"
+        "  decoder      {weights_id}{2}\n"
+        "  sampling     {3}\n"
+        "  seed         {seed}"
+    ).format("stdin" if source == files.STDIO else source, overhead, _shipped(record["weights_id"]), sampling, **record)
+
+
+def _shipped(weights_id: str) -> str:
+    """ " (shipped: NAME)" where a shipped weights file has that id; from the manifest, without reading the file."""
+    import json
+
+    import spic
+
+    manifest = Path(spic.__file__).parent / "weights" / "manifest.json"
+    try:
+        entries = json.loads(manifest.read_bytes()).items()
+        names = [name for name, entry in entries if entry["sha256"].startswith(weights_id)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        names = []
+    return f" (shipped: {names[0]})" if names else ""

@@ -1,0 +1,57 @@
+"""What the codecs through Pillow share: one format, one picture, checked before its pixels are decoded."""
+
+import io
+import struct
+
+import numpy as np
+from PIL import Image
+
+from spic.codecs.base import check_size
+from spic.errors import BitstreamError
+
+
+def encode_with_pillow(image: np.ndarray, kind: str, **options) -> bytes:
+    """Code uint8 (H, W, 3) or (H, W, 1) in Pillow's format `kind`."""
+    out = io.BytesIO()
+    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(out, kind, **options)
+    return out.getvalue()
+
+
+def decode_with_pillow(data: bytes, kind: str, what: str, modes: tuple[str, ...] = ("RGB",)) -> np.ndarray:
+    """Decode a file of one picture.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    kind : str
+        Pillow's name of the format; others are not tried.
+    what : str
+        What messages call the format.
+    modes : tuple of str
+        Pillow's modes that are taken: "RGB", "L".
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (H, W, 3), or (H, W, 1) for "L".
+
+    Raises
+    ------
+    BitstreamError
+        For damaged data, other modes, several pictures, and sizes beyond `spic.codecs.base.at_most`.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=[kind]) as picture:
+            check_size(*picture.size, what)
+            if picture.mode not in modes or picture.format != kind or getattr(picture, "n_frames", 1) != 1:
+                raise BitstreamError(f"{what}: only plain 8-bit {' and '.join(modes)} pictures are supported")
+            image = np.array(picture)
+    except (
+        *(OSError, ValueError, SyntaxError, RuntimeError, MemoryError, EOFError, TypeError, KeyError, IndexError),
+        *(struct.error, Image.DecompressionBombError),
+    ) as error:
+        raise BitstreamError(f"{what}: {error}") from None
+    if image.dtype != np.uint8:
+        raise BitstreamError(f"{what}: the picture is not as its header says")
+    return image[..., None] if image.ndim == 2 else image

@@ -1,0 +1,64 @@
+"""A folder of pictures of any kind, without labels."""
+
+from pathlib import Path
+
+import numpy as np
+
+from spic.datasets.base import Dataset, check_root, check_split, sized_picture
+from spic.errors import DataError
+from spic.images import WORKING_SIZE
+from spic.labels import CAMVID11
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".j2k")
+
+
+class Folder(Dataset):
+    """The pictures of a folder, without labels; what is below it and hidden files are left out.
+
+    Pictures of other shapes than 1:2 lose what stands over when they are scaled to cover the working size.
+
+    Parameters
+    ----------
+    root : path-like
+        The folder.
+    split : str
+        `train`, `val` or `test`, whichever: it says nothing here.
+    size : (int, int)
+        Working height and width.
+
+    Raises
+    ------
+    ConfigError
+        No root given, or an unknown split.
+    DataError
+        No such folder, no pictures in it, or two of them differ in nothing but their suffix.
+    """
+
+    labelled = False
+    name = "folder"
+    label_space = CAMVID11  # of no maps at all; the shipped segmenter's
+
+    def __init__(self, root, split: str = "val", size=WORKING_SIZE):
+        check_split(self.name, split)
+        root = check_root(self.name, root)
+        self.size = tuple(size)
+        if not root.is_dir():
+            raise DataError(f"folder: no folder {root}")
+        self._files: dict[str, Path] = {}
+        for path in sorted(root.iterdir()):
+            if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not path.is_file():
+                continue
+            twin = self._files.setdefault(path.stem, path)
+            if twin != path:
+                raise DataError(f"folder: {twin} and {path} would both be called {path.stem}")
+        if not self._files:
+            raise DataError(f"folder: no pictures in {root} ({', '.join(SUFFIXES)})")
+        self.names = sorted(self._files)
+
+    def picture(self, i: int) -> np.ndarray:
+        """Picture i: uint8 sRGB (H, W, 3); `DataError` names a file that is no readable picture."""
+        return sized_picture(self._files[self.names[i]], self.size)
+
+    def labels(self, i: int) -> None:
+        """There are none."""
+        return None

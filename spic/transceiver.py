@@ -1,0 +1,399 @@
+"""Transmitter and receiver: a picture to the bytes of a `.spic` file, and back.
+
+    >>> from spic import Receiver, Transmitter            # doctest: +SKIP
+    >>> bits = Transmitter().encode(picture)              # doctest: +SKIP
+    >>> rebuilt = Receiver().decode(bits)                 # doctest: +SKIP
+
+docs/python-api.md has examples that run, docs/spic-format.md the file format.
+"""
+
+import copy
+import logging
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from spic.bitstream import COARSE_FACTOR, MAX_PIXELS, SpicFile, read_spic, write_spic
+from spic.codecs import get_codec
+from spic.codecs.base import at_most
+from spic.decoder_info import DecoderInfo, describe_decoder, merge_sampling
+from spic.errors import BitstreamError, ConfigError, DataError, WeightsError
+from spic.geometry import as_pixels, enlarge_labels, resize, working_size
+from spic.images import downscale, upscale
+from spic.labels import get_label_space
+from spic.streets import looks_like_a_street
+
+LOG = logging.getLogger(__name__)
+MAX_STEPS = 100  # network passes that a file may ask for, so that nobody's bytes keep a receiver busy for hours
+NO_STREET = "warning: this does not look like a street, and streets are all that the shipped classes know"
+_SIZE_MULTIPLE = 16  # of working sizes, at least
+# Values a quality setting can take, from the lowest rate to the highest.
+_QUALITIES = {
+    "qp": range(51, -1, -1),
+    "quality": range(101),
+    "distance": np.geomspace(25, 0.1, 100).round(3).tolist(),
+    "bpp": np.geomspace(0.01, 24, 200).round(4).tolist(),
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture at working size with its SSM: what is coded.
+
+    Attributes
+    ----------
+    pixels : numpy.ndarray
+        uint8 sRGB (H, W, 3).
+    ssm : numpy.ndarray
+        uint8 (H, W).
+    original_size : (int, int)
+        Height and width of the picture as it came.
+    is_street : bool or None
+        Whether the SSM is that of a street (see `spic.streets`); None where that was not asked.
+    """
+
+    pixels: np.ndarray
+    ssm: np.ndarray
+    original_size: tuple[int, int]
+    is_street: bool | None = None
+
+
+class Transmitter:
+    """Makes `.spic` files.
+
+    Parameters
+    ----------
+    segmenter : str
+        Name in `spic.segmentation.get_segmenter`; it loads with the first picture that comes without an SSM.
+    segmenter_weights, decoder_weights : path-like, optional
+        Of the segmenter, and of the decoder the file is meant for (only its id and settings are read). None: shipped.
+    ssm_codec, coarse_codec : str
+        Names in `spic.codecs.get_codec`.
+    quality : number, optional
+        Setting of the coarse codec: its `qp` (0..51, BPG), `bpp`, `quality`; the codec's own choice by default.
+    target_bpp : float, optional
+        Instead of `quality`: the best one at this rate or below, in bits of both payloads a pixel of the working size.
+    sampling : dict, optional
+        What to recommend to the receiver instead of the decoder weights' own settings: some of sampler, steps, start,
+        timesteps, guidance. Those that equal the weights' own take no bytes.
+    seed : int
+        0 to 2**63 - 1; 0 takes no bytes.
+    native : bool
+        Keep the picture's own size instead of reducing its longer side to 512.
+    device, dtype : str
+        Of the segmenter, as in `spic.devices`.
+
+    Raises
+    ------
+    ConfigError, WeightsError
+        For settings and weights that do not exist or do not fit each other.
+    """
+
+    def __init__(
+        self,
+        segmenter: str = "street",
+        segmenter_weights=None,
+        decoder_weights=None,
+        *,
+        ssm_codec: str = "flif",
+        coarse_codec: str = "bpg",
+        quality=None,
+        target_bpp: float | None = None,
+        sampling: dict | None = None,
+        seed: int = 0,
+        native: bool = False,
+        device: str = "auto",
+        dtype: str = "auto",
+    ):
+        self.ssm_codec, self.coarse_codec = get_codec(ssm_codec), get_codec(coarse_codec)
+        if not self.ssm_codec.takes("label") or self.ssm_codec.quality_name:
+            raise ConfigError(f"ssm_codec {ssm_codec!r} does not code label maps without loss")
+        if not self.coarse_codec.takes("picture"):
+            raise ConfigError(f"coarse_codec {coarse_codec!r} is for label maps only")
+        if (quality, target_bpp) != (None, None) and self.coarse_codec.quality_name is None:
+            raise ConfigError(f"coarse_codec {coarse_codec!r} is lossless: its rate cannot be set")
+        if quality is not None and target_bpp is not None:
+            raise ConfigError("give either a quality or a target_bpp, not both")
+        if target_bpp is not None and not (target_bpp > 0 and math.isfinite(target_bpp)):
+            raise ConfigError(f"target_bpp {target_bpp}: expected a number above 0")
+        self.quality, self.target_bpp = quality, target_bpp
+        self.decoder = describe_decoder(decoder_weights)
+        self.sampling = _recommendation(self.decoder.sampling, sampling)
+        self.seed, self.native = seed, native
+        self._segmenter = {"name": segmenter, "weights": segmenter_weights, "device": device, "dtype": dtype}
+
+    @cached_property
+    def segmenter(self):
+        """The segmenter, loaded when it is first asked for."""
+        from spic.segmentation import get_segmenter
+
+        segmenter = get_segmenter(**self._segmenter)
+        if self.decoder.label_space not in (None, segmenter.label_space.name):
+            raise ConfigError(
+                f"the segmenter's label space is {segmenter.label_space.name}, the decoder's {self.decoder.label_space}"
+            )
+        return segmenter
+
+    @property
+    def label_space(self):
+        """Label space of the SSM: the decoder's, where its weights name one."""
+        return get_label_space(self.decoder.label_space) if self.decoder.label_space else self.segmenter.label_space
+
+    def encode(self, image, ssm: np.ndarray | None = None) -> bytes:
+        """Return the `.spic` file of a picture; logs a warning where it does not look like a street.
+
+        Parameters
+        ----------
+        image : numpy.ndarray or PIL.Image.Image
+            uint8 or uint16 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); sRGB. Any PIL picture, its EXIF rotation applied.
+        ssm : numpy.ndarray, optional
+            uint8 (H, W) with ids of the label space; the picture then keeps its size, whose sides must be multiples
+            of 4. By default the segmenter makes it, at working size.
+
+        Raises
+        ------
+        DataError
+            For pictures and maps of other types and shapes.
+        ConfigError
+            `target_bpp` can not be reached, or the quality is out of range.
+        """
+        prepared = self.prepare(image, ssm)
+        if prepared.is_street is False:
+            LOG.warning(NO_STREET)
+        return write_spic(self.code(prepared))
+
+    def prepare(self, image, ssm: np.ndarray | None = None) -> Prepared:
+        """Bring a picture to working size and segment it; arguments as for `encode`."""
+        pixels = as_pixels(image)
+        original = pixels.shape[:2]
+        if ssm is not None:
+            labels = self.label_space.check(np.asarray(ssm), "SSM")
+            if labels.shape != original or original[0] % COARSE_FACTOR or original[1] % COARSE_FACTOR:
+                raise DataError(f"an SSM of {labels.shape} and a picture of {original}: want one size, multiples of 4")
+            return Prepared(pixels, labels, original)
+        multiple = math.lcm(_SIZE_MULTIPLE, self.decoder.size_multiple)
+        small = resize(pixels, working_size(original, multiple))
+        labels = self.segmenter.segment(small[None])[0]
+        is_street = looks_like_a_street(labels, self.label_space)
+        if self.native:
+            size = working_size(original, multiple, longer_side=None)
+            small, labels = resize(pixels, size), enlarge_labels(labels, size)
+        return Prepared(small, labels, original, is_street)
+
+    def code(self, prepared: Prepared) -> SpicFile:
+        """Code what `prepare` made."""
+        ssm = self.ssm_codec.encode(prepared.ssm)
+        coarse = downscale(prepared.pixels)
+        name = self.coarse_codec.quality_name
+        if self.target_bpp is not None:
+            budget = self.target_bpp * prepared.ssm.size / 8 - len(ssm)
+            payload = self._fit(coarse, budget, prepared.ssm.size, len(ssm))
+        else:
+            payload = self.coarse_codec.encode(coarse, **({} if self.quality is None else {name: self.quality}))
+        return SpicFile(
+            size=prepared.ssm.shape,
+            original_size=prepared.original_size,
+            label_space=self.label_space.name,
+            ssm_codec=self.ssm_codec.name,
+            coarse_codec=self.coarse_codec.name,
+            weights_id=self.decoder.weights_id,
+            ssm=ssm,
+            coarse=payload,
+            sampling=self.sampling,
+            seed=self.seed,
+        )
+
+    def _fit(self, coarse: np.ndarray, budget: float, pixels: int, ssm_bytes: int) -> bytes:
+        """The coarse picture at the best quality within `budget` bytes, by bisection."""
+        name = self.coarse_codec.quality_name
+        values = _QUALITIES.get(name)
+        if values is None:
+            raise ConfigError(f"target_bpp does not know the range of {name!r} of {self.coarse_codec.name}")
+        low, high, best, least = 0, len(values) - 1, None, math.inf
+        while low <= high:
+            middle = (low + high) // 2
+            try:
+                data = self.coarse_codec.encode(coarse, **{name: values[middle]})
+            except ConfigError:  # a rate this codec can not go down to
+                data = None
+            if data is not None:
+                least = min(least, len(data))
+            if data is None or len(data) <= budget:
+                best, low = data or best, middle + 1
+            else:
+                high = middle - 1
+        if best is None:
+            raise ConfigError(
+                f"{self.target_bpp} bpp is out of reach: the SSM takes {8 * ssm_bytes / pixels:.4f} bpp, the coarse "
+                f"picture {8 * least / pixels:.4f} or more"
+            )
+        return best
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a file says without the diffusion model: the same pixels on every machine."""
+
+    file: SpicFile
+    ssm: np.ndarray
+    coarse: np.ndarray
+
+
+class Receiver:
+    """Rebuilds pictures from `.spic` files.
+
+    Parameters
+    ----------
+    weights : path-like, optional
+        Of the decoder; None takes the shipped one.
+    any_weights : bool
+        Decode files that were made for other decoder weights too.
+    max_pixels : int
+        Larger pictures are refused before anything is allocated.
+    max_steps : int
+        Files that recommend more network passes are refused (unless `sampling` overrules them).
+    sampling : dict, optional
+        Settings of `spic.scsrdm.sample` (sampler, steps, start, timesteps, guidance) that overrule the file's.
+    seed : int, optional
+        Overrules the file's.
+    void_is_null : bool
+        Void is the null condition of guidance also for weights that have a class for it.
+    device, dtype : str
+        As in `spic.devices`.
+    """
+
+    def __init__(
+        self,
+        weights=None,
+        *,
+        any_weights: bool = False,
+        max_pixels: int = MAX_PIXELS,
+        max_steps: int = MAX_STEPS,
+        sampling: dict | None = None,
+        seed: int | None = None,
+        void_is_null: bool = False,
+        device: str = "auto",
+        dtype: str = "auto",
+    ):
+        self.weights, self.any_weights = weights, any_weights
+        self.max_pixels, self.max_steps = max_pixels, max_steps
+        self.sampling, self.seed = sampling, seed
+        self._options = {"device": device, "dtype": dtype, "void_is_null": void_is_null}
+
+    @cached_property
+    def info(self) -> DecoderInfo:
+        """Id and settings of the decoder's weights."""
+        return describe_decoder(self.weights)
+
+    @cached_property
+    def decoder(self):
+        """The network, loaded when the first picture is rebuilt."""
+        from spic.scsrdm.decoder import Decoder
+
+        return Decoder(self.info.path, **self._options)
+
+    def decode(self, data: bytes) -> np.ndarray:
+        """Rebuild a picture.
+
+        Parameters
+        ----------
+        data : bytes
+            A `.spic` file.
+
+        Returns
+        -------
+        numpy.ndarray
+            uint8 sRGB (H, W, 3) at the original size.
+
+        Raises
+        ------
+        BitstreamError
+            The bytes are damaged or hostile, or need what this version lacks.
+        WeightsError
+            The file was made for other decoder weights.
+        """
+        return self.decode_all([data])[0]
+
+    def decode_all(self, files: list[bytes], noise=None) -> list[np.ndarray]:
+        """Rebuild several pictures as `decode` does, at once where they have one working size and one sampling.
+
+        `noise(shape)` takes the place of their own noise: one source for all of them, in their order.
+        """
+        parts = [self.parts(data) for data in files]
+        settings = [self._settings(part.file) for part in parts]
+        if len({part.file.size for part in parts}) > 1 or any(s != settings[0] for s in settings):
+            return [self.decode_all([data], noise)[0] for data in files]
+        seeds = [(part.file if self.seed is None else replace(part.file, seed=self.seed)).noise_seed for part in parts]
+        pictures = self._rebuild(parts, noise or seeds, settings[0])
+        return [resize(p, part.file.original_size) for p, part in zip(pictures, parts, strict=True)]
+
+    def parts(self, data: bytes) -> Parts:
+        """Decode SSM, uint8 (H, W), and coarse picture, uint8 (H / 4, W / 4, 3); needs no network, loads no torch."""
+        file = read_spic(data, self.max_pixels)
+        space = _known(get_label_space, file.label_space)
+        codecs = _known(get_codec, file.ssm_codec), _known(get_codec, file.coarse_codec)
+        height, width = file.size
+        with at_most(height * width):  # a payload that claims more than the file is refused before it allocates
+            ssm = codecs[0].decode(file.ssm)
+        with at_most(height * width // COARSE_FACTOR**2):
+            coarse = codecs[1].decode(file.coarse)
+        if ssm.shape != file.size or coarse.shape[:2] != file.coarse_size:
+            raise BitstreamError(f".spic: SSM {ssm.shape} and coarse picture {coarse.shape} are not as the file says")
+        try:
+            space.check(ssm, ".spic")
+        except DataError as error:
+            raise BitstreamError(str(error)) from None
+        return Parts(file, ssm, as_pixels(coarse))
+
+    def preview(self, data: bytes) -> np.ndarray:
+        """The coarse picture enlarged to the original size: what there is without the diffusion model."""
+        parts = self.parts(data)
+        return upscale(parts.coarse, parts.file.original_size)
+
+    def _settings(self, file: SpicFile) -> dict:
+        """Settings of `sample` for a file, after checking that the decoder is meant for it."""
+        if file.weights_id != self.info.weights_id and not self.any_weights:
+            raise WeightsError(
+                f"made for decoder weights {file.weights_id}, these are {self.info.weights_id}: take the right ones "
+                "or decode with these by --any-weights (the picture will differ)"
+            )
+        if self.info.label_space not in (None, file.label_space):
+            raise WeightsError(f"label space {file.label_space}; this decoder knows {self.info.label_space}")
+        recommended = file.sampling or self.info.sampling
+        settings = merge_sampling(recommended, self.sampling or {})
+        steps = settings.get("steps") or len(settings["timesteps"])
+        passes = steps * (1 if settings["guidance"] == 1.0 else 2)
+        if passes > self.max_steps and not self.sampling:
+            raise BitstreamError(f".spic: asks for {passes} network passes, at most {self.max_steps} are allowed")
+        return settings
+
+    def _rebuild(self, parts: list[Parts], seeds, settings: dict) -> list[np.ndarray]:
+        from spic.scsrdm.tiles import MAX_WHOLE, Tiled
+
+        decoder = copy.copy(self.decoder)
+        decoder.sampling = settings
+        if parts[0].ssm.size > MAX_WHOLE:
+            decoder.model = Tiled(decoder.model)
+        batch = None if decoder.device.startswith("cuda") else 1
+        # One at a time a picture is independent of its companions to the bit, and on a CPU as fast.
+        ssm, coarse = (np.stack([getattr(part, name) for part in parts]) for name in ("ssm", "coarse"))
+        try:
+            return list(decoder(ssm, coarse, seeds, batch=batch))
+        except DataError as error:  # sizes that the network can not take; here they come from the bytes
+            raise BitstreamError(str(error)) from None
+
+
+def _recommendation(own: dict, wanted: dict | None) -> dict | None:
+    """What a file must say: nothing where the settings wanted are the weights' own."""
+    settings = merge_sampling(own, wanted or {})
+    return None if settings == own else settings
+
+
+def _known(find, name: str):
+    """`find(name)`; a name that comes from bytes and is not known is an error of the bytes."""
+    try:
+        return find(name)
+    except (ConfigError, DataError) as error:
+        raise BitstreamError(f".spic: {error}") from None

@@ -1,0 +1,257 @@
+"""Feeds damaged bytes to every decoder: `python tests/fuzz.py N`, or `make fuzz N=...`.
+
+Case i is made from a valid file by a random generator seeded with (--seed, i), so that a finding is named by its
+number and can be made again. A worker process decodes; this one watches it, saves what it stumbled over and starts it
+again behind that case. Findings: exceptions other than SpicError, crashes, more than 2 s (CPU), more than 512 MB.
+No diffusion runs: `.spic` files are parsed and their SSM and coarse picture decoded.
+"""
+
+import argparse
+import json
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+MAX_SECONDS, MAX_MEGABYTES = 2.0, 512
+HANGS = 300.0  # wall-clock seconds without progress after which a worker is ended
+FINDINGS = Path("fuzz-findings")
+INTERESTING = (0, 1, 2, 15, 16, 31, 32, 63, 64, 127, 128, 129, 192, 240, 254, 255)
+
+
+def targets(folder: Path) -> dict:
+    """Name of a target to (decode, corpus of valid inputs)."""
+    import numpy as np
+
+    from spic.bitstream import SpicFile, write_spic
+    from spic.codecs import codec_names, get_codec
+    from spic.errors import SpicError
+    from spic.transceiver import Receiver
+
+    rng = np.random.default_rng(0)
+    blocks = np.kron(rng.integers(0, 11, (4, 8)), np.ones((8, 8))).astype(np.uint8)
+    noise = rng.integers(0, 11, (19, 33), np.uint8)
+    smooth = np.add.outer(np.arange(32), np.arange(64))[..., None] * np.array([1, 2, 3])
+    pictures = [smooth.astype(np.uint8), rng.integers(0, 256, (9, 17, 3), np.uint8), np.full((8, 16, 3), 90, np.uint8)]
+    alpha = np.dstack((pictures[0], pictures[0][..., :1]))
+    found = {}
+    for name in codec_names():
+        codec, corpus = get_codec(name), []
+        for image in (blocks, noise, *pictures, alpha, pictures[0][..., :1]):
+            try:
+                corpus.append(codec.encode(image, **({"bpp": 8} if codec.quality_name == "bpp" else {})))
+            except SpicError:  # not a kind of picture that this codec takes
+                continue
+        if corpus:
+            found[name] = codec.decode, corpus
+        else:
+            print(f"{name} codes nothing: left out", file=sys.stderr)
+    coarse = get_codec("bpg").encode(smooth[::4, ::4].astype(np.uint8), qp=30)
+    common = {"size": (32, 64), "label_space": "camvid11", "coarse_codec": "bpg", "weights_id": "00000000"}
+    sampling = {"sampler": "ddim", "guidance": 1.5, "timesteps": [0, 9, 99]}
+    spic = []
+    for name in ("flif", "png"):
+        ssm = get_codec(name).encode(blocks)
+        for extra in ({}, {"seed": 7, "sampling": sampling}):
+            file = SpicFile(original_size=(30, 61), ssm_codec=name, ssm=ssm, coarse=coarse, **common, **extra)
+            spic.append(write_spic(file))
+    found["spic"] = Receiver().parts, spic
+    found["weights"] = _weights_target(folder)
+    return found
+
+
+def _weights_target(folder: Path):
+    """A checkpoint as one string of bytes: length of the config, config, tensors."""
+    from spic.scsrdm import build, load_checkpoint, save_checkpoint
+
+    path = folder / "fuzz"
+    tiny = {"base_channels": 32, "channel_mult": [1], "num_res_blocks": 1, "attention_resolutions": [], "patch_size": 4}
+    save_checkpoint(path, build({**tiny, "num_classes": 3, "spade_hidden": 4, "ssm_channels": 4, "head_channels": 16}))
+    config = json.loads(path.with_suffix(".json").read_bytes())
+    del config["weights"]  # without the hash, damage gets further
+    text, tensors = json.dumps(config).encode(), path.with_suffix(".safetensors").read_bytes()
+
+    def load(data: bytes):
+        length = struct.unpack(">I", data[:4].ljust(4, b"\0"))[0]
+        path.with_suffix(".json").write_bytes(data[4 : 4 + length])
+        path.with_suffix(".safetensors").write_bytes(data[4 + length :])
+        load_checkpoint(path)
+
+    return load, [struct.pack(">I", len(text)) + text + tensors]
+
+
+def make_case(seed: int, index: int, found: dict) -> tuple[str, bytes]:
+    """Name of the target and bytes of case `index`."""
+    names = sorted(found)
+    rng, name = random.Random(f"{seed}/{index}"), names[index % len(names)]
+    corpus = found[name][1]
+    data = bytearray(rng.choice(corpus))
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
+        data = mutate(rng, data, corpus)
+    if name == "spic" and len(data) > 4 and rng.random() < 0.8:  # past the checksum
+        data[-4:] = zlib.crc32(data[:-4]).to_bytes(4, "big")
+    if name == "png" and rng.random() < 0.8:
+        data = _with_png_checksums(bytes(data))
+    return name, bytes(data)
+
+
+def mutate(rng: random.Random, data: bytearray, corpus: list[bytes]) -> bytearray:
+    """One random change; half of them hit the first 40 bytes, where sizes are."""
+    if not data:
+        return bytearray(rng.randbytes(rng.randrange(1, 40)))
+    at = rng.randrange(min(len(data), 40) if rng.random() < 0.5 else len(data))
+    span = rng.choice((1, 1, 2, 4, 16, 64))
+    kind = rng.randrange(8)
+    if kind == 0:
+        data[at] ^= 1 << rng.randrange(8)
+    elif kind == 1:
+        data[at] = rng.choice(INTERESTING)
+    elif kind == 2:
+        data[at : at + span] = rng.randbytes(span)
+    elif kind == 3:
+        del data[at : at + span]
+    elif kind == 4:
+        data[at:at] = bytes([rng.choice(INTERESTING)]) * span
+    elif kind == 5:
+        data = data[:at]
+    elif kind == 6:
+        other = rng.choice(corpus)
+        data[at:] = other[rng.randrange(len(other)) :]
+    else:
+        data[at:at] = data[at : at + span]
+    return data
+
+
+def _with_png_checksums(data: bytes) -> bytearray:
+    out, at = bytearray(data[:8]), 8
+    while at + 12 <= len(data):
+        body = data[at + 4 : at + 8 + int.from_bytes(data[at : at + 4], "big")]
+        out += data[at : at + 4] + body + zlib.crc32(body).to_bytes(4, "big")
+        at += 8 + len(body)
+    return out
+
+
+def try_case(decode, data: bytes) -> str | None:
+    """What is wrong with how `decode` takes `data`, None if nothing is."""
+    from spic.errors import SpicError
+
+    idle = _megabytes("VmRSS")
+    _reset_peak()
+    start, wrong = time.process_time(), None
+    try:
+        decode(data)
+    except SpicError:
+        pass
+    except Exception as error:
+        wrong = f"{type(error).__name__}: {error}"
+    seconds, extra = time.process_time() - start, _megabytes("VmHWM") - idle
+    if wrong is None and seconds > MAX_SECONDS:
+        wrong = f"{seconds:.1f} s"
+    if wrong is None and extra > MAX_MEGABYTES:
+        wrong = f"{extra:.0f} MB"
+    return wrong
+
+
+def _megabytes(field: str) -> float:
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split(f"{field}:")[1].split()[0]) / 1024
+    except (OSError, IndexError):  # not Linux: memory is not watched
+        return 0.0
+
+
+def _reset_peak() -> None:
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass
+
+
+def work(seed: int, start: int, stop: int, only: str | None) -> None:
+    """The worker: a line "i" on stdout before each hundredth case and on findings, {"case", "target", "wrong"}."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = targets(Path(folder))
+        if only:
+            found = {only: found[only]}
+        for decode, corpus in found.values():
+            for data in corpus:
+                decode(data)  # valid, and compiled before anything is timed
+        here = Path(folder) / "case"
+        print(json.dumps({"log": str(here)}), flush=True)
+        for index in range(start, stop):
+            name, data = make_case(seed, index, found)
+            here.write_bytes(b"%d %s\n" % (index, name.encode()) + data)
+            wrong = try_case(found[name][0], data)
+            if wrong or index % 100 == 0:
+                print(json.dumps({"case": index, "target": name, "wrong": wrong}), flush=True)
+            if wrong:
+                _keep(index, name, data)
+
+
+def _keep(index: int, name: str, data: bytes) -> Path:
+    FINDINGS.mkdir(exist_ok=True)
+    path = FINDINGS / f"{name}-{index}"
+    path.write_bytes(data)
+    return path
+
+
+def watch(count: int, seed: int, only: str | None, start: int = 0) -> list[dict]:
+    """Run workers until all cases are done; returns the findings."""
+    import selectors
+
+    wrong, begin, first = [], start, start
+    while begin < start + count:
+        command = [sys.executable, __file__, "--worker", str(seed), str(begin), str(start + count), only or ""]
+        worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        log, last = None, begin
+        with selectors.DefaultSelector() as selector:
+            selector.register(worker.stdout, selectors.EVENT_READ)
+            while selector.select(HANGS * (1 if log else 20)):
+                line = worker.stdout.readline()
+                if not line:
+                    break
+                record = json.loads(line)
+                log, last = record.get("log", log), record.get("case", last)
+                if record.get("wrong"):
+                    wrong.append(record)
+                    print(f"\r{record['target']} case {record['case']}: {record['wrong']}", flush=True)
+                elif "case" in record:
+                    print(f"\r{last - first} of {count}, {len(wrong)} findings", end="", flush=True)
+            else:
+                worker.kill()
+        status = worker.wait()
+        if status == 0:
+            break
+        if log is None or not Path(log).exists():
+            sys.exit("\nthe fuzzing worker does not start")
+        head, _, data = Path(log).read_bytes().partition(b"\n")
+        index, name = head.decode().split()
+        record = {"case": int(index), "target": name, "wrong": "hangs" if status == -9 else f"crash, status {status}"}
+        wrong.append(record)
+        print(f"\r{name} case {index}: {record['wrong']}; kept as {_keep(int(index), name, data)}", flush=True)
+        begin = int(index) + 1
+    return wrong
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--worker"]:
+        seed, start, stop, only = sys.argv[2:6]
+        work(int(seed), int(start), int(stop), only or None)
+        return
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("count", type=int, nargs="?", default=2000, help="cases, over all decoders in turn")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=int, default=0, help="number of the first case")
+    parser.add_argument("--only", help="one target: a codec's name, spic or weights")
+    options = parser.parse_args()
+    wrong = watch(options.count, options.seed, options.only, options.start)
+    print(f"\n{options.count} cases, {len(wrong)} findings" + (f" in {FINDINGS}/" if wrong else ""))
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
