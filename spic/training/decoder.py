@@ -95,8 +95,8 @@ def train_decoder(
     t_focus: float = 0.0,
     init=None,
     critic=None,
-    consistency: float = 0.3,
-    features: float = 0.25,
+    consistency: float = 0.15,
+    features: float = 0.4,
     predicted: np.ndarray | None = None,
     ssm_drop: float = 0.1,
     scene_share: float = 0.2,
@@ -173,7 +173,8 @@ def train_decoder(
     shares = {True: scene_share if (~scenes).any() else 1.0, False: 1 - scene_share if scenes.any() else 1.0}
     odds = np.array([shares[bool(scene)] / (scenes == scene).sum() for scene in scenes])
     qps = [LOSSLESS, *sorted(pack.coarse)]
-    reader = critic and Critic(critic, pack.label_space, class_weights(pack.labels, space.num_classes), device)
+    rare = class_weights(pack.labels, space.num_classes, 0.25, 3.0)  # with more weight they are overdrawn
+    reader = critic and Critic(critic, pack.label_space, rare, device)
 
     def draw(source: Pack, maps, index, rng):
         pictures, labels, coarse = [], [], []
@@ -200,7 +201,7 @@ def train_decoder(
             torch.from_numpy(noise).to(device, memory_format=torch.channels_last),
         )
 
-    def losses_from(network, x0, labels, ssm, coarse, t, noise):
+    def losses_from(network, rng, x0, labels, ssm, coarse, t, noise):
         a = abar[t].view(-1, 1, 1, 1)
         x_t = a.sqrt() * x0 + (1 - a).sqrt() * noise
         with autocast(device, dtype):
@@ -218,12 +219,12 @@ def train_decoder(
                 return {"loss": squared + bound, "squared": squared, "bound": bound}
             if not reader:
                 return {"loss": squared}
-            contradiction, distance = reader.losses(drawn, x0, labels)
+            contradiction, distance = reader.losses(drawn, x0, labels, rng)
         total = squared + consistency * contradiction + features * distance
         return {"loss": total, "squared": squared, "consistency": contradiction, "features": distance}
 
     def loss_of(rng):
-        return losses_from(model, *draw(pack, predicted, rng.choice(len(pack), size=batch, p=odds), rng))
+        return losses_from(model, rng, *draw(pack, predicted, rng.choice(len(pack), size=batch, p=odds), rng))
 
     @torch.inference_mode()
     def evaluate(state):
@@ -233,7 +234,7 @@ def train_decoder(
         index = [i for i in range(len(validation)) for _ in range(2)]
         probe.eval()
         rows = [
-            losses_from(probe, *draw(validation, None, index[start : start + batch], rng))
+            losses_from(probe, rng, *draw(validation, None, index[start : start + batch], rng))
             for start in range(0, len(index), batch)
         ]
         return {name: round(float(np.mean([float(row[name]) for row in rows])), 5) for name in rows[0]}

@@ -1,6 +1,7 @@
 """The decoder's recipe: exact restarts, a loss that falls, weights that load."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,6 @@ from spic.training.critic import Critic
 from spic.training.loop import Budget
 from spic.training.pack import read_pack, write_pack
 from spic.weights import shipped, write_weights
-
 
 BARE = {"residual_std": None, "refine_channels": 0}  # not preconditioned
 
@@ -153,7 +153,7 @@ class TestCritic:
     def test_of_the_original_there_is_nothing_to_say(self, critic, pack):
         x = recipe.to_unit(pack.pictures[:, :32, :64], "cpu")
         labels = torch.from_numpy(pack.labels[:, :32, :64])
-        consistency, features = critic.losses(x, x, labels)
+        consistency, features = critic.losses(x, x, labels, np.random.default_rng(0))
         assert features == 0 and consistency > 0
 
     def test_cross_entropy_is_that_of_the_segmenter(self, critic, pack, tiny_segmenter):
@@ -162,15 +162,26 @@ class TestCritic:
         with torch.no_grad():
             logits = segmenter.model(segmenter.normalize(torch.from_numpy(pictures)))
             expected = torch.nn.functional.cross_entropy(logits, labels.long(), ignore_index=11)
-        found, _ = critic.losses(recipe.to_unit(pictures, "cpu"), recipe.to_unit(pictures, "cpu"), labels)
+        unveiled = SimpleNamespace(random=np.ones, standard_normal=lambda shape, dtype: np.zeros(shape, dtype))
+        found, _ = critic.losses(*[recipe.to_unit(pictures, "cpu")] * 2, labels, unveiled)
         assert found == pytest.approx(float(expected), rel=1e-4)
 
     def test_it_pulls_at_the_picture_and_learns_nothing_itself(self, critic, pack):
         original = recipe.to_unit(pack.pictures[:, :32, :64], "cpu")
         drawn = (original * 0.5).requires_grad_()
-        sum(critic.losses(drawn, original, torch.from_numpy(pack.labels[:, :32, :64]))).backward()
+        labels = torch.from_numpy(pack.labels[:, :32, :64])
+        sum(critic.losses(drawn, original, labels, np.random.default_rng(0))).backward()
         assert drawn.grad.abs().max() > 0
         assert not any(parameter.requires_grad for parameter in critic._net.parameters())
+
+    def test_fine_hatching_is_lost_in_the_veil(self, critic, pack):
+        """Where the veil blurs, a pattern of single pixels makes no difference."""
+        x = recipe.to_unit(pack.pictures[:, :32, :64], "cpu")
+        hatching = torch.tensor([[0.2, -0.2], [-0.2, 0.2]]).repeat(16, 32)
+        labels = torch.from_numpy(pack.labels[:, :32, :64])
+        blurring = SimpleNamespace(random=np.zeros, standard_normal=lambda shape, dtype: np.zeros(shape, dtype))
+        plain, hatched = (critic.losses(y, x, labels, blurring) for y in (x, x + hatching))
+        assert hatched[1] < 1e-4 and hatched[0] == pytest.approx(float(plain[0]), rel=1e-4)
 
     def test_training_listens(self, train, tiny_segmenter, tmp_path, monkeypatch):
         monkeypatch.setattr(recipe, "CROP", (32, 32))
@@ -179,7 +190,7 @@ class TestCritic:
         assert losses[0] > alone[0] and not torch.equal(bare["out.2.weight"], heard["out.2.weight"])
         with open(tmp_path / "heard" / "log.csv", newline="") as file:
             row = list(csv.DictReader(file))[-1]
-        total = float(row["squared"]) + 0.3 * float(row["consistency"]) + 0.25 * float(row["features"])
+        total = float(row["squared"]) + 0.15 * float(row["consistency"]) + 0.4 * float(row["features"])
         assert float(row["loss"]) == pytest.approx(total, rel=1e-3)
 
     @pytest.mark.parametrize("name", ["street-segmenter", "street-judge"])
