@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 MINUTES ?= 60
+N ?= 2000
 CAMVID ?= CamVid
 QPS := $(foreach qp,20 25 30 35 40 45,--qp $(qp))
 
-.PHONY: help demo test test-all lint figures train clean
+.PHONY: help demo test test-all lint fuzz figures train clean
 
 help:
 	@grep -E '^# make|^## ' $(MAKEFILE_LIST) | sed 's/^## /make /'
@@ -42,17 +43,24 @@ lint: $(VENV)/installed
 	snakefmt --check Snakefile rules
 	snakemake --lint
 
+## fuzz      damaged bytes into every decoder: N=cases
+fuzz: $(VENV)/installed
+	$(BIN)/python tests/fuzz.py $(N)
+
 ## figures   the tables and figures of the README, on CamVid's validation clip: CAMVID=folder
 figures: $(VENV)/installed
 	$(BIN)/spic run --cores 2 --configfile config/camvid.yaml --config dataset_root=$(CAMVID)
 
-## train     train segmenter and decoder anew, MINUTES=60 each, on CamVid's training split and street scenes: CAMVID=folder
+## train     train segmenter, judge, critic and decoder anew, MINUTES=60 each, on CamVid's training split and scenes: CAMVID=folder
 train: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train]'
 	test -e runs/train.zip || $(BIN)/spic train pack runs/train.zip --root $(CAMVID) --scenes 400 $(QPS)
-	$(BIN)/spic train segmenter runs/train.zip runs/segmenter --minutes $(MINUTES) --leave-out 0001TP
-	$(BIN)/spic train decoder runs/train.zip runs/decoder-1 --minutes $(MINUTES) --leave-out 0001TP
-	$(BIN)/spic train decoder runs/train.zip runs/decoder-2 --minutes $(MINUTES) --leave-out 0001TP \
-		--init runs/decoder-1/street-decoder --t-min 170 --learning-rate 3e-4 --sampling-steps 1 --start 200
+	$(BIN)/spic train segmenter runs/train.zip runs/segmenter --minutes $(MINUTES) --leave-out 0001TP --scene-share 0.15 --seed 1
+	$(BIN)/spic train segmenter runs/train.zip runs/judge --minutes $(MINUTES) --leave-out 0001TP --network judge
+	$(BIN)/spic train segmenter runs/train.zip runs/critic --minutes $(MINUTES) --leave-out 0001TP --encoder lite1 --seed 2
+	$(BIN)/spic train decoder runs/train.zip runs/decoder --minutes $(MINUTES) --leave-out 0001TP \
+		--critic runs/critic/street-segmenter --ssm runs/segmenter/street-segmenter \
+		--t-focus 0.8 --sampling-steps 1 --start 200
 
 ## clean     remove what runs made, not the environment
 clean:
