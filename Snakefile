@@ -1,8 +1,9 @@
 # Semantic-preserving image coding, measured: pictures in, rate against mIoU and Frechet distance out (figure 4 of SPIC).
 #
 #   results/<run>/originals/<chunk>/          pictures, labels and segmentation maps of the data set
-#   results/<run>/<method>/<point>/<chunk>/   coded/ (the files whose bytes are the rate), decoded/, scores.npz
+#   results/<run>/<method>/<point>/<chunk>/   coded/ (the files whose bytes are the rate), decoded/, looks/, scores
 #   results/<run>/tables/, figures/           what one came for
+#   results/cache/                            what networks saw in pictures, by content; may be deleted
 from pathlib import Path
 
 from snakemake.utils import min_version, validate
@@ -13,7 +14,14 @@ min_version("9.8")
 configfile: Path(workflow.basedir) / "config.yaml"
 
 
-validate(config, "config/schema.yaml")
+try:
+    validate(config, "config/schema.yaml")
+except WorkflowError as error:
+    found = error.__context__
+    if not hasattr(found, "json_path"):
+        raise
+    # The key and the complaint, without the whole schema.
+    raise WorkflowError(f"config: {found.json_path}: {found.message}")
 
 
 include: "rules/common.smk"

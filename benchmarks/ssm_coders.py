@@ -1,8 +1,8 @@
 """Size and speed of every lossless coder on segmentation maps: python benchmarks/ssm_coders.py --camvid FOLDER.
 
 Ground truth of CamVid's validation split, what a segmenter makes of the same pictures, and drawn street scenes, all at
-the working size of 256x512. Kernels are compiled before the clock starts; times are CPU time of this one thread, medians.
-`--prior FILE` measures the label-map coder with another prior as well, `--simplify N ...` drops small components first.
+the working size of 256x512. Kernels are compiled before the clock starts; times are medians of this one thread's CPU
+time. `--prior FILE` measures the label-map coder with another prior too, `--simplify N` drops small components first.
 """
 
 import argparse
@@ -12,39 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from spic.codecs import get_codec
-from spic.codecs.base import Codec
 from spic.datasets import get_dataset
 
-CODECS = ("labelmap", "labelmap-plain", "flif", "jpegxl-lossless", "webp", "png")
+CODECS = ("labelmap", "labelmap-plain", "flif", "jpegxl-lossless", "webp-lossless", "png")
 REFERENCE = {"ground truth": 0.1139 * 256 * 512 / 8}  # bytes of the reference `flif` with default settings, rows 64-320
 
 
-class Webp(Codec):
-    """Lossless WebP of the map as gray RGB, through Pillow; only measured here."""
-
-    name, kind, extension = "webp", "label", "webp"
-
-    def encode(self, image):
-        """Code uint8 (H, W)."""
-        import io
-
-        from PIL import Image
-
-        out = io.BytesIO()
-        Image.fromarray(image).convert("RGB").save(out, "WEBP", lossless=True, quality=100, method=6)
-        return out.getvalue()
-
-    def decode(self, data):
-        """Return uint8 (H, W)."""
-        import io
-
-        from PIL import Image
-
-        return np.array(Image.open(io.BytesIO(data)))[..., 0]
-
-
 def measure(codec, maps) -> tuple[float, float, float, float]:
-    """Mean bytes, median seconds for encoding and decoding, and the longest of them; stops where a map comes back wrong."""
+    """Mean bytes, median seconds to encode and to decode, the longest of all; stops where a map comes back wrong."""
     sizes, encoding, decoding = [], [], []
     codec.decode(codec.encode(maps[0]))
     for labels in maps:
@@ -61,7 +36,7 @@ def measure(codec, maps) -> tuple[float, float, float, float]:
 
 
 def material(arguments) -> dict[str, list[np.ndarray]]:
-    """Label maps by what they are, each named with the coders' rows of the table."""
+    """Label maps by what they are."""
     every, found = slice(None, None, arguments.every), {}
     if arguments.camvid:
         data = get_dataset("camvid", arguments.camvid, "val")
@@ -81,7 +56,6 @@ def material(arguments) -> dict[str, list[np.ndarray]]:
 def table(maps: dict, codecs: list) -> None:
     """Print sizes and times of all codecs on all maps."""
     for what, pictures in maps.items():
-        flif = None
         print(f"\n{what}, {len(pictures)} maps\n")
         print("| coder | bytes | bpp | / reference FLIF | / our flif | encode ms | decode ms | longest ms |")
         print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
@@ -117,7 +91,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--camvid", type=Path, help="CamVid's folder")
-    parser.add_argument("--segmenter", default="street", help="whose maps are the predicted ones; none: ground truth only")
+    parser.add_argument("--segmenter", default="street", help="makes the predicted maps; none: ground truth only")
     parser.add_argument("--scenes", type=int, default=20, help="how many drawn scenes of each kind")
     parser.add_argument("--every", type=int, default=1, help="only every n-th frame of CamVid")
     parser.add_argument("--codecs", nargs="*", default=CODECS)
@@ -127,7 +101,7 @@ def main() -> None:
     maps = material(arguments)
     if not maps:
         raise SystemExit("nothing to code: give --camvid or --scenes")
-    codecs = [Webp() if name == "webp" else get_codec(name) for name in arguments.codecs]
+    codecs = [get_codec(name) for name in arguments.codecs]
     for path in arguments.prior:
         from spic.codecs.labelmap import LabelMapCodec
 

@@ -38,7 +38,9 @@ def datasets() -> str:
         kind = dataset_class(name)
         space = kind.label_space
         classes = f"{space.num_classes} (`{space.name}`)" if kind.labelled else "no labels"
-        rows.append(f"| `{name}` | {_summary(kind)} | {classes} | {'nothing' if kind.procedural else '`dataset_root`'} |")
+        rows.append(
+            f"| `{name}` | {_summary(kind)} | {classes} | {'nothing' if kind.procedural else '`dataset_root`'} |"
+        )
     return "\n".join(rows)
 
 

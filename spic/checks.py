@@ -10,7 +10,7 @@ from spic.stages import open_dataset, sent_ssm
 
 
 def check_networks(config: dict) -> None:
-    """Segmenter, decoder and what the segmenter shall look at fit each other, as far as their files tell.
+    """Segmenter, decoder and data set fit each other, as far as their files tell.
 
     Parameters
     ----------
@@ -20,16 +20,11 @@ def check_networks(config: dict) -> None:
     Raises
     ------
     ConfigError
-        The maps that are sent mean something else to the decoder (the message names both label spaces), or the
-        segmenter does not look at pictures of that size.
+        The maps that are sent mean something else to the decoder; the message names both label spaces.
     WeightsError
         Weights that nobody ships are missing; the message says which file to get.
     """
     segmenter = describe_segmenter(config["segmenter"], config["segmenter_weights"])
-    wanted = config.get("segmenter_input")
-    if wanted is not None and wanted not in segmenter.inputs:
-        known = ", ".join(segmenter.inputs)
-        raise ConfigError(f"segmenter_input {wanted!r}: segmenter {config['segmenter']} takes {known}")
     if "spic" not in config["methods"]:
         return
     for protocol in config.get("protocols", ["corrected"]):

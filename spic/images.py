@@ -171,14 +171,17 @@ def upscale(coarse: np.ndarray, size) -> np.ndarray:
 
 def _open(path) -> Image.Image:
     try:
-        image = Image.open(path)
-        if image.width * image.height > MAX_PIXELS:
-            raise DataError(f"{path}: {image.width}x{image.height} is more than {MAX_PIXELS} pixels")
-        image.load()
+        with warnings.catch_warnings(action="ignore"):  # what Pillow finds odd but reads, and its own limit on sizes
+            image = Image.open(path)
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(f"{path}: {image.width}x{image.height} is more than {MAX_PIXELS} pixels")
+            image.load()
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: not a readable picture ({error})") from None
+    if image.mode == "F":
+        raise DataError(f"{path}: floating-point samples, of which nobody says what white is")
     return image
 
 

@@ -49,6 +49,12 @@ def check(path: Annotated[Path, typer.Argument(metavar="PATH", help="Stem, .safe
 
         kind = "street segmenter"
         get_segmenter("street", path, device="cpu", dtype="float32")
+    elif config.get("arch") == "labelmap-prior":
+        from spic.codecs.labelmap import read_prior
+        from spic.weights import weight_paths
+
+        kind = "prior of the label-map coder"
+        read_prior(weight_paths(path)[0])
     else:
         from spic.scsrdm import load_checkpoint
 
@@ -72,7 +78,8 @@ def convert(
         str | None, typer.Option(help="Of the SSM; by default the one with so many classes.")
     ] = None,
     ema: Annotated[
-        bool | None, typer.Option("--ema/--raw", help="Averaged or raw tensors of a file with both; averaged by default.")
+        bool | None,
+        typer.Option("--ema/--raw", help="Averaged or raw tensors of a file with both; averaged by default."),
     ] = None,
     dtype: Annotated[str, typer.Option(help="Stored as float16, bfloat16, float32 or int8.")] = "float16",
     force: Force = False,

@@ -1,6 +1,6 @@
 """JPEG XL through imagecodecs' libjxl: without loss for label maps, lossy for pictures.
 
-Bare codestreams without a container. Lossless at effort 9, where it pays; lossy at libjxl's own 7, since 9 takes six
+Bare codestreams without a container. Lossless at effort 9, where it pays; lossy at libjxl's own 7, since 9 takes five
 times as long and gives no better PSNR at the same rate.
 """
 

@@ -121,13 +121,15 @@ def claim_1(points: pd.DataFrame) -> Verdict:
     """Holds if at every point of SPIC between two rates of a baseline its mIoU is above the baseline's, for both.
 
     Does not hold if it is below at one of them; cannot be judged where a baseline shares no rate, or a difference
-    lies inside the confidence interval.
+    lies inside the confidence interval. The verdict is that of `miou`; the numbers add those by the paper's formula
+    and by the independent judge.
     """
-    judged = _against_baselines(points, "miou", lower_is_better=False)
-    if _has(points, "miou_independent"):
-        independent = _against_baselines(points, "miou_independent", lower_is_better=False)
-        return Verdict(judged.verdict, f"{judged.numbers}; by the independent judge: {independent.numbers}")
-    return judged
+    verdict, numbers = _against_baselines(points, "miou", lower_is_better=False)
+    for metric, name in (("miou_image", "the paper's formula"), ("miou_independent", "the independent judge")):
+        if _has(points, metric):
+            other = _against_baselines(points, metric, lower_is_better=False)
+            numbers += f"; by {name} it {other.verdict}: {other.numbers}"
+    return Verdict(verdict, numbers)
 
 
 def claim_2(points: pd.DataFrame) -> Verdict:
@@ -140,7 +142,7 @@ def claim_2(points: pd.DataFrame) -> Verdict:
         return Verdict(UNKNOWN, "mIoU of SPIC or of BPG is missing")
     best = spic.loc[spic["miou"].idxmax()]
     start = f"SPIC's best mIoU is {best['miou']:.3g} at {best['bpp']:.3g} BPP"
-    needed = rate_at(bpg["bpp"], bpg["miou"], best["miou"])
+    needed = rate_at(*_averaged(bpg, "miou"), best["miou"])
     low, high = ORDER_OF_ONE
     if not math.isnan(needed):
         verdict = HOLDS if low <= needed <= high else FAILS
@@ -317,7 +319,7 @@ def _shared(points: pd.DataFrame, metric: str, anchor: str, lower_is_better: boo
     ours, theirs = _curve(points, "spic", metric), _curve(points, anchor, metric)
     shared = []
     for row in ours.to_dict("records"):
-        other = at_rate(theirs["bpp"], theirs[metric], row["bpp"])
+        other = at_rate(*_averaged(theirs, metric), row["bpp"])
         if not math.isnan(other):
             shared.append((row["bpp"], row[metric], other, _state(row, metric, other, lower_is_better)))
     return shared
@@ -357,7 +359,14 @@ def _curve(points: pd.DataFrame, method: str, metric: str) -> pd.DataFrame:
     if metric not in points:
         return points.iloc[:0].assign(**{metric: np.nan})
     rows = points[points["method"] == method]
-    return rows[np.isfinite(rows[metric].astype(float))].sort_values("bpp")
+    known = np.isfinite(rows[metric].astype(float)) & (rows["bpp"].astype(float) > 0)
+    return rows[known].sort_values("bpp")
+
+
+def _averaged(curve: pd.DataFrame, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """Rates and values of a curve; points of one rate, as tiny pictures give them, become their mean."""
+    values = curve.groupby("bpp")[metric].mean()
+    return values.index.to_numpy(float), values.to_numpy(float)
 
 
 def _has(points: pd.DataFrame, metric: str) -> bool:
@@ -368,6 +377,7 @@ def _rows_of(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
     missing = {"method", "point", "bpp"} - set(table)
     if missing:
         raise DataError(f"the table has no column {', '.join(sorted(missing))}")
+    table = table.reset_index(drop=True)
     if "protocol" not in table:
         return table
     rows = table[table["protocol"] == protocol]

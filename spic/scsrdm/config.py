@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, fields
 
 from spic.errors import ConfigError
 
+_MOST = {"num_classes": 255, "num_res_blocks": 16}  # a config may come from anywhere: nobody waits for a billion blocks
+_MOST_CHANNELS = 1 << 14
 _GROUPS = 32  # groups of every GroupNorm in the published network
 _MULTIPLIERS = {64: (1, 2, 3, 4), 128: (1, 1, 2, 3, 4), 256: (1, 1, 2, 2, 4, 4), 512: (0.5, 1, 1, 2, 2, 4, 4)}
 
@@ -133,7 +135,9 @@ class ScsrdmConfig:
             "spade_hidden",
             "coarse_factor",
         ):
-            _require(_positive_int(getattr(self, name)), name, getattr(self, name), "a whole number of at least 1")
+            most = _MOST.get(name, _MOST_CHANNELS)
+            fits = _positive_int(getattr(self, name)) and getattr(self, name) <= most
+            _require(fits, name, getattr(self, name), f"a whole number from 1 to {most}")
         for name in ("resblock_updown", "scale_shift_norm", "learned_variance", "void_class"):
             _require(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
         numbers = 1 <= len(self.channel_mult) <= 10 and all(_number(m) and 0 < m <= 64 for m in self.channel_mult)
@@ -149,7 +153,8 @@ class ScsrdmConfig:
             _require(positive, "residual_std", self.residual_std, "a number above 0, or null")
             _require(self.prediction == "x0", "residual_std", self.residual_std, "null unless prediction is x0")
         if self.refine_channels != 0:
-            allowed = _positive_int(self.refine_channels) and self.residual_std is not None
+            fits = _positive_int(self.refine_channels) and self.refine_channels <= _MOST_CHANNELS
+            allowed = fits and self.residual_std is not None
             _require(allowed, "refine_channels", self.refine_channels, "0, or a width beside a residual_std")
             if self.size_multiple % 2:
                 raise ConfigError("refine_channels: sides must be even, so patch_size or levels must halve once")

@@ -35,7 +35,9 @@ class NetworkSegmenter:
         self.dtype = pick_dtype(dtype, self.device)
         try:
             self.label_space = get_label_space(config["label_space"])
-            model = network(shape.from_dict({**config["net"], "num_classes": self.label_space.num_classes}))
+            _check_numbers(config["net"])
+            with torch.device("meta"):  # no memory before the tensors are known to fit
+                model = network(shape.from_dict({**config["net"], "num_classes": self.label_space.num_classes}))
         except (SpicError, KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, RuntimeError) as error:
             raise WeightsError(f"{path}: the config does not describe a segmenter ({error})") from None
         load_state(model, state, str(path))
@@ -70,6 +72,17 @@ class NetworkSegmenter:
                 logits = self.model(x)
             maps[start : start + batch] = logits[..., :height, :width].argmax(1).to(torch.uint8).cpu().numpy()
         return maps
+
+
+def _check_numbers(net: dict) -> None:
+    """`ConfigError` for a network so large that building it would take forever: a config may come from anywhere."""
+    if not isinstance(net, dict):
+        raise ConfigError(f"net: {net!r}, expected a table of settings")
+    for name, value in net.items():
+        most = {"depth": 16, "blocks": 16, "width": 16}.get(name, 4096)
+        for number in value if isinstance(value, list) else [value]:
+            if not isinstance(number, int | float) or not 0 < number <= most:
+                raise ConfigError(f"{name}: {value!r}, expected numbers above 0, at most {most}")
 
 
 def street_segmenter(weights=None, **settings) -> NetworkSegmenter:

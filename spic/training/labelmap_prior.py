@@ -1,7 +1,7 @@
-"""Recipe of the label-map coder's prior: the network on pixels of training maps, then what adapts, on the maps themselves.
+"""Recipe of the label-map coder's prior: the network on pixels of training maps, then what adapts, on whole maps.
 
-The second half plays the very coder over the maps, one after another, and keeps what it ends with: weights of the mixer,
-chances of uniform pixels and of spelt labels. Its rate falls half way.
+The second half plays the very coder over the maps, one after another, and keeps what it ends with: weights of the
+mixer, chances of uniform pixels and of spelt labels. Its rate falls half way.
 """
 
 import numpy as np
@@ -74,7 +74,7 @@ def train_prior(maps, steps: int, *, classes: int, hidden=HIDDEN, mixer_maps=Non
     Returns
     -------
     Prior
-        Without a tag: that is the hash of its file.
+        Its tag is zeros: the tag proper is the hash of its file.
 
     Raises
     ------
@@ -99,7 +99,9 @@ def train_prior(maps, steps: int, *, classes: int, hidden=HIDDEN, mixer_maps=Non
     def step(number, bits):
         tell(f"network, step {number} of {steps}: bits a pixel", bits)
 
-    prior = fresh_prior(quantized(fit(features, answers, hidden, classes + 1, steps, seed=seed, report=step)), classes + 1)
+    classes += 1  # one row for all other ids
+    parameters = fit(features, answers, hidden, classes, steps, seed=seed, report=step)
+    prior = fresh_prior(quantized(parameters), classes)
     order = rng.permutation(len(maps))[:mixer_maps]
     sizes = []
     for place, i in enumerate(order):

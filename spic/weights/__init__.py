@@ -56,6 +56,7 @@ def write_weights(path, state: dict, config: dict, dtype: str = "float16") -> st
         If `config` or `dtype` can not be written.
     """
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     if dtype not in ("float16", "bfloat16", "float32", "int8"):
@@ -78,7 +79,10 @@ def write_weights(path, state: dict, config: dict, dtype: str = "float16") -> st
     except (TypeError, ValueError) as error:
         raise ConfigError(f"the config does not fit into JSON ({error})") from None
     with atomic_path(tensors) as temporary:
-        save_file(stored, temporary)
+        try:
+            save_file(stored, temporary)
+        except SafetensorError as error:  # its form of a full disk
+            raise WeightsError(f"{tensors}: not written ({error})") from None
     digest = sha256(tensors)
     full = {**config, "weights": {"sha256": digest, "bytes": tensors.stat().st_size, "dtype": dtype}}
     write_bytes(sidecar, (json.dumps(full, indent=2, allow_nan=False) + "\n").encode())

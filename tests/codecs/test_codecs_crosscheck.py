@@ -54,7 +54,9 @@ def picture(tmp_path, tiny_scenes):
 
 
 def encode(picture, name="bpg", *options):
-    return CliRunner().invoke(app, ["codec", "encode", name, str(picture), f"{picture}.{name}", "--cross-check", *options])
+    return CliRunner().invoke(
+        app, ["codec", "encode", name, str(picture), f"{picture}.{name}", "--cross-check", *options]
+    )
 
 
 def test_both_tools_agree(tools, picture):

@@ -1,4 +1,4 @@
-"""JPEG, WebP, AVIF and JPEG XL: rate follows quality, files are the format's own, nothing but BitstreamError comes out."""
+"""JPEG, WebP, AVIF and JPEG XL: rate follows quality, files are the format's own, one error for everything else."""
 
 import io
 

@@ -28,7 +28,9 @@ def components(labels):
 
 
 @settings(max_examples=60, deadline=None)
-@given(arrays(np.uint8, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.integers(0, 3)), st.integers(0, 12))
+@given(
+    arrays(np.uint8, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.integers(0, 3)), st.integers(0, 12)
+)
 def test_small_components_go_and_nothing_new_comes(labels, pixels):
     before = labels.copy()
     result = simplify(labels, pixels)

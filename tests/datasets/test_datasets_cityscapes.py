@@ -44,7 +44,7 @@ def test_names_and_space(tree):
 
 
 def test_label_ids_become_train_ids(tree):
-    frame, path = paths(tree, NAMES[1])
+    _, path = paths(tree, NAMES[1])
     labels = np.arange(64, dtype=np.uint8)[None].repeat(32, 0) % 34
     write_png(path, labels)
     expected = np.vectorize(lambda label: TRAIN_IDS.get(label, 19))(labels)
@@ -108,7 +108,7 @@ def test_missing_folders_and_empty_ones(tree, tmp_path):
         get_dataset("cityscapes", tree, "test")
     for folder in ("leftImg8bit", "gtFine"):
         (tree / folder / "test").mkdir()
-    with pytest.raises(DataError, match="no .*_leftImg8bit.png"):
+    with pytest.raises(DataError, match=r"no .*_leftImg8bit\.png"):
         get_dataset("cityscapes", tree, "test")
     with pytest.raises(ConfigError, match="dataset_root"):
         get_dataset("cityscapes")

@@ -64,6 +64,16 @@ def test_claim_1_does_not_take_a_difference_inside_the_interval_for_one():
     assert judged(1, table(spic_miou=[0.1, 0.6, 0.7], bpg_miou=LOW, jpeg2000_miou=HIGH))[0] == FAILS
 
 
+def test_points_of_one_rate_and_repeated_row_numbers():
+    good = table(spic_miou=[0.5, 0.6, 0.7], bpg_miou=LOW, jpeg2000_miou=LOW, spic_small_recall=[0.5, 0.6, 0.7])
+    twin = good[good["method"] == "bpg"].assign(point="twin")
+    verdict, numbers = judged(1, pd.concat([good, twin]), pictures=pictures([3], [1]))
+    assert verdict == HOLDS and numbers == judged(1, good)[1]
+    assert judged(2, pd.concat([good, twin]))[1] == judged(2, good)[1]
+    no_rate = good.assign(bpp=good["bpp"].where(good["point"] != "p2"))
+    assert "2 points from 0.12 to 0.17 BPP" in judged(1, no_rate)[1]
+
+
 def test_claim_1_adds_the_independent_judge():
     points = table(
         spic_miou=[0.5, 0.6, 0.7],
@@ -74,7 +84,8 @@ def test_claim_1_adds_the_independent_judge():
         jpeg2000_miou_independent=LOW,
     )
     verdict, numbers = judged(1, points)
-    assert verdict == HOLDS and "by the independent judge: against bpg -" in numbers
+    assert "formula" not in numbers
+    assert verdict == HOLDS and "by the independent judge it does not hold: against bpg -" in numbers
 
 
 @pytest.mark.parametrize(

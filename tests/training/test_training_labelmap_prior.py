@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from spic.cli.train import app
 from spic.codecs.labelmap import LabelMapCodec, stream
 from spic.codecs.labelmap.network import NUM_FEATURES, OUTPUTS, infer, num_rows
-from spic.codecs.labelmap.prior import fresh_prior, pack_prior, read_prior, unpack_prior
+from spic.codecs.labelmap.prior import pack_prior, read_prior, unpack_prior
 from spic.codecs.labelmap.samples import samples
 from spic.datasets import get_dataset
 from spic.errors import BitstreamError, ConfigError, DataError, WeightsError
@@ -128,7 +128,7 @@ def test_damaged_files_are_refused(prior, tmp_path):
         ("weights_2", lambda a: a[:, :-1]),
         ("weights_2", lambda a: np.full((2000, a.shape[1]), 9, np.int16)),
         ("weights_2", lambda a: np.full_like(a, 32767)),
-        ("runs", lambda a: a - (1 << 31)),
+        ("runs", lambda a: np.full_like(a, -1)),
         ("births", lambda a: np.full_like(a, (1 << 31) - 1)),
         ("mixer", lambda a: np.full_like(a, 1 << 30)),
         ("bias_3", lambda a: None),

@@ -20,6 +20,10 @@ pytestmark = pytest.mark.workflow
         ("limit=0", "0"),
         ("colour=blue", "colour"),
         ("torch_threads=0", "0"),
+        ("keep=nothing", "nothing"),
+        ("run=cache", "cache"),
+        ("interval_block=0", "0"),
+        ("segmenter_input=native", "'native'"),
     ],
 )
 def test_wrong_settings_are_refused(empty_run, setting, message):
@@ -37,11 +41,33 @@ def test_unknown_method_and_parameter_are_refused(empty_run, tmp_path, methods, 
     assert done.returncode != 0 and message in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("protocols: [paper]", "paper"),
+        ("classes_of_interest: [car, cat]", "'cat' is none of sky"),
+        ("fid_weights: missing.pth", "missing.pth"),
+        ("judge_weights: missing", "missing.safetensors"),
+    ],
+)
+def test_settings_of_the_evaluation_are_checked_before_it_starts(empty_run, tmp_path, setting, message):
+    (tmp_path / "wrong.yaml").write_text(setting)
+    done = empty_run("--dry-run", check=False, overlay=tmp_path / "wrong.yaml")
+    assert done.returncode != 0 and message in done.stdout + done.stderr
+
+
 def test_null_leaves_a_method_out(empty_run, tmp_path):
     (tmp_path / "less.yaml").write_text("methods: {jpeg2000: null, spic: null}")
     done = empty_run("--dry-run", overlay=tmp_path / "less.yaml")
     assert "bpg/qp44" in done.stdout + done.stderr
     assert "jpeg2000/" not in done.stdout + done.stderr and "spic/coarse" not in done.stdout + done.stderr
+
+
+def test_points_that_python_writes_with_an_exponent(empty_run, tmp_path):
+    (tmp_path / "tiny.yaml").write_text("methods: {jpeg2000: {bpp: [0.00001, 1.5e-7]}}")
+    done = empty_run("--dry-run", overlay=tmp_path / "tiny.yaml")
+    shown = done.stdout + done.stderr
+    assert "jpeg2000/bpp1e-05/" in shown and "jpeg2000/bpp1.5e-07/" in shown
 
 
 def test_every_key_has_a_description_and_a_default():

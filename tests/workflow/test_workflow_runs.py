@@ -132,7 +132,7 @@ def test_a_second_protocol_computes_what_it_does_otherwise(smoke, tmp_path):
 def test_the_protocols_differ_and_pictures_are_dropped_on_request(empty_run, tmp_path):
     (tmp_path / "both.yaml").write_text(
         "{protocols: [official, corrected], keep: scores, judge: null, "
-        "methods: {spic: null, bpg: null, jpeg2000: {bpp: [0.00005]}}}"
+        "methods: {spic: null, bpg: null, jpeg2000: {bpp: [0.2]}}}"
     )
     empty_run("--cores", 2, "--resources", "gpu=1", overlay=tmp_path / "both.yaml")
     points = pd.read_csv(empty_run.results / "tables" / "points.csv").set_index(["method", "protocol"])
@@ -140,7 +140,7 @@ def test_the_protocols_differ_and_pictures_are_dropped_on_request(empty_run, tmp
     official, corrected = points.loc[("upsampled", "official")], points.loc[("upsampled", "corrected")]
     assert official["bpp"] > corrected["bpp"] and official["psnr"] == corrected["psnr"]
     assert points.loc[("jpeg2000", "official"), "bpp"] == points.loc[("jpeg2000", "corrected"), "bpp"]
-    assert (points["point"] == "bpp5e-05").sum() == 2 and points["miou_independent"].isna().all()
+    assert points["miou_independent"].isna().all()
     assert not list(empty_run.results.glob("*/*/*/decoded")) and list(empty_run.results.glob("*/*/*/coded"))
     counted = empty_run.results / "upsampled" / "coarse_qp35" / "0000" / "counted_official"
     total = sum(path.stat().st_size for path in counted.glob("[!.]*"))

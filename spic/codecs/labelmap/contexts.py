@@ -1,8 +1,8 @@
 """What the model looks at before it guesses a pixel: neighbours, candidates, and contexts made of them.
 
 The map lies in a buffer with a frame of `OUTSIDE` around it, PAD wide. Pixels are coded row by row, so everything
-above and to the left is known. `near` is int64 and holds the neighbours of NEAR_OFFSETS, then the label on which the run
-above ends.
+above and to the left is known. `near` is int64 and holds the neighbours of NEAR_OFFSETS, then the label on which the
+run above ends.
 """
 
 import numpy as np

@@ -21,7 +21,7 @@ SPELL_LIMIT = 32  # a spelt bit keeps at least 32 / 65536 for what it never saw
 @helper
 def _spell(data, coder, reading, births, west, label_bits, label):
     """Code a label bit by bit, in the context of the one to the west, or of none where that one is new here."""
-    node, result = 1, 0
+    node = 1
     for place in range(label_bits - 1, -1, -1):
         bit = (label >> place) & 1
         own, common = west * 256 + node, (ctx.OUTSIDE + 1) * 256 + node
@@ -106,7 +106,7 @@ def forget(ranks, candidates, count):
 
 
 @kernel
-def code_rows(buffer, first, last, label_bits, data, coder, reading, tables, weights, runs, births, network, classes, rate, memory):
+def code_rows(buffer, first, last, label_bits, data, coder, reading, states, network, classes, rate, memory):
     """Code the rows `first` to `last` - 1 of a map.
 
     Parameters
@@ -117,9 +117,9 @@ def code_rows(buffer, first, last, label_bits, data, coder, reading, tables, wei
         Rows to code; bits that spell a label.
     data, coder, reading
         uint8 stream, state of the range coder, and whether it reads.
-    tables, weights, runs, births : numpy.ndarray
-        What adapts: int32 states (NUM_CONTEXTS, 2^k) of the contexts, weights of the mixer, states (257 * RUN_BINS) of
-        uniform pixels and (258 * 256) of spelt bits.
+    states : tuple of numpy.ndarray
+        What adapts, int32: states (NUM_CONTEXTS, 2^k) of the contexts, weights of the mixer, states (257 * RUN_BINS,)
+        of uniform pixels and (258 * 256,) of spelt bits.
     network : tuple of numpy.ndarray
         The six arrays of `network.infer`; of length 0 where there is none.
     classes : int
@@ -130,6 +130,7 @@ def code_rows(buffer, first, last, label_bits, data, coder, reading, tables, wei
         int64 `history` (3,) and `steps` (W + 2 PAD,): zeros before row 0, kept from call to call.
     """
     history, steps = memory
+    tables, weights, runs, births = states
     height, width = buffer.shape[0] - ctx.PAD, buffer.shape[1] - 2 * ctx.PAD
     with_network = network[0].shape[0] > 0
     near, ends = np.zeros(ctx.NUM_NEAR, np.int64), np.zeros(buffer.shape[1], np.int64)

@@ -1,9 +1,10 @@
 """The trained part of the model: a small network in integers that knows how the outlines of label maps run.
 
-A pixel is described by rows of a table, one a feature: the place in the candidate list of every label of a wide template,
-the classes of the first candidates, where the pixel is, and what happened in its row and column before. The sum of the rows, clipped,
-goes through one hidden layer to the logits of the first three questions "is it candidate i?".
+A pixel is described by rows of a table, one a feature: the place in the candidate list of every label of a wide
+template, the classes of the first candidates, where the pixel is, and what happened in its row and column before. The
+sum of the rows, clipped, goes through one hidden layer to the logits of the first three questions "is it candidate i?".
 Describing equality with the candidates instead of class ids lets one network serve label spaces that it never saw.
+Where the pixel is modulo 16 tells of label maps that were enlarged by repeating some rows and columns.
 """
 
 import numpy as np

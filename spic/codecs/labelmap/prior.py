@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spic.codecs.labelmap.contexts import OUTSIDE
-from spic.codecs.labelmap.logistic import state
+from spic.codecs.labelmap.logistic import COUNT_BITS, STATE_BITS, state
 from spic.codecs.labelmap.mixer import NUM_INPUTS, SETS_A, SETS_B, fresh_weights
 from spic.codecs.labelmap.network import LIMIT_1, NUM_FEATURES, OUTPUTS, num_rows
 from spic.errors import WeightsError
@@ -16,7 +16,7 @@ RUN_BINS = 16  # contexts of a uniform pixel for every label: 8 heights, and whe
 NUM_RUNS, NUM_BIRTHS = 257 * RUN_BINS, 258 * 256
 MAX_CLASSES = 64
 _NETWORK = ("table", "bias_1", "weights_2", "bias_2", "weights_3", "bias_3")
-_MIXER_LIMIT, _STATE_LIMIT = 1 << 24, (1 << 30) - 1
+_MIXER_LIMIT, _STATES = 1 << 24, 1 << (STATE_BITS + COUNT_BITS)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Prior:
     Attributes
     ----------
     tag : bytes
-        Two bytes that name a trained prior in streams: the head of its file's SHA-256. Empty where nothing was trained.
+        Two bytes that name a trained prior in streams: the head of its file's SHA-256; zeros while it has no file.
     classes : int
         Ids from `classes` - 1 on are all one to the network.
     network : tuple of numpy.ndarray
@@ -56,7 +56,7 @@ def fresh_prior(network: tuple[np.ndarray, ...] | None = None, classes: int = 1)
     none = tuple(np.zeros((0, 0) if place % 2 == 0 else 0, kinds[place % 2]) for place in range(6))
     runs = np.full(NUM_RUNS, state(64, 30), np.int32)
     births = np.full(NUM_BIRTHS, state(32768), np.int32)
-    return Prior(b"", classes, network or none, fresh_weights(network is not None), runs, births)
+    return Prior(bytes(2), classes, network or none, fresh_weights(network is not None), runs, births)
 
 
 def _stored_births(births: np.ndarray, bits: int) -> tuple[np.ndarray, tuple]:
@@ -99,8 +99,10 @@ def unpack_prior(arrays: dict[str, np.ndarray], tag: bytes, what: str = "prior")
     if not 0 < first <= 1024 or not 0 < second <= 256 or _may_overflow(arrays):
         raise WeightsError(f"{what}: the network is too large, or its numbers are")
     mixer = np.ascontiguousarray(arrays["mixer"])
-    lowest = min(mixer.min() + _MIXER_LIMIT, arrays["runs"].min(), arrays["births"].min())
-    if lowest < 0 or max(mixer.max() - _MIXER_LIMIT, arrays["runs"].max() - _STATE_LIMIT, arrays["births"].max() - _STATE_LIMIT) > 0:
+    states = np.concatenate([arrays["runs"], arrays["births"].ravel()])
+    if not (
+        -_MIXER_LIMIT <= mixer.min() <= mixer.max() <= _MIXER_LIMIT and 0 <= states.min() <= states.max() < _STATES
+    ):
         raise WeightsError(f"{what}: a state is out of range")
     prior = fresh_prior(tuple(np.ascontiguousarray(arrays[name]) for name in _NETWORK), classes)
     prior.runs[: labels * RUN_BINS] = arrays["runs"]

@@ -1,7 +1,8 @@
 """A binary range coder with 16-bit probabilities; one function both writes and reads.
 
-`coder` is int64 [range, low (writing), code (reading), position]; range < 2^32. A carry runs back into the bytes already
-written. A stream has as few bytes as tell its last interval apart; a reader sees zeros behind them, at most four.
+`coder` is int64 [range, low (writing), code (reading), position]; range < 2^32. A carry runs back into the bytes
+already written. A stream has as few bytes as tell its last interval apart; a reader sees zeros behind them, at most
+four.
 """
 
 import numpy as np

@@ -1,11 +1,11 @@
 """The stream: a short header, then the bits of the model.
 
-    byte 0        version (high half), bits that spell a label (low half, 0..8)
-    byte 1        flags: PRIOR, WORKING_SIZE
-    2 numbers     height - 1 and width - 1, 7 bits a byte, lowest first; absent with WORKING_SIZE
-    2 bytes       the prior's name tag; absent without PRIOR
-    4 bytes       CRC-32 of all of the header before it and of the map, big endian
-    the rest      the range coder's bytes
+byte 0        version (high half), bits that spell a label (low half, 0..8)
+byte 1        flags: PRIOR, WORKING_SIZE
+2 numbers     height - 1 and width - 1, 7 bits a byte, lowest first; absent with WORKING_SIZE
+2 bytes       the prior's name tag; absent without PRIOR
+4 bytes       CRC-32 of all of the header before it and of the map, big endian
+the rest      the range coder's bytes
 """
 
 import zlib
@@ -36,7 +36,7 @@ def encode(labels: np.ndarray, prior: Prior | None = None) -> bytes:
 def learned(labels: np.ndarray, prior: Prior, rate: int) -> tuple[int, Prior]:
     """Code a training map at a learning rate: how many bytes it took, and a prior that begins where the coder ended."""
     data, model = _encode(labels, prior, rate)
-    return len(data), Prior(b"", prior.classes, prior.network, model.weights, model.runs, model.births)
+    return len(data), Prior(prior.tag, prior.classes, prior.network, model.weights, model.runs, model.births)
 
 
 def _encode(labels, prior, rate=None):
@@ -95,9 +95,9 @@ class _Model:
             yield first, min(first + rows, self.height)
 
     def code(self, first, last, data, coder, reading):
-        network = self.network, self.classes, self.rate, self.memory
         states = self.tables, self.weights, self.runs, self.births
-        code_rows(self.buffer, first, last, self.bits, data, coder, reading, *states, *network)
+        settings = states, self.network, self.classes, self.rate, self.memory
+        code_rows(self.buffer, first, last, self.bits, data, coder, reading, *settings)
 
 
 def _read_header(data: bytes, prior: Prior | None) -> tuple[int, int, int, int]:
