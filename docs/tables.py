@@ -1,6 +1,6 @@
-"""The README's tables of methods and data sets, from what is registered: `python docs/tables.py [--write]`.
+"""The README's tables, methods and data sets as registered, results as published: `python docs/tables.py [--write]`.
 
-Prints the blocks between the markers `<!-- methods -->` and `<!-- /methods -->`, and the same for `datasets`; with
+Prints the blocks between the markers `<!-- methods -->` and `<!-- /methods -->`, and so for the others; with
 `--write` it puts them into README.md. Only what the project itself brings is listed, whatever else is installed.
 """
 
@@ -8,11 +8,14 @@ import re
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 from spic.codecs import codec_names, get_codec
 from spic.datasets import dataset_class, dataset_names
 from spic.methods import CodecMethod, get_method, method_names
 
 README = Path(__file__).resolve().parents[1] / "README.md"
+RESULTS = README.parent / "results" / "published" / "camvid"
 
 
 def methods() -> str:
@@ -44,6 +47,30 @@ def datasets() -> str:
     return "\n".join(rows)
 
 
+COLUMNS = {  # of points.csv: heading and digits
+    "bpp": ("bpp", 3),
+    "bpp_ssm": ("SSM", 3),
+    "bpp_coarse": ("coarse", 3),
+    "miou": ("mIoU", 3),
+    "miou_independent": ("by the judge", 3),
+    "small_recall": ("small objects", 3),
+    "miou_gt": ("to ground truth", 3),
+    "fd_lite0": ("fd_lite0", 1),
+    "psnr": ("PSNR, dB", 1),
+}
+
+
+def results() -> str:
+    """Every point of the published CamVid run."""
+    points = pd.read_csv(RESULTS / "points.csv")
+    rows = ["| method | point | " + " | ".join(title for title, _ in COLUMNS.values()) + " |"]
+    rows.append("| --- | --- |" + " ---: |" * len(COLUMNS))
+    for _, point in points.iterrows():
+        cells = ["" if pd.isna(point[key]) else f"{point[key]:.{digits}f}" for key, (_, digits) in COLUMNS.items()]
+        rows.append(f"| {point['method']} | {point['point']} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
 def _ours(thing) -> bool:
     return type(thing).__module__.split(".")[0] == "spic"
 
@@ -55,7 +82,7 @@ def _summary(thing) -> str:
 
 def blocks() -> dict[str, str]:
     """Marker name to the whole block, markers included."""
-    made = {"methods": methods(), "datasets": datasets()}
+    made = {"methods": methods(), "datasets": datasets(), "results": results()}
     return {name: f"<!-- {name} -->\n{text}\n<!-- /{name} -->" for name, text in made.items()}
 
 
