@@ -19,8 +19,8 @@ def _number(value):
 
 
 @given(
-    width=st.integers(1, 1 << 13),
-    height=st.integers(1, 1 << 13),
+    width=st.integers(1, 1 << 12),
+    height=st.integers(1, 1 << 12),
     pixel_format=st.integers(1, 5),
     depth=st.integers(8, 14),
     color_space=st.integers(0, 4),

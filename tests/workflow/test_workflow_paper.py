@@ -70,7 +70,7 @@ def snakemake(folder, config, *arguments, check=True):
 
 
 def _run(command, check):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0 or not check, done.stdout[-2000:] + done.stderr[-4000:]
     return done
 
