@@ -125,6 +125,13 @@ def limit(wildcards):
     return PARTS[protocol][wildcards.chunk] if "@" in wildcards.coder else None
 
 
+def decoder_weights(wildcards):
+    """The decoder's weights, for the methods that have a decoder."""
+    method, protocol = CODERS[wildcards.coder]
+    needed = method_of(method, get_protocol(protocol)).needs_decoder
+    return DECODER_WEIGHTS if needed else []
+
+
 def sent_maps(wildcards):
     """The label maps that are sent."""
     # A folder without a protocol's name belongs to methods that send none, or to `corrected`.

@@ -4,9 +4,7 @@
 rule decode:
     input:
         coded=rules.encode.output.coded,
-        weights=lambda wildcards: (
-            DECODER_WEIGHTS if CODERS[wildcards.coder][0] == "spic" else []
-        ),
+        weights=decoder_weights,
         resolved=rules.resolve.output[0],
     output:
         decoded=(

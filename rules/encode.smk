@@ -5,9 +5,7 @@ rule encode:
     input:
         pictures=rules.prepare.output.pictures,
         ssm=sent_maps,
-        weights=lambda wildcards: (
-            DECODER_WEIGHTS if CODERS[wildcards.coder][0] == "spic" else []
-        ),
+        weights=decoder_weights,
     output:
         coded=directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/coded"),
         timing=f"{RUN}/{{coder}}/{{point}}/{{chunk}}/timing_encode.csv",

@@ -4,6 +4,7 @@ import json
 
 from spic.errors import ConfigError, DataError
 from spic.labels import LabelSpace, get_label_space
+from spic.methods import get_method
 from spic.protocols import get_protocol
 from spic.segmentation import describe_segmenter
 from spic.stages import open_dataset, sent_ssm
@@ -25,7 +26,7 @@ def check_networks(config: dict) -> None:
         Weights that nobody ships are missing; the message says which file to get.
     """
     segmenter = describe_segmenter(config["segmenter"], config["segmenter_weights"])
-    if "spic" not in config["methods"]:
+    if not any(get_method(name).needs_decoder for name in config["methods"]):
         return
     for protocol in config.get("protocols", ["corrected"]):
         if sent_ssm(config, get_protocol(protocol)) == "segmenter":

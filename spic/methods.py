@@ -6,7 +6,7 @@ join by an entry point of the group `spic.methods`.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +53,8 @@ class Method(ABC):
         Name of the setting that a point fixes, as configs spell it ("qp", "coarse_qp", "bpp").
     needs_ssm : bool
         Whether `encode` wants `Picture.ssm`.
+    needs_decoder : bool
+        Whether it uses the weights of `Settings.decoder_weights`.
     follows_protocol : bool
         Whether coded bytes or pictures depend on `Settings.protocol`; the workflow then keeps them apart.
     counts_officially : bool
@@ -61,6 +63,7 @@ class Method(ABC):
 
     parameter: str
     needs_ssm = False
+    needs_decoder = False
     follows_protocol = False
     counts_officially = False
 
@@ -175,6 +178,7 @@ class SpicMethod(UpsampledMethod):
     """
 
     needs_ssm = True
+    needs_decoder = True
     follows_protocol = True
 
     def __init__(self, settings: Settings):
@@ -239,6 +243,13 @@ class SpicMethod(UpsampledMethod):
             self._noise = lambda shape: torch.randn(shape, generator=generator)
 
 
+class SpicLabelmapMethod(SpicMethod):
+    """The same with the SSM by the project's own coder `labelmap`, whatever `ssm_codec` is: half of FLIF's bytes."""
+
+    def __init__(self, settings: Settings):
+        super().__init__(replace(settings, ssm_codec="labelmap"))
+
+
 def _rgb(picture: np.ndarray) -> np.ndarray:
     """What a codec gave, (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), as (H, W, 3): gray repeated, alpha dropped."""
     picture = picture[..., None] if picture.ndim == 2 else picture
@@ -246,7 +257,7 @@ def _rgb(picture: np.ndarray) -> np.ndarray:
 
 
 _LOSSLESS = "jpegxl-lossless"  # the codec behind coarse_codec "lossless"
-_BUILT_IN = {"spic": SpicMethod, "upsampled": UpsampledMethod}
+_BUILT_IN = {"spic": SpicMethod, "spic_labelmap": SpicLabelmapMethod, "upsampled": UpsampledMethod}
 
 
 def method_names() -> list[str]:

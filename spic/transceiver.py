@@ -80,6 +80,8 @@ class Transmitter:
         timesteps, guidance. Those that equal the weights' own take no bytes.
     seed : int
         0 to 2**63 - 1; 0 takes no bytes.
+    simplify : int
+        Islands of the SSM under so many pixels go to their surroundings before it is coded; 0 keeps it as it is.
     native : bool
         Keep the picture's own size instead of reducing its longer side to 512.
     device, dtype : str
@@ -103,6 +105,7 @@ class Transmitter:
         target_bpp: float | None = None,
         sampling: dict | None = None,
         seed: int = 0,
+        simplify: int = 0,
         native: bool = False,
         device: str = "auto",
         dtype: str = "auto",
@@ -121,7 +124,7 @@ class Transmitter:
         self.quality, self.target_bpp = quality, target_bpp
         self.decoder = describe_decoder(decoder_weights)
         self.sampling = _recommendation(self.decoder.sampling, sampling)
-        self.seed, self.native = seed, native
+        self.seed, self.native, self.simplify = seed, native, simplify
         self._segmenter = {"name": segmenter, "weights": segmenter_weights, "device": device, "dtype": dtype}
 
     @cached_property
@@ -184,7 +187,12 @@ class Transmitter:
 
     def code(self, prepared: Prepared) -> SpicFile:
         """Code what `prepare` made."""
-        ssm = self.ssm_codec.encode(prepared.ssm)
+        labels = prepared.ssm
+        if self.simplify:
+            from spic.codecs.labelmap.simplify import simplify
+
+            labels = simplify(labels, self.simplify)
+        ssm = self.ssm_codec.encode(labels)
         coarse = downscale(prepared.pixels)
         name = self.coarse_codec.quality_name
         if self.target_bpp is not None:

@@ -234,3 +234,15 @@ def test_methods_without_a_network_load_no_torch():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
+
+
+def test_spic_with_the_label_map_coder(tiny_decoder, tiny_scenes):
+    """`spic_labelmap` sends the same maps and coarse pictures as `spic`, the maps by another coder."""
+    scene = tiny_scenes(1, (32, 64))
+    picture = Picture(scene.picture(0), scene.labels(0))
+    settings = Settings(decoder_weights=str(tiny_decoder), device="cpu", dtype="float32")
+    files = [read_spic(get_method(name, settings).encode(picture, 35)["picture"]) for name in ("spic", "spic_labelmap")]
+    assert files[0].coarse == files[1].coarse and files[0].ssm != files[1].ssm
+    for file, codec in zip(files, ("flif", "labelmap"), strict=True):
+        assert np.array_equal(get_codec(codec).decode(file.ssm), picture.ssm)
+    assert get_method("spic_labelmap").needs_decoder and not get_method("upsampled").needs_decoder

@@ -15,6 +15,7 @@ import spic
 from spic import Receiver, Transmitter
 from spic.bitstream import read_spic, write_spic
 from spic.codecs import get_codec
+from spic.codecs.labelmap.simplify import simplify
 from spic.errors import BitstreamError, ConfigError, DataError, SpicError, WeightsError
 from spic.images import downscale, upscale
 from spic.scsrdm import tiles
@@ -115,6 +116,17 @@ def test_target_rates(transmitter, scene):
     with pytest.raises(ConfigError, match="out of reach: the SSM takes"):
         rate(target_bpp=least * 0.9)
     assert rate(target_bpp=middle + 5, coarse_codec="jpeg2000") <= middle + 5
+
+
+def test_small_islands_can_be_dropped(transmitter, scene):
+    picture, ssm = scene
+    spotted = ssm.copy()
+    spotted[5, 5] = (ssm[5, 5] + 1) % 11
+    kept, dropped = (read_spic(transmitter(quality=30, simplify=n).encode(picture, spotted)) for n in (0, 16))
+    assert np.array_equal(get_codec("png").decode(kept.ssm), spotted)
+    sent = get_codec("png").decode(dropped.ssm)
+    assert np.array_equal(sent, simplify(spotted, 16)) and not np.array_equal(sent, spotted)
+    assert len(dropped.ssm) < len(kept.ssm) and dropped.coarse == kept.coarse
 
 
 def test_recommendations(transmitter, receiver, scene, bits):

@@ -21,6 +21,7 @@ TargetBpp = Annotated[
     float | None, typer.Option(help="Best quality at this rate or below, in bits a pixel of the working size.")
 ]
 Native = Annotated[bool, typer.Option("--native", help="Keep the size instead of reducing the longer side to 512.")]
+Simplify = Annotated[int, typer.Option(min=0, help="Drop islands of the map under so many pixels before coding.")]
 SsmCodec = Annotated[str, typer.Option(help="Lossless codec of the segmentation map.")]
 CoarseCodec = Annotated[str, typer.Option(help="Codec of the coarse picture.")]
 SegmenterWeights = Annotated[Path | None, typer.Option(help="Shipped ones by default.")]
@@ -40,6 +41,7 @@ def encode(
     target_bpp: TargetBpp = None,
     native: Native = False,
     ssm_codec: SsmCodec = "flif",
+    simplify: Simplify = 0,
     coarse_codec: CoarseCodec = "bpg",
     segmenter_weights: SegmenterWeights = None,
     decoder_weights: DecoderWeights = None,
@@ -67,6 +69,7 @@ def encode(
         segmenter_weights=segmenter_weights,
         decoder_weights=decoder_weights,
         ssm_codec=ssm_codec,
+        simplify=simplify,
         coarse_codec=coarse_codec,
         quality=whole(quality),
         target_bpp=target_bpp,

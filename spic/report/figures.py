@@ -9,11 +9,12 @@ from spic.images import atomic_path
 # Okabe and Ito's colours, told apart without colour vision by their markers as well.
 STYLES = {
     "spic": ("SPIC", "#0072B2", "o"),
+    "spic_labelmap": ("SPIC, SSM by labelmap", "#56B4E9", "P"),
     "upsampled": ("coarse image, upsampled", "#009E73", "s"),
     "bpg": ("BPG", "#D55E00", "^"),
     "jpeg2000": ("JPEG 2000", "#CC79A7", "D"),
 }
-SPARE = [("#E69F00", "v"), ("#56B4E9", "P"), ("#000000", "X"), ("#999999", "*")]
+SPARE = [("#E69F00", "v"), ("#F0E442", "p"), ("#000000", "X"), ("#999999", "*")]
 AXES = {
     "miou": "mIoU to the segmented original",
     "fd_lite0": "Fréchet distance (EfficientNet-Lite0 features)",
