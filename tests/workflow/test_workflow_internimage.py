@@ -56,6 +56,7 @@ def overlay(weights, tmp_path):
     return write
 
 
+@pytest.mark.slow
 def test_the_papers_segmenter_runs_end_to_end(empty_run, overlay):
     empty_run("--cores", 2, "--resources", "gpu=1", overlay=overlay())
     points = pd.read_csv(empty_run.results / "tables" / "points.csv")

@@ -75,6 +75,7 @@ def _run(command, check):
     return done
 
 
+@pytest.mark.slow
 def test_the_papers_experiment_from_data_checkpoint_and_segmenter(files):
     run = snakemake(files, "paper", "results/paper/tables/points.csv", "results/paper/figures/figure4a.svg")
     run("segmenter=street", f"segmenter_weights={files / 'eye'}", f"decoder_weights={files / 'model.pt'}")
