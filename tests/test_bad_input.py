@@ -4,6 +4,7 @@ import io
 import resource
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -192,13 +193,15 @@ def test_names_of_shipped_weights_stay_in_their_folder(name, tiny_segmenter, tmp
 # a full disk: a limit on the size of files stands for it
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """Files can not grow beyond 2000 bytes."""
+    """Files can not grow beyond 2000 bytes; no fixture, because pytest's own report may go to a larger file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def _limited():
@@ -214,15 +217,15 @@ def test_a_full_disk_leaves_what_was_there(pixels, tmp_path):
     assert sorted(tmp_path.iterdir()) == before and (tmp_path / "b.png").read_bytes() == b"old"
 
 
-def test_writers_on_a_full_disk(pixels, tmp_path, full_disk):
+def test_writers_on_a_full_disk(pixels, tmp_path):
     import torch
 
     for write in (
         lambda: write_bytes(tmp_path / "a", bytes(5000)),
         lambda: write_png(tmp_path / "a.png", pixels),
     ):
-        with pytest.raises(OSError):
+        with pytest.raises(OSError), full_disk():
             write()
-    with pytest.raises((OSError, WeightsError)):
+    with pytest.raises((OSError, WeightsError)), full_disk():
         weights.write_weights(tmp_path / "w", {"x": torch.zeros(5000)}, {})
     assert not list(tmp_path.iterdir())
