@@ -26,23 +26,27 @@ def check_networks(config: dict) -> None:
         Weights that nobody ships are missing; the message says which file to get.
     """
     segmenter = describe_segmenter(config["segmenter"], config["segmenter_weights"])
-    if not any(get_method(name).needs_decoder for name in config["methods"]):
+    methods = (get_method(name) for name in config["methods"])
+    kinds = sorted({method.decoder for method in methods if method.decoder and method.needs_ssm})
+    if not kinds:
         return
     for protocol in config.get("protocols", ["corrected"]):
         if sent_ssm(config, get_protocol(protocol)) == "segmenter":
-            _check_space(config, f"segmenter {config['segmenter']}", segmenter.label_space)
+            sender, space = f"segmenter {config['segmenter']}", segmenter.label_space
         else:
-            _check_space(config, f"data set {config['dataset']}", open_dataset(config).label_space)
+            sender, space = f"data set {config['dataset']}", open_dataset(config).label_space
+        for kind in kinds:
+            _check_space(config.get(kind), kind, sender, space)
 
 
-def _check_space(config: dict, sender: str, space: LabelSpace | None) -> None:
-    name, classes = _decoder_classes(config["decoder_weights"])
+def _check_space(weights: str | None, kind: str, sender: str, space: LabelSpace | None) -> None:
+    name, classes = _decoder_classes(weights)
     if space is None or classes is None or (name or space.name, classes) == (space.name, space.num_classes):
         return
     known = f"{name} ({classes} classes)" if name else f"{classes} classes"
     raise ConfigError(
         f"{sender} has the label space {space.name} ({space.num_classes} classes), decoder "
-        f"{config['decoder_weights'] or 'street-decoder'} has {known}: decoder_weights must be for {space.name}"
+        f"{weights or 'street-decoder'} has {known}: {kind} must be for {space.name}"
     )
 
 

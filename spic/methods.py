@@ -7,6 +7,7 @@ join by an entry point of the group `spic.methods`.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Settings:
-    """Choices that hold for a whole run: codec names, decoder weights (None: shipped), device and so on.
+    """Choices that hold for a whole run: codec names, decoder weights (None: shipped, if they are), device and so on.
 
     `coarse_codec` "lossless" is the paper's first approach, the coarse picture without source coding loss.
     """
@@ -37,6 +38,8 @@ class Settings:
     ssm_codec: str = "flif"
     coarse_codec: str = "bpg"
     decoder_weights: str | None = None
+    sr_weights: str | None = None
+    sdm_weights: str | None = None
     device: str = "auto"
     dtype: str = "auto"
     torch_threads: int | None = None
@@ -53,8 +56,8 @@ class Method(ABC):
         Name of the setting that a point fixes, as configs spell it ("qp", "coarse_qp", "bpp").
     needs_ssm : bool
         Whether `encode` wants `Picture.ssm`.
-    needs_decoder : bool
-        Whether it uses the weights of `Settings.decoder_weights`.
+    decoder : str or None
+        Which of the `Settings` names the weights of its decoder, if it has one: "decoder_weights" and so on.
     follows_protocol : bool
         Whether coded bytes or pictures depend on `Settings.protocol`; the workflow then keeps them apart.
     counts_officially : bool
@@ -63,7 +66,7 @@ class Method(ABC):
 
     parameter: str
     needs_ssm = False
-    needs_decoder = False
+    decoder = None
     follows_protocol = False
     counts_officially = False
 
@@ -178,7 +181,7 @@ class SpicMethod(UpsampledMethod):
     """
 
     needs_ssm = True
-    needs_decoder = True
+    decoder = "decoder_weights"
     follows_protocol = True
 
     def __init__(self, settings: Settings):
@@ -243,6 +246,78 @@ class SpicMethod(UpsampledMethod):
             self._noise = lambda shape: torch.randn(shape, generator=generator)
 
 
+class _Ablation(Method):
+    """A method whose decoder sees one of the two conditions, `condition`; nothing that stands in for the other."""
+
+    condition: str
+
+    @cached_property
+    def _network(self):
+        from spic.devices import set_threads
+        from spic.scsrdm.decoder import Decoder
+
+        own = self.settings
+        weights = getattr(own, self.decoder)
+        if weights is None:
+            raise ConfigError(f"{self.decoder}: none are shipped, and none are given (docs/decoder.md)")
+        set_threads(own.torch_threads)
+        network = Decoder(weights, own.device, own.dtype)
+        if network.model.config.condition != self.condition:
+            raise ConfigError(f"{weights}: {self.decoder} must be trained with --condition {self.condition}")
+        return network
+
+    def _rebuild(self, maps: list[np.ndarray], coarse: list[np.ndarray]) -> list[np.ndarray]:
+        # one at a time, so that no picture depends on its companions
+        pairs = zip(maps, coarse, strict=True)
+        return [self._network(ssm[None], small[None], [self.settings.seed], batch=1)[0] for ssm, small in pairs]
+
+
+class SrMethod(_Ablation, UpsampledMethod):
+    """Ablation: the coarse picture through a decoder that was trained without SSMs, a super-resolution diffusion model.
+
+    It has no shipped weights: `spic train decoder --condition coarse` makes them.
+    """
+
+    decoder = "sr_weights"
+    condition = "coarse"
+    counts_officially = False
+
+    def decode(self, parts, names):
+        coarse = self._coarse(parts)
+        maps = [np.zeros((c.shape[0] * COARSE_FACTOR, c.shape[1] * COARSE_FACTOR), np.uint8) for c in coarse]
+        return self._rebuild(maps, coarse)
+
+
+class SdmMethod(_Ablation):
+    """Ablation: the SSM alone through a decoder that was trained without coarse pictures, a semantic diffusion model.
+
+    A point is set by `simplify`: islands of the SSM under so many pixels go to their surroundings before it is coded.
+    It has no shipped weights: `spic train decoder --condition ssm` makes them.
+    """
+
+    parameter = "simplify"
+    needs_ssm = True
+    decoder = "sdm_weights"
+    condition = "ssm"
+
+    def codecs(self):
+        return {"ssm": get_codec(self.settings.ssm_codec)}
+
+    def encode(self, picture, value):
+        from spic.codecs.labelmap.simplify import simplify
+
+        return {"ssm": self.codecs()["ssm"].encode(simplify(picture.ssm, value))}
+
+    def decode(self, parts, names):
+        maps = [self.codecs()["ssm"].decode(part["ssm"]) for part in parts]
+        if any(map_.ndim != 2 or map_.size > MAX_PIXELS for map_ in maps):
+            raise BitstreamError("not the SSM of a picture")
+        coarse = [
+            np.zeros((-(-m.shape[0] // COARSE_FACTOR), -(-m.shape[1] // COARSE_FACTOR), 3), np.uint8) for m in maps
+        ]
+        return self._rebuild(maps, coarse)
+
+
 class SpicLabelmapMethod(SpicMethod):
     """The same with the SSM by the project's own coder `labelmap`, whatever `ssm_codec` is: half of FLIF's bytes."""
 
@@ -257,7 +332,13 @@ def _rgb(picture: np.ndarray) -> np.ndarray:
 
 
 _LOSSLESS = "jpegxl-lossless"  # the codec behind coarse_codec "lossless"
-_BUILT_IN = {"spic": SpicMethod, "spic_labelmap": SpicLabelmapMethod, "upsampled": UpsampledMethod}
+_BUILT_IN = {
+    "spic": SpicMethod,
+    "spic_labelmap": SpicLabelmapMethod,
+    "upsampled": UpsampledMethod,
+    "sr": SrMethod,
+    "sdm": SdmMethod,
+}
 
 
 def method_names() -> list[str]:

@@ -22,6 +22,7 @@ from spic.protocols import Protocol, get_protocol
 from spic.segmentation import describe_segmenter
 
 BATCH = 4  # pictures a method decodes at once
+SHIPPED_DECODERS = {"decoder_weights": "street-decoder"}  # setting of a method's decoder to the weights it defaults to
 
 
 def open_dataset(config: dict) -> Dataset:
@@ -75,9 +76,11 @@ def check_config(config: dict) -> None:
         sent_ssm(config, get_protocol(protocol))
     for name, settings in config["methods"].items():
         (parameter,) = settings
-        wanted = get_method(name, method_settings(config)).parameter
-        if parameter != wanted:
-            raise ConfigError(f"method {name} is set by {wanted!r}, not {parameter!r}")
+        method = get_method(name, method_settings(config))
+        if parameter != method.parameter:
+            raise ConfigError(f"method {name} is set by {method.parameter!r}, not {parameter!r}")
+        if method.decoder and config.get(method.decoder) is None and method.decoder not in SHIPPED_DECODERS:
+            raise ConfigError(f"method {name} needs {method.decoder}, and none are shipped (docs/decoder.md)")
 
 
 def method_settings(config: dict) -> Settings:
@@ -91,6 +94,12 @@ def weights_file(path: str | None, shipped_name: str) -> str:
     from spic.weights import FOLDER, weight_paths
 
     return str(weight_paths(path or FOLDER / shipped_name)[0])
+
+
+def decoder_files(method: Method, config: dict) -> list[str]:
+    """Weights file of a method's decoder, for a job's inputs; empty where it has none."""
+    name = method.decoder
+    return [weights_file(config[name], SHIPPED_DECODERS.get(name, ""))] if name else []
 
 
 def segmenter_files(name: str | None, weights: str | None) -> list[str]:

@@ -52,17 +52,30 @@ def tiny_scenes():
 @pytest.fixture(scope="session")
 def tiny_decoder(tmp_path_factory) -> Path:
     """Weights of a decoder for 11 classes, random but with a say in the picture: 3 DDIM steps from t = 100."""
+    return _save_tiny_decoder(tmp_path_factory.mktemp("weights") / "tiny-decoder")
+
+
+@pytest.fixture(scope="session")
+def tiny_ablations(tmp_path_factory) -> dict[str, Path]:
+    """The same for the methods sr and sdm, {"sr_weights": path, "sdm_weights": path}."""
+    folder = tmp_path_factory.mktemp("ablations")
+    return {
+        f"{name}_weights": _save_tiny_decoder(folder / name, condition=condition)
+        for name, condition in (("sr", "coarse"), ("sdm", "ssm"))
+    }
+
+
+def _save_tiny_decoder(path: Path, **network) -> Path:
     import torch
 
     from spic.scsrdm import build, save_checkpoint
     from spic.training.decoder import SMALL
 
     torch.manual_seed(1)
-    model = build({**SMALL, **TINY_NET, "num_classes": 11})
+    model = build({**SMALL, **TINY_NET, "num_classes": 11, **network})
     for parameter in model.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.05)
-    path = tmp_path_factory.mktemp("weights") / "tiny-decoder"
     save_checkpoint(path, model, {"sampling": {"sampler": "ddim", "steps": 3, "start": 100}})
     return path
 

@@ -245,4 +245,55 @@ def test_spic_with_the_label_map_coder(tiny_decoder, tiny_scenes):
     assert files[0].coarse == files[1].coarse and files[0].ssm != files[1].ssm
     for file, codec in zip(files, ("flif", "labelmap"), strict=True):
         assert np.array_equal(get_codec(codec).decode(file.ssm), picture.ssm)
-    assert get_method("spic_labelmap").needs_decoder and not get_method("upsampled").needs_decoder
+    assert get_method("spic_labelmap").decoder == "decoder_weights" and get_method("upsampled").decoder is None
+
+
+@pytest.fixture
+def ablation(tiny_ablations):
+    """Factory of the methods sr and sdm with tiny weights."""
+    weights = {key: str(path) for key, path in tiny_ablations.items()}
+    return lambda name, **changes: get_method(
+        name, Settings(**{**weights, "device": "cpu", "dtype": "float32", **changes})
+    )
+
+
+def test_sr_sends_the_coarse_picture_alone(ablation, pictures):
+    sender, receiver = ablation("sr"), ablation("sr")
+    assert not sender.needs_ssm and sender.parameter == "coarse_qp"
+    parts = [sender.encode(Picture(picture.pixels), 30) for picture in pictures]
+    assert parts == [get_method("upsampled").encode(picture, 30) for picture in pictures]
+    decoded = receiver.decode(parts, ["a", "b"])
+    for one, part, picture in zip(decoded, parts, pictures, strict=True):
+        assert one.shape == picture.pixels.shape and error(one, picture.pixels) < 60
+        assert np.array_equal(one, receiver.decode([part], ["a"])[0])  # whatever came with it
+
+
+def test_sdm_sends_the_ssm_alone(ablation, pictures):
+    sender, receiver = ablation("sdm"), ablation("sdm")
+    assert sender.needs_ssm and sender.parameter == "simplify"
+    parts = [sender.encode(picture, 0) for picture in pictures]
+    assert [set(part) for part in parts] == [{"ssm"}] * 2
+    for part, picture in zip(parts, pictures, strict=True):
+        assert np.array_equal(get_codec("flif").decode(part["ssm"]), picture.ssm)
+    first, second = receiver.decode(parts, ["a", "b"])
+    assert first.shape == pictures[0].pixels.shape and not np.array_equal(first, second)
+    assert len(sender.encode(pictures[0], 40)["ssm"]) < len(parts[0]["ssm"])
+
+
+@pytest.mark.parametrize("name", ["sr", "sdm"])
+def test_an_ablation_wants_weights_of_its_own(name, ablation, pictures, tiny_decoder):
+    parts = [ablation(name).encode(pictures[0], {"sr": 30, "sdm": 0}[name])]
+    with pytest.raises(ConfigError, match=f"{name}_weights: none are shipped"):
+        ablation(name, **{f"{name}_weights": None}).decode(parts, ["a"])
+    with pytest.raises(ConfigError, match=f"{name}_weights must be trained with --condition"):
+        ablation(name, **{f"{name}_weights": str(tiny_decoder)}).decode(parts, ["a"])
+
+
+def test_damaged_parts_of_ablations(ablation, pictures):
+    for name, value in (("sr", 30), ("sdm", 0)):
+        (part, data), *_ = ablation(name).encode(pictures[0], value).items()
+        with pytest.raises(BitstreamError):
+            ablation(name).decode([{part: data[: len(data) // 2]}], ["a"])
+    foreign = get_codec("flif").encode(np.full((32, 64), 200, np.uint8))
+    with pytest.raises(BitstreamError, match="id 200"):
+        ablation("sdm").decode([{"ssm": foreign}], ["a"])

@@ -51,6 +51,9 @@ def test_methods_and_parameters_are_checked():
         stages.check_config({"methods": {"bpg": {"quality": [40]}}})
     with pytest.raises(ConfigError, match="nonsense"):
         stages.check_config({"methods": {"nonsense": {"qp": [40]}}})
+    stages.check_config({"methods": {"sr": {"coarse_qp": [40]}}, "sr_weights": "w"})
+    with pytest.raises(ConfigError, match="sr needs sr_weights"):
+        stages.check_config({"methods": {"sr": {"coarse_qp": [40]}}})
 
 
 def test_encode_and_decode_keep_names_with_dots(pictures, tmp_path):

@@ -120,6 +120,7 @@ def decoder(
     sampling_steps: Annotated[int | None, typer.Option(help="Recommended steps.")] = None,
     start: Annotated[int | None, typer.Option(help="Recommended first timestep.")] = None,
     preset: Annotated[str, typer.Option(help="small, or paper: the released size and recipe.")] = "small",
+    condition: Annotated[str, typer.Option(help="both, or for the methods sr and sdm: coarse, ssm.")] = "both",
     guidance: Annotated[float, typer.Option(help="Recommended guidance scale.")] = 1.0,
 ):
     """Train the decoder and write FOLDER/street-decoder, with the sampling it is recommended to run with.
@@ -127,17 +128,23 @@ def decoder(
     On several GPUs: `torchrun --nproc-per-node N -m spic.cli train decoder PACK FOLDER ...`; --batch is that of each.
     """
     from spic.scsrdm import save_checkpoint
-    from spic.training.decoder import PRESETS, train_decoder
+    from spic.training.decoder import recipe_of, train_decoder
     from spic.training.distributed import joined
     from spic.training.loop import Budget
 
     budget = Budget(steps, minutes)
-    if preset not in PRESETS:
-        raise ConfigError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
     wanted = {"sampler": sampler, "steps": sampling_steps, "start": start}
-    sampling = PRESETS[preset]["sampling"] | {key: value for key, value in wanted.items() if value is not None}
+    sampling = recipe_of(preset, condition)["sampling"] | {
+        key: value for key, value in wanted.items() if value is not None
+    }
     sampling = _sampling(**sampling, guidance=guidance)
-    options = {"batch": batch, "seed": seed, "preset": preset, **_machine(device, dtype, threads)}
+    options = {
+        "batch": batch,
+        "seed": seed,
+        "preset": preset,
+        "condition": condition,
+        **_machine(device, dtype, threads),
+    }
     options |= {"t_min": t_min, "t_max": t_max, "t_focus": t_focus, "init": init, "learning_rate": learning_rate}
     options |= {"critic": critic, "consistency": consistency, "features": features}
     train_pack, validation = _packs(pack, leave_out or [])

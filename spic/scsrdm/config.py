@@ -44,6 +44,9 @@ class ScsrdmConfig:
         Size ratio of picture and coarse image; bilinear or bicubic enlargement inside the network.
     void_class
         The SSM has one more channel, for void, so that the all-zero vector means "no SSM" and nothing else.
+    condition
+        What the network sees of its two conditions: "both", "coarse" (super-resolution alone) or "ssm" (synthesis
+        from the map alone). The other one reaches it as zeros, whatever it is given.
     """
 
     num_classes: int = 19
@@ -66,6 +69,7 @@ class ScsrdmConfig:
     coarse_factor: int = 4
     upsampling: str = "bilinear"
     void_class: bool = False
+    condition: str = "both"
 
     def __post_init__(self):
         for name in ("channel_mult", "attention_resolutions"):
@@ -144,6 +148,7 @@ class ScsrdmConfig:
         _require(numbers, "channel_mult", self.channel_mult, "1 to 10 numbers above 0, at most 64")
         _require(self.prediction in ("epsilon", "x0", "v"), "prediction", self.prediction, "epsilon, x0 or v")
         _require(self.upsampling in ("bilinear", "bicubic"), "upsampling", self.upsampling, "bilinear or bicubic")
+        _require(self.condition in ("both", "coarse", "ssm"), "condition", self.condition, "both, coarse or ssm")
         for channels in (self.base_channels, *self.level_channels):
             if channels < _GROUPS or channels % _GROUPS:
                 raise ConfigError(f"a level has {channels} channels; GroupNorm needs a multiple of {_GROUPS}")

@@ -68,6 +68,8 @@ class Scsrdm(UNet):
         return [torch.cat([wiener + s * raw[:, :3], raw[:, 3:]], dim=1) for raw in outputs]
 
     def condition(self, ssm_onehot) -> Condition:
+        if self.config.condition == "coarse":
+            ssm_onehot = torch.zeros_like(ssm_onehot)
         prepared = super().condition(ssm_onehot)
         prepared.onehot = ssm_onehot  # what `refine` looks at
         return prepared
@@ -102,6 +104,8 @@ class Scsrdm(UNet):
 
     def enlarge(self, coarse):
         """Coarse image at full size, float32 (N, 3, H, W)."""
+        if self.config.condition == "ssm":
+            coarse = torch.zeros_like(coarse)
         factor, mode = self.config.coarse_factor, self.config.upsampling
         return F.interpolate(coarse.float(), scale_factor=factor, mode=mode, align_corners=False)
 

@@ -72,6 +72,30 @@ PRESETS = {
         "sampling": {"sampler": "published", "steps": 20, "start": 192},
     },
 }
+# What changes where the network sees one condition alone, to measure what the other brings.
+CONDITIONS = {
+    "both": {},
+    "coarse": {},
+    # Nothing to start from but noise: all timesteps, around mid-gray, from which pictures are about 0.55 away.
+    "ssm": {
+        "network": {"residual_std": 0.55},
+        "t_max": NUM_TIMESTEPS - 1,
+        "t_power": 1.0,
+        "sampling": {"sampler": "ddim", "steps": 10, "start": NUM_TIMESTEPS - 1},
+    },
+}
+
+
+def recipe_of(preset: str, condition: str = "both") -> dict:
+    """Network, sampling and numbers of a preset for one condition; `ConfigError` for unknown names."""
+    for what, name, known in (("preset", preset, PRESETS), ("condition", condition, CONDITIONS)):
+        if name not in known:
+            raise ConfigError(f"unknown {what} {name!r}; known: {', '.join(known)}")
+    chosen, changes = PRESETS[preset], CONDITIONS[condition]
+    network = chosen["network"] | {"condition": condition}
+    if network.get("residual_std") is not None:
+        network |= changes.get("network", {})
+    return chosen | changes | {"network": network}
 
 
 def to_unit(pictures: np.ndarray, device: str) -> torch.Tensor:
@@ -88,6 +112,7 @@ def train_decoder(
     validation: Pack | None = None,
     config: dict | None = None,
     preset: str = "small",
+    condition: str = "both",
     crop: tuple | None = None,
     batch: int = 8,
     t_min: int = 0,
@@ -117,6 +142,8 @@ def train_decoder(
         Fields of `ScsrdmConfig` over those of the preset.
     preset : str
         One of `PRESETS`: network, crop, t_max, learning rate and decay of the average, unless given here.
+    condition : str
+        One of `CONDITIONS`: what the network sees, of SSM and coarse image.
     crop : (int, int), optional
         Height and width of the crops.
     batch : int
@@ -141,9 +168,7 @@ def train_decoder(
     ranks : Ranks
         The processes that train together (see `spic.training.distributed`).
     """
-    chosen = PRESETS.get(preset)
-    if chosen is None:
-        raise ConfigError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
+    chosen = recipe_of(preset, condition)
     window = tuple(crop or chosen["crop"] or CROP)
     t_max = chosen["t_max"] if t_max is None else t_max
     learning_rate = chosen["learning_rate"] if learning_rate is None else learning_rate

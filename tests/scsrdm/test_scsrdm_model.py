@@ -62,6 +62,17 @@ def test_each_input_matters(small, inputs):
                 assert (changed - reference).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("net", [{}, PATCHES])
+@pytest.mark.parametrize("condition", ["coarse", "ssm"])
+def test_a_network_of_one_condition_does_not_see_the_other(small, inputs, net, condition):
+    model, (x, onehot, coarse), t = small(**net, condition=condition), inputs(), torch.tensor([50, 50])
+    with torch.no_grad():
+        reference = model(x, t, onehot, coarse)
+        other_ssm, other_coarse = model(x, t, onehot.flip(1), coarse), model(x, t, onehot, coarse + 0.1)
+    unseen, seen = (other_ssm, other_coarse) if condition == "coarse" else (other_coarse, other_ssm)
+    assert torch.equal(unseen, reference) and (seen - reference).abs().max() > 1e-3
+
+
 def test_wiener_estimate_closed_form(fresh, inputs):
     """A fresh network has a head of zeros: its prediction is the Wiener estimate itself."""
     model = fresh(**PATCHES)

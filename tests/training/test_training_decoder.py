@@ -211,6 +211,27 @@ def test_what_the_recipe_can_not_train_is_refused(settings, train, tmp_path):
         train(tmp_path, **settings)
 
 
+@pytest.mark.parametrize(("condition", "last"), [("coarse", 220), ("ssm", 999)])
+def test_one_condition_alone(condition, last, train, monkeypatch, tmp_path):
+    seen = []
+    real = Scsrdm.denoise_raw
+    monkeypatch.setattr(
+        Scsrdm, "denoise_raw", lambda self, x, t, *rest: seen.extend(t.tolist()) or real(self, x, t, *rest)
+    )
+    state, network, _ = train(tmp_path, steps=8, batch=4, condition=condition)
+    assert network["condition"] == condition and 0.5 * last < max(seen) <= last
+    sampling = recipe.recipe_of("small", condition)["sampling"]
+    save_checkpoint(tmp_path / "w", state, {"network": network, "sampling": sampling})
+    assert Decoder(tmp_path / "w", "cpu", "float32").model.config.condition == condition
+
+
+def test_unknown_recipes():
+    for names, what in ((("large",), "preset 'large'"), (("small", "sound"), "condition 'sound'")):
+        with pytest.raises(ConfigError, match=what):
+            recipe.recipe_of(*names)
+    assert recipe.recipe_of("paper", "ssm")["network"].get("residual_std") is None
+
+
 @pytest.mark.parametrize(
     "config",
     [{"prediction": kind, **BARE} for kind in ("epsilon", "x0", "v")] + [{"void_class": False}],
