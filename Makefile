@@ -8,7 +8,7 @@ N ?= 2000
 CAMVID ?= CamVid
 QPS := $(foreach qp,20 25 30 35 40 45,--qp $(qp))
 
-.PHONY: help demo test test-all lint fuzz figures train clean
+.PHONY: help demo test test-all lint fuzz figures train ablations clean
 
 help:
 	@grep -E '^# make|^## ' $(MAKEFILE_LIST) | sed 's/^## /make /'
@@ -61,6 +61,14 @@ train: $(VENV)/installed
 	$(BIN)/spic train decoder runs/train.zip runs/decoder --minutes $(MINUTES) --leave-out 0001TP \
 		--critic runs/critic/street-segmenter --ssm runs/segmenter/street-segmenter \
 		--t-focus 0.8 --sampling-steps 1 --start 200
+
+## ablations train the decoders of the methods sr and sdm after that, MINUTES=60 each, to go into runs/sr and runs/sdm
+ablations: $(VENV)/installed
+	$(BIN)/spic train decoder runs/train.zip runs/sr --minutes $(MINUTES) --leave-out 0001TP --condition coarse \
+		--init runs/decoder/street-decoder --critic runs/critic/street-segmenter --ssm runs/segmenter/street-segmenter \
+		--t-focus 0.8 --sampling-steps 1 --start 200
+	$(BIN)/spic train decoder runs/train.zip runs/sdm --minutes $(MINUTES) --leave-out 0001TP --condition ssm \
+		--init runs/decoder/street-decoder --critic runs/critic/street-segmenter --ssm runs/segmenter/street-segmenter --t-focus 0.2
 
 ## clean     remove what runs made, not the environment
 clean:

@@ -19,6 +19,8 @@ from spic.images import COARSE_FACTOR, MAX_PIXELS, downscale, downscale_bilinear
 from spic.protocols import get_protocol
 from spic.transceiver import Receiver, Transmitter
 
+SHIPPED_DECODERS = {"decoder_weights": "street-decoder"}  # setting that names weights: the shipped ones it stands for
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -72,6 +74,13 @@ class Method(ABC):
 
     def __init__(self, settings: Settings):
         self.settings = settings
+
+    @property
+    def missing(self) -> str | None:
+        """The setting without which this method can not decode: names weights, is not given, and none are shipped."""
+        if self.decoder in (None, *SHIPPED_DECODERS) or getattr(self.settings, self.decoder) is not None:
+            return None
+        return self.decoder
 
     @abstractmethod
     def encode(self, picture: Picture, value) -> dict[str, bytes]:
@@ -257,9 +266,9 @@ class _Ablation(Method):
         from spic.scsrdm.decoder import Decoder
 
         own = self.settings
+        if self.missing:
+            raise ConfigError(f"{self.missing}: none are shipped, and none are given (docs/decoder.md)")
         weights = getattr(own, self.decoder)
-        if weights is None:
-            raise ConfigError(f"{self.decoder}: none are shipped, and none are given (docs/decoder.md)")
         set_threads(own.torch_threads)
         network = Decoder(weights, own.device, own.dtype)
         if network.model.config.condition != self.condition:

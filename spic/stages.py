@@ -17,12 +17,11 @@ import numpy as np
 from spic.datasets import Dataset, get_dataset
 from spic.errors import ConfigError, DataError
 from spic.images import atomic_folder, read_labels, read_picture, write_bytes, write_png
-from spic.methods import Method, Picture, Settings, get_method, point_name
+from spic.methods import SHIPPED_DECODERS, Method, Picture, Settings, get_method, point_name
 from spic.protocols import Protocol, get_protocol
 from spic.segmentation import describe_segmenter
 
 BATCH = 4  # pictures a method decodes at once
-SHIPPED_DECODERS = {"decoder_weights": "street-decoder"}  # setting of a method's decoder to the weights it defaults to
 
 
 def open_dataset(config: dict) -> Dataset:
@@ -79,8 +78,8 @@ def check_config(config: dict) -> None:
         method = get_method(name, method_settings(config))
         if parameter != method.parameter:
             raise ConfigError(f"method {name} is set by {method.parameter!r}, not {parameter!r}")
-        if method.decoder and config.get(method.decoder) is None and method.decoder not in SHIPPED_DECODERS:
-            raise ConfigError(f"method {name} needs {method.decoder}, and none are shipped (docs/decoder.md)")
+        if method.missing:
+            raise ConfigError(f"method {name} needs {method.missing}, and none are shipped (docs/decoder.md)")
 
 
 def method_settings(config: dict) -> Settings:

@@ -1,9 +1,9 @@
 """`spic compare`: every method on a few pictures, at one rate."""
 
-import html
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -14,7 +14,6 @@ from spic.errors import ConfigError, SpicError
 
 _RANGES = {"qp": (0, 51, True), "quality": (1, 100, True), "distance": (0.1, 25, False)}  # "bpp" is asked for itself
 _COLUMNS = ("picture", "method", "setting", "bpp", "miou", "psnr", "status")
-_STYLE = "body{font:15px sans-serif;margin:2em}figure{display:inline-block;margin:0 1em 1em 0}img{max-width:48vw}"
 
 
 @dataclass(frozen=True)
@@ -52,22 +51,35 @@ def compare(
     sources = files.find_sources(inputs, files.PICTURES)
     files.find_targets(inputs, sources, f"{output}/", "", force=True)  # names must differ
     files.check_target(output / "index.html", force)
+    from spic.images import downscale
     from spic.methods import Picture, Settings, get_method, method_names
     from spic.metrics import psnr
+    from spic.report.gallery import entry
+    from spic.report.showcase import COARSE, ORIGINAL, SSM, enlarged, under
     from spic.transceiver import Transmitter
 
     machine = {"device": device, "dtype": dtype}
     settings = Settings(decoder_weights=decoder_weights and str(decoder_weights), **machine)
     methods = {name: get_method(name, settings) for name in method or method_names()}
+    methods = {name: coder for name, coder in methods.items() if method or not coder.missing}
     transmitter = Transmitter(segmenter_weights=segmenter_weights, decoder_weights=decoder_weights, **machine)
     set_cpu_threads(threads)
-    rows = []
+    rows, entries = [], []
 
     def work(source):
         prepared = transmitter.prepare(files.read_picture_from(source))
         picture = Picture(prepared.pixels, prepared.ssm)
         name = "stdin" if source == files.STDIO else source.stem
-        files.write_picture_to(output / f"{name}.original.png", prepared.pixels)
+        space, coarse = transmitter.label_space, downscale(prepared.pixels)
+        shown, missing = [], []
+
+        def show(label, pixels, numbers, stem):
+            files.write_picture_to(output / f"{name}.{stem}.png", pixels)
+            shown.append((label, quote(f"{name}.{stem}.png"), numbers))
+
+        show(ORIGINAL, prepared.pixels, {}, "original")
+        show(SSM, space.colorize(prepared.ssm), {}, "ssm")
+        show(COARSE, enlarged(coarse, prepared.ssm.shape), {}, "coarse")
         for method_name, coder in methods.items():
             result = at_rate(method_name, coder, picture, bpp)
             row = {"picture": name, "method": method_name, "setting": result.setting, "bpp": result.bpp}
@@ -75,16 +87,22 @@ def compare(
             if result.picture is not None:
                 row["miou"] = _miou(transmitter, prepared.ssm, result.picture)
                 row["psnr"] = psnr(prepared.pixels, result.picture)
-                files.write_picture_to(output / f"{name}.{method_name}.png", result.picture)
+                show(_name(method_name), result.picture, {"setting": _text(result.setting), **under(row)}, method_name)
+            else:
+                reached = f" ({result.bpp:.3f} bpp is the nearest it reaches)" if result.bpp else ""
+                missing.append(f"{method_name}: {result.status}{reached}")
             rows.append(row)
             report(row, _line(row), as_json)
+        entries.append(entry(name, prepared.pixels.shape[:2], shown, "; ".join(missing)))
 
     try:
         files.for_each("comparing", sources, work)
     finally:
         if rows:
             files.write_bytes_to(output / "compare.csv", _csv(rows))
-            files.write_bytes_to(output / "index.html", _page(rows, bpp))
+        if entries:
+            page = _page(bpp, transmitter.label_space, methods)
+            files.write_bytes_to(output / "index.html", page.render(entries))
     if not as_json:
         typer.echo(f"{output / 'index.html'}: all of it")
 
@@ -147,25 +165,21 @@ def _csv(rows: list[dict]) -> bytes:
     return text.getvalue().encode()
 
 
-def _page(rows: list[dict], bpp: float) -> bytes:
-    """One figure a picture and method, original first."""
-    body, last = [f"<h1>{len({row['picture'] for row in rows})} pictures at {bpp} bpp</h1>"], None
-    for row in rows:
-        name = html.escape(row["picture"])
-        if row["picture"] != last:
-            body.append(f"<h2>{name}</h2>" + _figure(f"{row['picture']}.original.png", "original"))
-            last = row["picture"]
-        text = f"{row['method']}: {row['status']}"
-        if row["status"] != "met":
-            body.append(f"<p>{html.escape(text)}" + (f", from {row['bpp']:.4f} bpp on" if row["bpp"] else "") + "</p>")
-            continue
-        text = f"{row['method']}, {row['bpp']:.4f} bpp, mIoU {row['miou']:.3f}, PSNR {row['psnr']:.2f} dB"
-        body.append(_figure(f"{row['picture']}.{row['method']}.png", text))
-    head = f"<!doctype html><meta charset=utf-8><title>spic compare</title><style>{_STYLE}</style>"
-    return (head + "\n".join(body) + "\n").encode()
+def _page(bpp: float, space, methods):
+    from spic.report.gallery import Page
+    from spic.report.showcase import ORIGINAL
+
+    first = next((_name(name) for name in ("bpg", "jpeg2000") if name in methods), ORIGINAL)
+    return Page(
+        title=f"Every method at {bpp} bits a pixel",
+        notes=f"Each picture by each method at the setting whose rate is nearest to {bpp} bpp. mIoU compares the "
+        "segmentations of the original and of the decoded picture. The coarse picture is shown before it is coded.",
+        start=(first, _name("spic")),
+        legend=tuple(zip(space.classes, space.palette, strict=True)),
+    )
 
 
-def _figure(file: str, caption: str) -> str:
-    from urllib.parse import quote
+def _name(method: str) -> str:
+    from spic.report.figures import styles_of
 
-    return f'<figure><img src="{quote(file)}" alt=""><figcaption>{html.escape(caption)}</figcaption></figure>'
+    return styles_of([method])[method].label
