@@ -123,6 +123,7 @@ def test_codec_errors(files):
     assert f"{files / 'none'}: No such file" in fail("codec", "decode", "bpg", files / "none", out)
     assert f"{files}: " in fail("codec", "decode", "bpg", files, out)
     assert ".xyz" in fail("codec", "decode", "png", picture, files / "out.xyz")
+    assert "64x48 pixels are out of range" in fail("codec", "decode", "png", picture, out, "--max-pixels", 48 * 64 - 1)
     assert sorted(path.name for path in files.iterdir()) == before
 
 

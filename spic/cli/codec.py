@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from spic.cli import files
-from spic.cli.common import Force, Source, Target, about, group, whole
+from spic.cli.common import Force, MaxPixels, Source, Target, about, group, whole
 from spic.errors import ConfigError, DataError
 
 app = group("Encode and decode single files by any codec.")
@@ -54,14 +54,15 @@ def encode(
 
 
 @app.command()
-def decode(name: CodecName, source: Source, target: Target, force: Force = False):
+def decode(name: CodecName, source: Source, target: Target, max_pixels: MaxPixels = 1 << 24, force: Force = False):
     """Decode a file to PNG, or to what the suffix of OUT says."""
     from spic.codecs import get_codec
+    from spic.codecs.base import at_most
 
     files.check_target(target, force)
     codec = get_codec(name)
     files.image_format(target)
-    with about(source):
+    with about(source), at_most(max_pixels):
         data = source.read_bytes()
         image = codec.decode(data)
     files.write_picture_to(target, image)

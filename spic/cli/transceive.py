@@ -8,7 +8,19 @@ import typer
 
 from spic.bitstream import MAX_PIXELS
 from spic.cli import files
-from spic.cli.common import Device, Dtype, Force, Json, Output, Threads, complain, report, set_cpu_threads, whole
+from spic.cli.common import (
+    Device,
+    Dtype,
+    Force,
+    Json,
+    MaxPixels,
+    Output,
+    Threads,
+    complain,
+    report,
+    set_cpu_threads,
+    whole,
+)
 from spic.errors import ConfigError, DataError
 
 Pictures = Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders, globs, or - for stdin.")]
@@ -31,7 +43,6 @@ Sampler = Annotated[str | None, typer.Option(help="ddim, ancestral or published.
 Steps = Annotated[int | None, typer.Option(help="Steps of the sampler.")]
 Start = Annotated[int | None, typer.Option(help="First timestep of the sampler.")]
 Guidance = Annotated[float | None, typer.Option(help="Guidance scale; 1 is none.")]
-MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")]
 
 
 def encode(
