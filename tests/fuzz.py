@@ -138,8 +138,8 @@ def _with_png_checksums(data: bytes) -> bytearray:
 def try_case(decode, data: bytes) -> str | None:
     """What is wrong with how `decode` takes `data`, None if nothing is.
 
-    What took too much time or memory is done again, and the second time counts: damaged bytes reach code that no valid file of the
-    corpus has had compiled.
+    What took too much time or memory is done again, and the second time counts: damaged bytes reach
+    code that no valid file of the corpus has had compiled.
     """
     wrong = _try_once(decode, data)
     return _try_once(decode, data) if wrong and wrong.endswith((" s", " MB")) else wrong
