@@ -23,6 +23,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 demo: $(VENV)/installed
 	@$(BIN)/spic run --cores 2
 	@echo
+	@echo "Open in a browser:                      results/demo/report.html and results/demo/gallery/index.html"
 	@echo "Figure 4 of the paper on drawn streets: results/demo/figures/figure4a.png and figure4b.png"
 	@echo "Pictures rebuilt by SPIC:               results/demo/spic/coarse_qp35/0000/decoded/"
 	@echo "Their originals:                        results/demo/originals/0000/pictures/"
@@ -47,8 +48,9 @@ lint: $(VENV)/installed
 fuzz: $(VENV)/installed
 	$(BIN)/python tests/fuzz.py $(N)
 
-## figures   the tables and figures of the README, on CamVid's validation clip: CAMVID=folder
+## figures   figures 2, 3, 4a, 4b and all tables, on drawn streets and on CamVid's validation clip: CAMVID=folder
 figures: $(VENV)/installed
+	$(BIN)/spic run --cores 2
 	$(BIN)/spic run --cores 2 --configfile config/camvid.yaml --config dataset_root=$(CAMVID)
 
 ## train     train segmenter, judge, critic and decoder anew, MINUTES=60 each, on CamVid's training split and scenes: CAMVID=folder

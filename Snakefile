@@ -2,8 +2,9 @@
 #
 #   results/<run>/originals/<chunk>/          pictures, labels and segmentation maps of the data set
 #   results/<run>/<method>/<point>/<chunk>/   coded/ (the files whose bytes are the rate), decoded/, looks/, scores
-#   results/<run>/tables/, figures/           what one came for
+#   results/<run>/tables/, figures/, gallery/ what one came for; report.html has it all
 #   results/cache/                            what networks saw in pictures, by content; may be deleted
+# Beside what a job wrote is its record, <rule>.provenance.json, by which the next one checks what it reads.
 from pathlib import Path
 
 from snakemake.utils import min_version, validate
@@ -25,11 +26,13 @@ except WorkflowError as error:
 
 
 include: "rules/common.smk"
+include: "rules/identity.smk"
 include: "rules/data.smk"
 include: "rules/encode.smk"
 include: "rules/decode.smk"
 include: "rules/evaluate.smk"
 include: "rules/figures.smk"
+include: "rules/report.smk"
 
 
 rule all:

@@ -10,6 +10,14 @@ sys.path.insert(0, str(ROOT))
 os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 )
+if "SLURM_CONF" in os.environ:
+    # The srun of Snakemake's Slurm plugin would not see it: profiles/slurm/bin/srun.
+    os.environ.update(
+        SPIC_SLURM_CONF=os.environ["SLURM_CONF"],
+        PATH=os.pathsep.join([str(ROOT / "profiles/slurm/bin"), os.environ["PATH"]]),
+    )
+
+from functools import cache
 
 from spic import stages
 from spic.checks import check_networks
@@ -22,7 +30,6 @@ from spic.protocols import get_protocol
 config["methods"] = {
     method: points for method, points in config["methods"].items() if points
 }
-DECODER_WEIGHTS = stages.weights_file(config["decoder_weights"], "street-decoder")
 # Weights of metrics may come from the environment; what is found becomes part of the jobs' settings.
 for key, found in {
     "fid_weights": fid_weights_path(config["fid_weights"]),
@@ -52,6 +59,7 @@ try:
 except SpicError as error:
     raise WorkflowError(f"config: {error}")
 
+SENT_FOLDER = {"segmenter": "ssm", "ground_truth": "labels"}
 RUN = f"results/{config['run']}"
 CACHE = "results/cache"  # looks by content, shared by all runs; may be deleted
 ENV = "../envs/spic.yaml"
@@ -80,18 +88,22 @@ OTHER_LOOKS = {
 }
 
 
+@cache
+def method_under(method, protocol):
+    """A method as the protocol of that name sees it."""
+    return get_method(method, stages.method_settings({**config, "protocol": protocol}))
+
+
 def method_of(method, protocol):
     """A method as a protocol sees it."""
-    return get_method(
-        method, stages.method_settings({**config, "protocol": protocol.name})
-    )
+    return method_under(method, protocol.name)
 
 
 # Folders of what methods make, "spic" or "spic@official": shared wherever two protocols do the same.
 FOLDERS = {
-    (method, name): stages.coder_folder(method_of(method, one), method)
+    (method, name): stages.coder_folder(method_under(method, name), method)
     for method in POINTS
-    for name, one in PROTOCOLS.items()
+    for name in PROTOCOLS
 }
 CODERS = {
     folder: (method, name if "@" in folder else "corrected")
@@ -112,37 +124,50 @@ def settings(*keys):
 
 
 def coding(*keys):
-    """The settings of a method's job, with the protocol of its folder."""
-    return lambda wildcards: {
-        **settings(*keys),
-        "protocol": CODERS[wildcards.coder][1],
-    }
+    """The settings of a method's job, with the protocol of its folder and the weights of its decoder."""
+
+    def chosen(wildcards):
+        method, protocol = CODERS[wildcards.coder]
+        decoder = method_under(method, protocol).decoder
+        return {
+            **settings(*keys, *filter(None, [decoder])),
+            "protocol": protocol,
+        }
+
+    return chosen
+
+
+def limit_of(folder, chunk):
+    """How many pictures of a chunk are coded: all, unless the folder is that of a protocol that stops early."""
+    return PARTS[CODERS[folder][1]][chunk] if "@" in folder else None
 
 
 def limit(wildcards):
-    """How many pictures of a chunk are coded: all, unless the folder is that of a protocol that stops early."""
-    protocol = CODERS[wildcards.coder][1]
-    return PARTS[protocol][wildcards.chunk] if "@" in wildcards.coder else None
+    return limit_of(wildcards.coder, wildcards.chunk)
 
 
 def decoder_weights(wildcards):
-    """The decoder's weights, for the methods that have a decoder."""
-    method, protocol = CODERS[wildcards.coder]
-    needed = method_of(method, get_protocol(protocol)).needs_decoder
-    return DECODER_WEIGHTS if needed else []
+    """The decoder's weights, for the methods that have a decoder; their content counts, not their date."""
+    return ancient(stages.decoder_files(method_under(*CODERS[wildcards.coder]), config))
+
+
+def sends(folder):
+    """Whose label maps are sent, "segmenter" or "ground_truth"; None for methods that send none."""
+    method, protocol = CODERS[folder]
+    # A folder without a protocol's name is that of `corrected`, which need not be among the run's.
+    source = SENT.get(protocol, "segmenter")
+    return source if method_under(method, protocol).needs_ssm else None
 
 
 def sent_maps(wildcards):
     """The label maps that are sent."""
-    # A folder without a protocol's name belongs to methods that send none, or to `corrected`.
-    source = SENT.get(CODERS[wildcards.coder][1], "segmenter")
-    maps = {"segmenter": "ssm", "ground_truth": "labels"}[source]
-    return f"{RUN}/originals/{wildcards.chunk}/{maps}"
+    source = sends(wildcards.coder)
+    return f"{RUN}/originals/{wildcards.chunk}/{SENT_FOLDER[source]}" if source else []
 
 
 def ssm_source(wildcards):
     """Where the SSM of a point came from, for the tables; empty for methods that send none."""
-    method = method_of(CODERS[wildcards.coder][0], PROTOCOLS[wildcards.protocol])
+    method = method_under(CODERS[wildcards.coder][0], wildcards.protocol)
     return SENT[wildcards.protocol] if method.needs_ssm else ""
 
 
@@ -151,7 +176,8 @@ def counted_files(wildcards):
     protocol = PROTOCOLS[wildcards.protocol]
     method = CODERS[wildcards.coder][0]
     official = (
-        protocol.counted != "coded" and method_of(method, protocol).counts_officially
+        protocol.counted != "coded"
+        and method_under(method, wildcards.protocol).counts_officially
     )
     return f"{RUN}/{wildcards.coder}/{wildcards.point}/{wildcards.chunk}/" + (
         protocol.counted if official else "coded"
@@ -204,7 +230,7 @@ TABLES = ["points", "per_class", "recall", "intervals", "judge", "timing"]
 
 
 def targets():
-    """What a run makes: its tables and figures."""
+    """What a run makes: tables, figures, pictures and a first page (the report follows by itself)."""
     tables = [f"{RUN}/tables/{name}.csv" for name in [*TABLES, "matched", "bd"]]
     tables += [
         f"{RUN}/tables/{name}"
@@ -213,10 +239,9 @@ def targets():
     return (
         tables
         + compressai_files()
+        + [f"{RUN}/gallery", f"{RUN}/overview.html"]
         + expand(
-            f"{RUN}/figures/figure{{name}}.{{suffix}}",
-            name=["4a", "4b"],
-            suffix=["svg", "png"],
+            f"{RUN}/figures/{{name}}.{{suffix}}", name=FIGURES, suffix=["svg", "png"]
         )
     )
 

@@ -4,6 +4,7 @@
 rule resolve:
     output:
         f"{RUN}/resolved.json",
+        record=f"{RUN}/resolve.provenance.json",
     log:
         f"{RUN}/logs/resolve.log",
     benchmark:
@@ -22,6 +23,7 @@ rule prepare:
     output:
         pictures=directory(f"{RUN}/originals/{{chunk}}/pictures"),
         labels=directory(f"{RUN}/originals/{{chunk}}/labels"),
+        record=f"{RUN}/originals/{{chunk}}/prepare.provenance.json",
     log:
         f"{RUN}/logs/prepare/{{chunk}}.log",
     benchmark:
@@ -30,6 +32,7 @@ rule prepare:
         ENV
     params:
         settings=settings("dataset", "dataset_root", "split", "limit", "chunk_size"),
+        identity=depends("prepare", "chunk"),
     script:
         "../scripts/prepare.py"
 
@@ -37,11 +40,12 @@ rule prepare:
 rule segment:
     input:
         pictures=rules.prepare.output.pictures,
-        weights=SEGMENTER_WEIGHTS,
+        weights=ancient(SEGMENTER_WEIGHTS),
         resolved=rules.resolve.output[0],
     output:
         ssm=directory(f"{RUN}/originals/{{chunk}}/ssm"),
         space=f"{RUN}/originals/{{chunk}}/label_space.json",
+        record=f"{RUN}/originals/{{chunk}}/segment.provenance.json",
     log:
         f"{RUN}/logs/segment/{{chunk}}.log",
     benchmark:
@@ -53,5 +57,7 @@ rule segment:
         gpu=GPU,
     params:
         settings=settings("segmenter", "segmenter_weights", "segmenter_input"),
+        weights=weights(SEGMENTER_WEIGHTS),
+        identity=depends("segment", "chunk"),
     script:
         "../scripts/segment.py"

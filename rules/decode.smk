@@ -13,6 +13,7 @@ rule decode:
             else directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/decoded")
         ),
         timing=f"{RUN}/{{coder}}/{{point}}/{{chunk}}/timing_decode.csv",
+        record=f"{RUN}/{{coder}}/{{point}}/{{chunk}}/decode.provenance.json",
     log:
         f"{RUN}/logs/decode/{{coder}}_{{point}}_{{chunk}}.log",
     benchmark:
@@ -24,6 +25,9 @@ rule decode:
         gpu=1,
     params:
         method=lambda wildcards: CODERS[wildcards.coder][0],
-        settings=coding("ssm_codec", "coarse_codec", "decoder_weights", "seed"),
+        settings=coding("ssm_codec", "coarse_codec", "seed"),
+        codecs=lambda wildcards: coder(wildcards.coder)["codecs"],
+        weights=lambda wildcards: coder(wildcards.coder)["weights"],
+        identity=depends("decode", "chunk", "coder", "point"),
     script:
         "../scripts/decode.py"

@@ -9,6 +9,7 @@ rule encode:
     output:
         coded=directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/coded"),
         timing=f"{RUN}/{{coder}}/{{point}}/{{chunk}}/timing_encode.csv",
+        record=f"{RUN}/{{coder}}/{{point}}/{{chunk}}/encode.provenance.json",
     log:
         f"{RUN}/logs/encode/{{coder}}_{{point}}_{{chunk}}.log",
     benchmark:
@@ -18,8 +19,11 @@ rule encode:
     params:
         method=lambda wildcards: CODERS[wildcards.coder][0],
         value=lambda wildcards: POINTS[CODERS[wildcards.coder][0]][wildcards.point],
-        settings=coding("ssm_codec", "coarse_codec", "decoder_weights", "seed"),
+        settings=coding("ssm_codec", "coarse_codec", "seed"),
         limit=limit,
+        codecs=lambda wildcards: coder(wildcards.coder)["codecs"],
+        weights=lambda wildcards: coder(wildcards.coder)["weights"],
+        identity=depends("encode", "chunk", "coder", "point"),
     script:
         "../scripts/encode.py"
 
@@ -31,6 +35,7 @@ rule count_official:
         ssm=sent_maps,
     output:
         directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/counted_official"),
+        record=f"{RUN}/{{coder}}/{{point}}/{{chunk}}/count_official.provenance.json",
     log:
         f"{RUN}/logs/count_official/{{coder}}_{{point}}_{{chunk}}.log",
     benchmark:
@@ -42,5 +47,7 @@ rule count_official:
         value=lambda wildcards: POINTS[CODERS[wildcards.coder][0]][wildcards.point],
         settings=coding("coarse_codec"),
         limit=limit,
+        codecs=lambda wildcards: coder(wildcards.coder)["codecs"],
+        identity=depends("count_official", "chunk", "coder", "point"),
     script:
         "../scripts/count.py"

@@ -4,10 +4,11 @@
 rule look_at_originals:
     input:
         pictures=rules.prepare.output.pictures,
-        weights=JUDGE_WEIGHTS + FID_WEIGHTS + SEGMENTER_WEIGHTS * bool(OTHER_LOOKS),
+        weights=ancient(ORIGINALS_WEIGHTS),
         resolved=rules.resolve.output[0],
     output:
         directory(f"{RUN}/originals/{{chunk}}/looks"),
+        record=f"{RUN}/originals/{{chunk}}/look_at_originals.provenance.json",
     log:
         f"{RUN}/logs/look/originals_{{chunk}}.log",
     benchmark:
@@ -24,6 +25,8 @@ rule look_at_originals:
             "segmenter_inputs": OTHER_LOOKS,
         },
         cache=CACHE,
+        weights=weights(ORIGINALS_WEIGHTS),
+        identity=depends("look_at_originals", "chunk"),
     script:
         "../scripts/look.py"
 
@@ -32,10 +35,11 @@ rule look:
     input:
         pictures=rules.decode.output.decoded,
         originals=rules.prepare.output.pictures,
-        weights=SEGMENTER_WEIGHTS + JUDGE_WEIGHTS + FID_WEIGHTS + LPIPS_WEIGHTS,
+        weights=ancient(LOOK_WEIGHTS),
         resolved=rules.resolve.output[0],
     output:
         directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/looks"),
+        record=f"{RUN}/{{coder}}/{{point}}/{{chunk}}/look.provenance.json",
     log:
         f"{RUN}/logs/look/{{coder}}_{{point}}_{{chunk}}.log",
     benchmark:
@@ -56,6 +60,8 @@ rule look:
         },
         cache=CACHE,
         limit=limit,
+        weights=weights(LOOK_WEIGHTS),
+        identity=depends("look", "chunk", "coder", "point"),
     script:
         "../scripts/look.py"
 
@@ -68,6 +74,7 @@ rule score_originals:
         original_looks=rules.look_at_originals.output[0],
     output:
         f"{RUN}/originals/{{chunk}}/scores.npz",
+        record=f"{RUN}/originals/{{chunk}}/score_originals.provenance.json",
     log:
         f"{RUN}/logs/score/originals_{{chunk}}.log",
     benchmark:
@@ -76,6 +83,7 @@ rule score_originals:
         ENV
     params:
         truth_space=TRUTH_SPACE,
+        identity=depends("score_originals", "chunk"),
     script:
         "../scripts/score.py"
 
@@ -90,6 +98,7 @@ rule score:
         original_looks=rules.look_at_originals.output[0],
     output:
         f"{RUN}/{{coder}}/{{point}}/{{chunk}}/scores_{{protocol}}.npz",
+        record=f"{RUN}/{{coder}}/{{point}}/{{chunk}}/score_{{protocol}}.provenance.json",
     log:
         f"{RUN}/logs/score/{{coder}}_{{point}}_{{chunk}}_{{protocol}}.log",
     benchmark:
@@ -101,6 +110,7 @@ rule score:
         settings=settings("ssm_codec", "coarse_codec"),
         segmenter_look=lambda wildcards: segmenter_look(wildcards.protocol),
         truth_space=TRUTH_SPACE,
+        identity=depends("score", "chunk", "coder", "point", "protocol"),
     script:
         "../scripts/score.py"
 
@@ -115,6 +125,7 @@ rule summarize:
     output:
         summary=f"{RUN}/{{coder}}/{{point}}/summary_{{protocol}}.json",
         pictures=f"{RUN}/{{coder}}/{{point}}/pictures_{{protocol}}.parquet",
+        record=f"{RUN}/{{coder}}/{{point}}/summarize_{{protocol}}.provenance.json",
     log:
         f"{RUN}/logs/summarize/{{coder}}_{{point}}_{{protocol}}.log",
     benchmark:
@@ -126,6 +137,7 @@ rule summarize:
         method=lambda wildcards: CODERS[wildcards.coder][0],
         ssm_source=ssm_source,
         settings=settings("classes_of_interest", "interval_block"),
+        identity=depends("summarize", "coder", "point", "protocol"),
     script:
         "../scripts/summarize.py"
 
@@ -139,6 +151,7 @@ rule tables:
     output:
         **{name: f"{RUN}/tables/{name}.csv" for name in TABLES},
         all_pictures=f"{RUN}/tables/pictures.parquet",
+        record=f"{RUN}/tables/tables.provenance.json",
     log:
         f"{RUN}/logs/tables.log",
     benchmark:
@@ -149,6 +162,7 @@ rule tables:
         run=config["run"],
         judge=config["judge"],
         timing=list(timings().items()),
+        identity=identity("tables"),
     script:
         "../scripts/tables.py"
 
@@ -165,6 +179,7 @@ rule compare:
         claims=f"{RUN}/tables/claims.csv",
         markdown=f"{RUN}/tables/claims.md",
         compressai=compressai_files(),
+        record=f"{RUN}/tables/compare.provenance.json",
     log:
         f"{RUN}/logs/compare.log",
     benchmark:
@@ -173,5 +188,6 @@ rule compare:
         ENV
     params:
         ssm_codec=config["ssm_codec"],
+        identity=identity("tables"),
     script:
         "../scripts/compare.py"

@@ -10,7 +10,7 @@ from spic.report.claims import claims_markdown, judge_claims
 from spic.report.compressai import write_compressai
 from spic.report.tables import bd_table, matched_table, with_intervals, write_csv
 
-with job(snakemake.log[0]):
+with job(snakemake):
     given, out = snakemake.input, snakemake.output
     points, timing = pd.read_csv(given.points), pd.read_csv(given.timing)
     write_csv(matched_table(points), out.matched)

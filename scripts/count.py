@@ -3,7 +3,7 @@
 from spic.jobs import job
 from spic.stages import count, method_settings
 
-with job(snakemake.log[0]):
+with job(snakemake):
     count(
         snakemake.params.method,
         snakemake.params.value,

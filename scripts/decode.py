@@ -1,10 +1,12 @@
 """Rebuild the pictures of a chunk from their coded files."""
 
+from spic.gpus import take_card
 from spic.jobs import job
 from spic.stages import decode, method_settings, read_resolved
 
-with job(snakemake.log[0]):
+with job(snakemake):
     decided = read_resolved(snakemake.input.resolved)
+    take_card(decided["device"])
     decode(
         snakemake.params.method,
         method_settings(snakemake.params.settings | decided),

@@ -3,7 +3,7 @@
 from spic.jobs import job
 from spic.stages import encode, method_settings
 
-with job(snakemake.log[0]):
+with job(snakemake):
     encode(
         snakemake.params.method,
         snakemake.params.value,

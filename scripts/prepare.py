@@ -3,5 +3,5 @@
 from spic.jobs import job
 from spic.stages import prepare
 
-with job(snakemake.log[0]):
+with job(snakemake):
     prepare(snakemake.params.settings, snakemake.wildcards.chunk, snakemake.output.pictures, snakemake.output.labels)

@@ -3,5 +3,5 @@
 from spic.jobs import job
 from spic.stages import resolve
 
-with job(snakemake.log[0]):
+with job(snakemake):
     resolve(snakemake.params.settings, snakemake.output[0])

@@ -4,7 +4,7 @@ from spic.jobs import job
 from spic.scores import Originals, score
 from spic.stages import method_settings
 
-with job(snakemake.log[0]):
+with job(snakemake):
     given, params = snakemake.input, snakemake.params
     score(
         Originals(given.ssm, given.space, given.labels, params.truth_space, given.original_looks),

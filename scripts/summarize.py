@@ -5,7 +5,7 @@ from spic.protocols import get_protocol
 from spic.report.points import Reading, summarize, write_summary
 from spic.scores import read_features, read_scores
 
-with job(snakemake.log[0]):
+with job(snakemake):
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     identity = {
         "run": params.run,

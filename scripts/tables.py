@@ -11,7 +11,7 @@ from spic.report.tables import (
 )
 from spic.scores import read_scores
 
-with job(snakemake.log[0]):
+with job(snakemake):
     given, out, run = snakemake.input, snakemake.output, snakemake.params.run
     originals = read_scores(given.originals)
     tables = read_summaries(given.summaries)

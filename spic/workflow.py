@@ -10,11 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+from spic.cluster import cancel_left_jobs
 from spic.errors import ConfigError
+from spic.jobs import JOBS_LOCK
 
 
 def run_workflow(arguments: list[str], folder=".") -> int:
-    """Run `snakemake` with `arguments` (gpu=1 unless they say otherwise) and return its exit status.
+    """Run `snakemake` with `arguments` and return its exit status.
+
+    Half-made files of a killed run are made again, and its jobs that are still in Slurm's queue are cancelled first.
+    Unless a profile or an executor is named, all cores of this machine are used.
 
     Raises
     ------
@@ -26,19 +31,61 @@ def run_workflow(arguments: list[str], folder=".") -> int:
         raise ConfigError(f"{folder.resolve()}: no Snakefile here; run this in a clone of the project")
     command = [sys.executable, "-m", "snakemake"]
     with _exclusive(folder / ".snakemake" / "spic.lock") as lock:
+        if not _names(arguments, "--dry-run", "--dryrun", "-n"):
+            cancel_left_jobs(folder)
+            _wait_for_jobs(folder)
         if any((folder / ".snakemake" / "locks").glob("*")):
             print("An earlier run was killed; going on where it stopped.", file=sys.stderr)
             subprocess.run([*command, "--unlock", *arguments], cwd=folder, check=True, capture_output=True)
-        if "--cores" not in arguments:
-            arguments = ["--cores", str(os.cpu_count() or 1), *arguments]
+        command += ["--rerun-incomplete", "--show-failed-logs"]
+        if not _names(arguments, *_SIZES) and "SNAKEMAKE_PROFILE" not in os.environ:
+            command += ["--cores", str(os.cpu_count() or 1)]
         return subprocess.run([*command, *arguments], cwd=folder, pass_fds=[lock.fileno()]).returncode
 
 
-class _exclusive:
-    """Lock file held as long as this process, or a job that inherited it, lives; it names this process.
+# Options that say how many jobs run, or where.
+_SIZES = ["--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile", "--executor", "-e"]
 
-    Jobs can outlive a killed run by a while. They are waited for: two writers of one folder would be worse.
+
+def _names(arguments: list[str], *options: str) -> bool:
+    """Whether one of `options` is among `arguments`: `--cores 2`, `--cores=2`, `-c 2` or `-c2`."""
+    return any(
+        argument == option
+        or (argument.startswith(f"{option}=") if option.startswith("--") else argument.startswith(option))
+        for argument in arguments
+        for option in options
+    )
+
+
+def write_report(path) -> None:
+    """Write Snakemake's report of the run that this process, a `snakemake` command, has just ended well.
+
+    It is a second call with the arguments of the first, so it sees the same settings. A report that can not be made is
+    said on stderr and fails nothing: the results are there.
     """
+    program, *arguments = sys.argv
+    if Path(program).name not in ("snakemake", "__main__.py") or _names(arguments, "--report"):
+        return
+    command = [sys.executable, "-m", "snakemake", *arguments, "--nolock", "--report", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        print(f"{path} could not be written: {(done.stdout + done.stderr).strip()[-2000:]}", file=sys.stderr)
+    else:
+        print(f"{path}: the run in one file", file=sys.stderr)
+
+
+def _wait_for_jobs(folder: Path) -> None:
+    """Wait for jobs that outlive a killed run: two writers of one file would be worse. Each holds a shared lock."""
+    with (folder / JOBS_LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Waiting for a job that a killed run left behind.", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+
+
+class _exclusive:
+    """Lock file held as long as this process, or the Snakemake that inherited it, lives; it names this process."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -53,7 +100,7 @@ class _exclusive:
                 self.file.close()
                 folder = self.path.parent.parent.resolve()
                 raise ConfigError(f"{folder}: another run is going on in this folder") from None
-            print("Waiting for a job that a killed run left behind.", file=sys.stderr)
+            print("Waiting for a run whose `spic run` was killed.", file=sys.stderr)
             fcntl.flock(self.file, fcntl.LOCK_EX)
         self.file.truncate(0)
         self.file.write(str(os.getpid()))

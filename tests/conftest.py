@@ -1,9 +1,15 @@
 """Fixtures shared by all tests."""
 
+import json
 import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -129,3 +135,57 @@ def inception_weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("fid") / "weights.pth"
     torch.save(kept, path)
     return path
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=1"]
+OPTIONS += ["--virtual-time-budget=5000", "--host-resolver-rules=MAP * ~NOTFOUND"]
+CATCH = """<script>window.problems = [];
+addEventListener("error", (event) => problems.push(String(event.message || event.target.src)), true);
+console.error = (...words) => problems.push(words.join(" "));</script>"""
+
+
+class Browser:
+    """Opens pages by their path, in headless Chromium without a network."""
+
+    def _run(self, page: Path, width: int, height: int, *arguments) -> str:
+        command = [CHROMIUM, *OPTIONS, f"--window-size={width},{height}", *arguments, page.as_uri()]
+        return subprocess.run(command, capture_output=True, timeout=120, check=True).stdout.decode()
+
+    def ask(self, page: Path, script: str, width=1200, height=900) -> dict:
+        """Run `script` in the loaded page; what it puts into `out` comes back, with `out.errors`."""
+        text = page.read_text(encoding="utf-8")
+        head, tail = (text.index("<head>") + 6, text.rindex("</body>")) if "<head>" in text else (0, len(text))
+        body = f"""<script>addEventListener("load", () => setTimeout(async () => {{
+          const out = {{}}, wait = (ms) => new Promise((done) => setTimeout(done, ms));
+          try {{ {script} }} catch (error) {{ problems.push(String(error)); }}
+          out.errors = problems;
+          const answer = document.createElement("pre");
+          answer.textContent = JSON.stringify(out);
+          document.body.replaceChildren(answer);
+        }}, 300));</script>"""
+        probe = page.with_name(f"probe-{page.name}")
+        probe.write_text(text[:head] + CATCH + text[head:tail] + body + text[tail:], encoding="utf-8")
+        try:
+            dom = self._run(probe, width, height, "--dump-dom")
+        finally:
+            probe.unlink()
+        found = re.search(r"<pre>(.*)</pre>", dom, re.S)
+        assert found, dom[-2000:]
+        return json.loads(found[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))
+
+    def shot(self, page: Path, width=1200, height=900) -> np.ndarray:
+        """A screenshot, uint8 (height, width, 3)."""
+        file = page.with_name("shot.png")
+        self._run(page, width, height, f"--screenshot={file}")
+        pixels = np.array(Image.open(file).convert("RGB"))
+        file.unlink()
+        return pixels
+
+
+@pytest.fixture(scope="session")
+def browser() -> Browser:
+    """Headless Chromium; the test skips without one."""
+    if not CHROMIUM:
+        pytest.skip("no chromium on PATH")
+    return Browser()

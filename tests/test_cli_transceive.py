@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -178,6 +179,11 @@ def test_compare(folder, encode):
     only = ["--method", "bpg", "--method", "jpeg2000", "--method", "upsampled"]
     text = run(*command, "--bpp", 0.3, *only)
     assert {"index.html", "compare.csv", "a.original.png", "a.bpg.png"} <= {path.name for path in out.iterdir()}
+    (shown,) = json.loads(re.search(r"const pictures = (.*);\n", (out / "index.html").read_text())[1])
+    labels = [version["label"] for version in shown["versions"]]
+    assert labels == ["original", "SSM", "coarse picture", "BPG", "JPEG 2000", "coarse image, upsampled"]
+    assert all((out / version["file"]).is_file() for version in shown["versions"]) and shown["remark"] == ""
+    assert [key for key, _ in shown["versions"][3]["numbers"]] == ["setting", "bpp", "mIoU", "PSNR"]
     rows = [line.split(",") for line in (out / "compare.csv").read_text().splitlines()]
     table = {row[1]: dict(zip(rows[0], row, strict=True)) for row in rows[1:]}
     assert abs(float(table["jpeg2000"]["bpp"]) / 0.3 - 1) < 0.05 and table["bpg"]["status"] == "met"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("methods", "datasets", "results")
+NAMES = ("methods", "datasets", "results", "findings")
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ def main(run="results/demo", name="scene_00002", rate=0.14):
     originals = run / "originals" / "0000"
     tiles = [
         ("original", read_picture(originals / "pictures" / f"{name}.png")),
-        ("its segmentation map (SSM)", CAMVID11.colorize(read_labels(originals / "ssm" / f"{name}.png"))),
+        ("segmentation map (SSM)", CAMVID11.colorize(read_labels(originals / "ssm" / f"{name}.png"))),
     ]
     for method in ("spic", "upsampled", "bpg", "jpeg2000"):
         table = points[points["method"] == method]

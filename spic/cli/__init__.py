@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from spic import __version__
-from spic.cli import codec, compare, demo, files, train, transceive, weights
+from spic.cli import codec, compare, demo, files, provenance, train, transceive, weights
 from spic.cli.common import Commands, Device, Dtype, Force, Source, about, group
 from spic.errors import ConfigError
 
@@ -22,6 +22,7 @@ for command in (transceive.encode, transceive.decode, transceive.info, transceiv
     app.command()(command)
 app.command()(compare.compare)
 app.command()(demo.demo)
+app.command()(provenance.provenance)
 app.add_typer(codec.app, name="codec")
 app.add_typer(train.app, name="train")
 app.add_typer(weights.app, name="weights")

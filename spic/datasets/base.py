@@ -49,6 +49,10 @@ class Dataset(ABC):
     def labels(self, i: int) -> np.ndarray | None:
         """Label map of picture i: uint8 (H, W) of ids at working size; None where there is none."""
 
+    def files(self, i: int) -> list[Path]:
+        """The files that picture i and its label map come from; none where they are drawn."""
+        return []
+
 
 def check_split(name: str, split: str) -> None:
     """Raise `ConfigError` unless `split` is one that data sets have."""

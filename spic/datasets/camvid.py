@@ -61,6 +61,10 @@ class CamVid(Dataset):
         name = f"{self.names[i]}.png"
         return sized_labels(self._labels / name, self._pictures / name, self.label_space, self.size)
 
+    def files(self, i: int) -> list[Path]:
+        """The frame's file and that of its label map."""
+        return [folder / f"{self.names[i]}.png" for folder in (self._pictures, self._labels)]
+
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():

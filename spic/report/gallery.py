@@ -4,9 +4,11 @@ For each picture all versions side by side (original, SSM, coarse picture, every
 them under a slider. The page knows nothing but the JSON that is written into it.
 """
 
+import base64
 import html
 import io
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from spic.images import atomic_folder, write_bytes
 
 TEMPLATE = Path(__file__).with_name("gallery.html")
 MAX_PAGE = 3_000_000  # bytes of index.html
+PREVIEW_QUALITY = 80  # WebP, of the pictures inside `write_preview`'s page
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Version:
         What the page calls it; the same for the same method at every picture.
     pixels : numpy.ndarray
         uint8 (h, w, 3); any size of the picture's aspect, shown at the picture's size.
-    numbers : dict of str to float
+    numbers : dict of str to float or str
         Shown under it, in this order: {"bpp": 0.16, "mIoU": 0.71}.
     """
 
@@ -39,19 +42,60 @@ class Version:
     numbers: dict = field(default_factory=dict)
 
 
-def write_gallery(folder, title: str, pictures: Iterable[tuple[str, list[Version]]], notes: str = "") -> int:
-    """Write a gallery and return the number of its pictures.
+@dataclass(frozen=True)
+class Page:
+    """What a gallery says beside its pictures.
+
+    Attributes
+    ----------
+    title : str
+        Heading of the page.
+    notes : str
+        One line under the heading: protocol, rate, what the numbers are.
+    start : (str, str)
+        Labels of the versions that are under the slider at first; the first and the last where there are none such.
+    legend : tuple of (str, (int, int, int))
+        Names and sRGB colours of the classes of the SSM.
+    """
+
+    title: str
+    notes: str = ""
+    start: tuple[str, str] = ("", "")
+    legend: tuple = ()
+
+    def render(self, entries: list[dict]) -> bytes:
+        """The HTML for entries made by `entry`; `DataError` if it would exceed `MAX_PAGE`."""
+        if not entries:
+            raise DataError("gallery: no picture to show")
+        legend = [[name, "#{:02x}{:02x}{:02x}".format(*colour)] for name, colour in self.legend]
+        texts = {"TITLE": html.escape(self.title), "NOTES": html.escape(self.notes)}
+        texts |= {"START": _script(self.start), "LEGEND": _script(legend), "DATA": _script(entries)}
+        page = TEMPLATE.read_text(encoding="utf-8")
+        data = re.sub("@@([A-Z]+)@@", lambda found: texts[found[1]], page).encode()
+        if len(data) > MAX_PAGE:
+            raise DataError(f"gallery: a page of {len(data)} bytes for {len(entries)} pictures; show fewer")
+        return data
+
+
+def entry(name: str, size: tuple[int, int], shown: list[tuple[str, str, dict]], remark: str = "") -> dict:
+    """One picture as the page wants it: its name, its height and width, and (label, file, numbers) of each version."""
+    versions = [{"label": label, "file": file, "numbers": _numbers(numbers)} for label, file, numbers in shown]
+    if not versions or len({label for label, *_ in shown}) < len(shown):
+        raise DataError(f"gallery: {name} has no version, or two of the same label")
+    return {"name": name, "height": size[0], "width": size[1], "versions": versions, "remark": remark}
+
+
+def write_gallery(folder, page: Page, pictures: Iterable[tuple[str, list[Version]]]) -> int:
+    """Write a gallery, `index.html` and lossless WebP pictures, and return the number of its pictures.
 
     Parameters
     ----------
     folder : path-like
         Is replaced as a whole when all is written.
-    title : str
-        Heading of the page.
+    page : Page
+        Heading and the like.
     pictures : iterable of (str, list of Version)
         Name and versions of each picture; the first version is the original and gives the size.
-    notes : str
-        One line under the heading: protocol, rate, what the numbers are.
 
     Raises
     ------
@@ -61,80 +105,51 @@ def write_gallery(folder, title: str, pictures: Iterable[tuple[str, list[Version
     entries = []
     with atomic_folder(folder) as temporary:
         for i, (name, versions) in enumerate(pictures):
-            labels = [version.label for version in versions]
-            if not versions or len(set(labels)) < len(labels):
-                raise DataError(f"gallery: {name} has no version, or two of the same label")
-            shown = []
-            for j, version in enumerate(versions):
-                file = f"pictures/{i:04d}-{j:02d}.webp"
-                write_bytes(temporary / file, _webp(version.pixels))
-                shown.append({"label": version.label, "file": file, "numbers": _numbers(version.numbers)})
-            height, width = versions[0].pixels.shape[:2]
-            entries.append({"name": name, "width": width, "height": height, "versions": shown})
-        if not entries:
-            raise DataError("gallery: no picture to show")
-        page = TEMPLATE.read_text(encoding="utf-8")
-        for token, text in (("TITLE", html.escape(title)), ("NOTES", html.escape(notes)), ("DATA", _script(entries))):
-            page = page.replace(f"@@{token}@@", text)
-        data = page.encode()
-        if len(data) > MAX_PAGE:
-            raise DataError(f"gallery: a page of {len(data)} bytes for {len(entries)} pictures; show fewer")
-        write_bytes(temporary / "index.html", data)
+            files = [f"pictures/{i:04d}-{j:02d}.webp" for j in range(len(versions))]
+            shown = [(one.label, file, one.numbers) for one, file in zip(versions, files, strict=True)]
+            entries.append(entry(name, _size(versions), shown))
+            for version, file in zip(versions, files, strict=True):
+                write_bytes(temporary / file, _webp(version.pixels, lossless=True, quality=60))
+        write_bytes(temporary / "index.html", page.render(entries))
     return len(entries)
 
 
-def zoom_box(labels: np.ndarray, ids: list[int], size: tuple[int, int]) -> tuple[int, int]:
-    """Where to zoom: top left corner of the window of `size` with the most objects of `ids`, each counted once.
+def write_preview(path, page: Page, pictures: Iterable[tuple[str, list[Version]]]) -> None:
+    """Write a gallery as one HTML file with the pictures inside, at WebP's quality `PREVIEW_QUALITY`.
 
-    Parameters
-    ----------
-    labels : numpy.ndarray
-        uint8 (H, W), a label map.
-    ids : list of int
-        Classes of small objects.
-    size : (int, int)
-        Height and width of the window, at most those of the map.
-
-    Returns
-    -------
-    (int, int)
-        Row and column. Objects count by the share of their pixels inside, so a near car does not outweigh three far
-        pedestrians; without any object the middle of the map.
+    Arguments and errors as in `write_gallery`.
     """
-    from scipy import ndimage
+    entries = []
+    for name, versions in pictures:
+        shown = [(one.label, _data_uri(one.pixels), one.numbers) for one in versions]
+        entries.append(entry(name, _size(versions), shown))
+    write_bytes(path, page.render(entries))
 
-    weight = np.zeros(labels.shape)
-    for class_id in ids:
-        components, count = ndimage.label(labels == class_id, np.ones((3, 3)))
-        sizes = np.bincount(components.ravel(), minlength=count + 1)
-        share = np.where(sizes >= 8, 1 / np.maximum(sizes, 1), 0)  # fewer than 8 pixels are no object
-        share[0] = 0
-        weight += share[components]
-    height, width = size
-    if not weight.any():
-        return (labels.shape[0] - height) // 2, (labels.shape[1] - width) // 2
-    sums = np.pad(weight.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
-    best = np.argwhere(inside > inside.max() - 1e-9).astype(float)
-    rows, columns = np.nonzero(weight)
-    masses = weight[rows, columns]
-    centre = np.array([np.average(rows, weights=masses), np.average(columns, weights=masses)])
-    distance = ((best + np.array(size) / 2 - centre) ** 2).sum(1)  # among equals the one nearest to all objects
-    return tuple(int(k) for k in best[distance.argmin()])
+
+def _size(versions: list[Version]) -> tuple[int, int]:
+    return versions[0].pixels.shape[:2] if versions else (0, 0)
 
 
 def _numbers(numbers: dict) -> list:
-    return [[key, float(f"{value:.4g}")] for key, value in numbers.items() if value is not None and np.isfinite(value)]
+    return [
+        [key, value if isinstance(value, str) else float(f"{value:.4g}")]
+        for key, value in numbers.items()
+        if value is not None and (isinstance(value, str) or np.isfinite(value))
+    ]
 
 
-def _script(entries) -> str:
+def _script(data) -> str:
     """JSON that is safe inside a <script>."""
-    return json.dumps(entries, ensure_ascii=True, allow_nan=False).replace("<", "\\u003c")
+    return json.dumps(data, ensure_ascii=True, allow_nan=False).replace("<", "\\u003c")
 
 
-def _webp(pixels: np.ndarray) -> bytes:
+def _data_uri(pixels: np.ndarray) -> str:
+    return "data:image/webp;base64," + base64.b64encode(_webp(pixels, quality=PREVIEW_QUALITY)).decode()
+
+
+def _webp(pixels: np.ndarray, **options) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="WEBP", lossless=True, quality=60, method=4)
+    Image.fromarray(pixels).save(buffer, format="WEBP", method=3, **options)  # 4 takes thrice the time for 1 %
     return buffer.getvalue()

@@ -3,8 +3,9 @@
 import importlib
 import pickle
 
+from spic.efficientnet import LiteEncoder
 from spic.errors import ConfigError, WeightsError
-from spic.segmentation.street import LITE, LiteEncoder
+from spic.segmentation.street import LITE
 
 
 def load_imagenet(encoder: LiteEncoder, name: str) -> None:

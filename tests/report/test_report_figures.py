@@ -1,5 +1,6 @@
-"""Figure 4: what it shows, and that it is the same file each time."""
+"""Figures from tables: what they show, and that they are the same files each time."""
 
+import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -7,8 +8,13 @@ import pandas as pd
 import pytest
 
 from spic.images import read_picture
-from spic.report.figures import figure4
-from spic.report.tables import POINT_COLUMNS
+from spic.metrics.objects import SIZE_NAMES
+from spic.report import figures_curves
+from spic.report.figures import STYLES, point_label, styles_of
+from spic.report.figures_curves import at_one_rate, figure4, iou_per_class, rate_split, recall_by_size, steps_curves
+from spic.report.tables import INTERVAL_COLUMNS, POINT_COLUMNS
+
+METHODS = ("spic", "bpg", "mine")
 
 
 @pytest.fixture
@@ -16,48 +22,151 @@ def points():
     rows = [
         {
             "run": "r",
+            "protocol": "corrected",
             "method": method,
-            "point": f"p{i}",
+            "point": f"coarse_qp{i}",
             "n": 3,
             "bpp": 0.1 * i,
             "miou": 0.2 * i,
             "fd_lite0": 50.0 / i,
             "psnr": 20 + i,
         }
-        for method in ("spic", "bpg", "mine")
+        for method in METHODS
         for i in (1, 2, 3)
     ]
-    return pd.DataFrame(rows, columns=POINT_COLUMNS).assign(
-        bpp_ssm=lambda t: np.where(t["method"] == "spic", 0.05, np.nan)
-    )
+    table = pd.DataFrame(rows, columns=POINT_COLUMNS)
+    spic = table["method"] == "spic"
+    return table.assign(bpp_ssm=np.where(spic, 0.05, np.nan), bpp_coarse=np.where(spic, table["bpp"] - 0.05, np.nan))
 
 
-def draw(points, folder):
-    figure4(points, {name: folder / f"figure{name}" for name in ("4a", "4b")})
+@pytest.fixture
+def intervals(points):
+    rows = points.assign(metric="miou", value=points["miou"], low=points["miou"] - 0.1, high=points["miou"] + 0.1)
+    return rows[[name for name in INTERVAL_COLUMNS if name != "spread"]].assign(spread=np.nan)
+
+
+@pytest.fixture
+def recall(points):
+    rows = [
+        {"method": row.method, "point": row.point, "class": name, "size": size, "found": 1, "total": 4, "recall": 0.25}
+        for row in points.itertuples()
+        for name in ("all", "sign")
+        for size in ("all", *SIZE_NAMES)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def per_class(points):
+    rows = [
+        {"method": row.method, "point": row.point, "class": name, "iou": iou}
+        for row in points.itertuples()
+        for name, iou in (("road", 0.9), ("pole", 0.2), ("nowhere", np.nan))
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def steps():
+    rows = [
+        {"sampler": sampler, "frames": "val", "start": 200, "guidance": 1.0, "steps": k, "miou": 0.1 * k, "psnr": 20.0}
+        for sampler in ("ddim", "published")
+        for k in (1, 2, 4)
+    ]
+    return pd.DataFrame(rows).assign(miou_independent=np.nan, fd_lite0=50.0, seconds=0.5)
+
+
+def draw(points, folder, intervals=None):
+    figure4(points, {name: folder / f"figure{name}" for name in ("4a", "4b")}, intervals)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_both_figures_in_both_formats_and_the_same_each_time(points, tmp_path):
+def words(path):
+    """All text of an SVG file, which must be text and not outlines."""
+    return " ".join(element.text for element in ET.parse(path).iter("{http://www.w3.org/2000/svg}text") if element.text)
+
+
+def test_both_figures_in_both_formats_and_the_same_each_time(points, intervals, tmp_path):
     (tmp_path / "1").mkdir(), (tmp_path / "2").mkdir()
-    first, second = draw(points, tmp_path / "1"), draw(points, tmp_path / "2")
+    first, second = draw(points, tmp_path / "1", intervals), draw(points, tmp_path / "2", intervals)
     assert set(first) == {"figure4a.svg", "figure4a.png", "figure4b.svg", "figure4b.png"}
     assert first == second
-    ET.fromstring(first["figure4a.svg"])
-    assert read_picture(tmp_path / "1" / "figure4a.png").shape == (880, 1280, 3)
+    assert read_picture(tmp_path / "1" / "figure4a.png").shape == (1000, 1280, 3)
+    assert not re.search(rb"\d{4}-\d\d-\d\dT|@font-face", first["figure4a.svg"])  # neither dates nor fonts
 
 
 @pytest.mark.parametrize(("fid", "said"), [(np.nan, "EfficientNet-Lite0"), (30.0, "FID")])
 def test_the_distance_is_called_by_its_name(points, tmp_path, fid, said):
-    svg = draw(points.assign(fid=fid), tmp_path)["figure4b.svg"].decode()
-    assert said in svg
-    assert ("FID" in svg) == (said == "FID")
+    draw(points.assign(fid=fid), tmp_path)
+    assert said in words(tmp_path / "figure4b.svg")
+    assert ("FID" in words(tmp_path / "figure4b.svg")) == (said == "FID")
 
 
-def test_methods_and_the_rate_of_the_ssm_are_in_the_legend(points, tmp_path):
-    svg = draw(points, tmp_path)["figure4a.svg"].decode()
-    for text in ("SPIC", "BPG", "mine", "rate of the SSM"):
-        assert text in svg
+def test_axes_methods_and_the_rate_of_the_ssm_are_named(points, intervals, tmp_path):
+    draw(points, tmp_path, intervals)
+    for text in ("SPIC", "BPG", "mine", "rate of the SSM", "BPP", "mIoU", "95 %", "3 pictures"):
+        assert text in words(tmp_path / "figure4a.svg")
+    assert "95 %" not in words(tmp_path / "figure4b.svg")  # no interval of that metric
 
 
 def test_a_table_with_one_point_a_method_is_drawn_too(points, tmp_path):
     assert len(draw(points.groupby("method").head(1), tmp_path)) == 4
+
+
+def test_what_was_not_computed_is_said(points, tmp_path):
+    draw(points.assign(fd_lite0=np.nan, n=1), tmp_path)
+    assert "not computed" in words(tmp_path / "figure4b.svg")
+
+
+def test_the_other_figures(points, per_class, recall, steps, tmp_path):
+    for again in ("1", "2"):
+        folder = tmp_path / again
+        rate_split(points, folder / "rate_split")
+        iou_per_class(points, per_class, folder / "iou_per_class")
+        recall_by_size(points, recall, folder / "recall_by_size")
+        steps_curves(steps, folder / "steps")
+    files = sorted(path.name for path in (tmp_path / "1").iterdir())
+    assert len(files) == 8
+    for name in files:
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+    said = {name: words(tmp_path / "1" / f"{name}.svg") for name in ("rate_split", "iou_per_class", "recall_by_size")}
+    assert "0.200, 25 % SSM" in said["rate_split"] and "BPG" not in said["rate_split"]
+    assert "road" in said["iou_per_class"] and "nowhere" not in said["iou_per_class"]
+    assert "sign" in said["recall_by_size"] and "n = 4" in said["recall_by_size"]
+    assert "published" in words(tmp_path / "1" / "steps.svg")
+
+
+def test_figures_without_anything_to_show_say_so(points, recall, tmp_path):
+    rate_split(points[points["method"] != "spic"], tmp_path / "rate_split")
+    recall_by_size(points, recall.iloc[:0], tmp_path / "recall")
+    assert "no method" in words(tmp_path / "rate_split.svg") and "no small objects" in words(tmp_path / "recall.svg")
+
+
+def test_points_of_one_rate(points):
+    assert [(row["method"], row["point"]) for row in at_one_rate(points)] == [(m, "coarse_qp2") for m in METHODS]
+    table = points.assign(bpp=np.where(points["method"] == "mine", 2.9 * points["bpp"], points["bpp"]))
+    assert "mine" in {row["method"] for row in at_one_rate(table)}  # 0.29 is within 1.5 of 0.2
+    table = points.assign(bpp=np.where(points["method"] == "mine", 9 * points["bpp"], points["bpp"]))
+    assert {row["method"] for row in at_one_rate(table)} == {"spic", "bpg"}
+    assert at_one_rate(points[points["method"] == "bpg"])[0]["point"] == "coarse_qp2"
+
+
+def test_methods_are_told_apart_without_colour():
+    styles = styles_of([*STYLES, "mine", "yours", "theirs", "ours", "his", "hers"]).values()
+    assert len({style.marker for style in styles_of(STYLES).values()}) == len(STYLES)
+    assert len({(style.marker, style.dash) for style in styles}) == len(styles)
+    assert len({style.color for style in styles_of(STYLES).values()}) == len(STYLES)
+
+
+def test_points_as_readers_call_them():
+    assert [point_label(point) for point in ("coarse_qp35", "qp44", "bpp0.2", "coarse_factor4", "simplify16")] == [
+        "QP 35",
+        "QP 44",
+        "bpp 0.2",
+        "factor 4",
+        "simplify 16",
+    ]
+
+
+def test_every_metric_has_an_axis():
+    assert {"miou", "fd_lite0", "fid", "seconds"} <= set(figures_curves.AXES)

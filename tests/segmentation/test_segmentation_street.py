@@ -7,10 +7,11 @@ import pytest
 import torch
 
 import spic.registry
+from spic.efficientnet import LiteEncoder
 from spic.errors import ConfigError, DataError, WeightsError
 from spic.segmentation import get_segmenter, segmenter_names
 from spic.segmentation.judge import JudgeConfig, JudgeNet
-from spic.segmentation.street import LITE, LiteEncoder, StreetConfig, StreetNet
+from spic.segmentation.street import LITE, StreetConfig, StreetNet
 from spic.weights import weight_paths, write_weights
 
 
@@ -88,7 +89,7 @@ def test_encoder_against_timm(name):
     torch.manual_seed(0)
     theirs = timm.create_model(f"tf_efficientnet_{name}", features_only=True, pretrained=False).eval()
     width, depth = LITE[name]
-    ours = LiteEncoder(StreetConfig(width=width, depth=depth)).eval()
+    ours = LiteEncoder(width, depth).eval()
     ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
     x = torch.randn(1, 3, 64, 96)
     with torch.no_grad():

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from spic.efficientnet import LiteEncoder
 from spic.errors import ConfigError, WeightsError
 from spic.labels import CAMVID11
 from spic.segmentation import get_segmenter
-from spic.segmentation.street import LITE, LiteEncoder, StreetConfig, StreetNet, normalize
+from spic.segmentation.street import LITE, StreetConfig, StreetNet, normalize
 from spic.training import segmenter as recipe
 from spic.training.loop import Budget
 from spic.training.pack import read_pack, write_pack
@@ -141,7 +142,7 @@ def test_the_judge_trains_from_scratch(train, tmp_path):
 @pytest.mark.parametrize("name", ["lite1", "lite2"])
 def test_imagenet_weights(name, monkeypatch, tmp_path):
     """A package lists the encoder's tensors first, in the encoder's order, under names of its own."""
-    encoder = LiteEncoder(StreetConfig(width=LITE[name][0], depth=LITE[name][1]))
+    encoder = LiteEncoder(*LITE[name])
     published = {
         f"layer{i}.{key.rpartition('.')[2]}": t.clone() for i, (key, t) in enumerate(encoder.state_dict().items())
     }

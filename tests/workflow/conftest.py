@@ -1,6 +1,7 @@
 """Runs of the real workflow in folders of their own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,11 @@ class Run:
     def tables(self) -> dict[str, bytes]:
         """The tables that must be equal from run to run; times are in `timing.csv` and the folder `compressai`."""
         files = [path for path in (self.results / "tables").iterdir() if path.is_file() and path.stem != "timing"]
-        return {path.name: path.read_bytes() for path in files}
+        return {path.name: path.read_bytes() for path in files if not path.name.endswith(".provenance.json")}
+
+    def figures(self) -> dict[str, bytes]:
+        """All figures of the run, SVG and PNG."""
+        return {path.name: path.read_bytes() for path in (self.results / "figures").glob("*.*g")}
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +54,10 @@ def empty_run(tmp_path) -> Run:
     """A folder in which nothing has run yet."""
     os.environ.pop("SNAKEMAKE_PROFILE", None)
     return Run(tmp_path)
+
+
+@pytest.fixture
+def spare(smoke, empty_run) -> Run:
+    """A copy of the finished smoke run that a test may harm."""
+    shutil.copytree(smoke.folder, empty_run.folder, dirs_exist_ok=True)
+    return empty_run

@@ -23,7 +23,7 @@ METHODS = {"spic", "upsampled", "bpg", "jpeg2000"}
 TABLES = ["points", "per_class", "recall", "intervals", "judge", "matched", "bd", "claims"]
 
 
-AFTER = {"tables": 1, "compare": 1, "figure4": 1, "all": 1}
+AFTER = {"tables": 1, "compare": 1, "figures": 1, "figure_pictures": 1, "gallery": 1, "overview": 1, "all": 1}
 
 
 def planned(run, overlay) -> dict[str, int]:
@@ -49,9 +49,16 @@ def test_smoke_makes_every_table_and_figure(smoke):
     for method in METHODS:
         file = json.loads((smoke.results / "tables" / "compressai" / "corrected" / f"{method}.json").read_text())
         assert len(file["results"]["bpp"]) == 1 and file["results"]["decoding_time"][0] > 0
-    for name in ("figure4a", "figure4b"):
+    for name in ("figure2", "figure3", "figure4a", "figure4b", "rate_split", "iou_per_class", "recall_by_size"):
         assert read_picture(smoke.results / "figures" / f"{name}.png").std() > 5
         assert "<svg" in (smoke.results / "figures" / f"{name}.svg").read_text()[:2000]
+    assert "method sr" in (smoke.results / "figures" / "figure3.svg").read_text()  # left out, and said
+    shown = pd.read_csv(smoke.results / "figures" / "pictures.csv")
+    shown = shown[(shown["figure"] == "figure2") & (shown["method"] != "original")]
+    assert list(shown["method"]) == ["bpg", "spic"]
+    same = shown.merge(pictures, on=["method", "point", "name"])
+    assert len(same) == 2 and (same["bpp_x"] == same["bpp_y"]).all()
+    assert same["miou_x"].to_numpy() == pytest.approx(same["miou_y"].to_numpy(), abs=1e-6)  # the very pictures
     assert "EfficientNet-Lite0" in (smoke.results / "figures" / "figure4b.svg").read_text()
 
 
@@ -141,6 +148,7 @@ def test_the_protocols_differ_and_pictures_are_dropped_on_request(empty_run, tmp
     assert official["bpp"] > corrected["bpp"] and official["psnr"] == corrected["psnr"]
     assert points.loc[("jpeg2000", "official"), "bpp"] == points.loc[("jpeg2000", "corrected"), "bpp"]
     assert points["miou_independent"].isna().all()
+    assert len(list(empty_run.results.glob("*/*/0000/shown/*.png"))) == 2 * 2  # the gallery's pictures stay
     assert not list(empty_run.results.glob("*/*/*/decoded")) and list(empty_run.results.glob("*/*/*/coded"))
     counted = empty_run.results / "upsampled" / "coarse_qp35" / "0000" / "counted_official"
     total = sum(path.stat().st_size for path in counted.glob("[!.]*"))
@@ -167,8 +175,9 @@ def test_one_core_and_a_killed_run_give_the_same_tables(smoke, empty_run):
     assert any((empty_run.folder / ".snakemake" / "locks").iterdir())
     assert not (empty_run.results / "tables" / "points.csv").exists()
     empty_run("--unlock", "--cores", 1)
-    empty_run("--cores", 1, "--resources", "gpu=1")
+    empty_run("--cores", 1, "--resources", "gpu=1", "--rerun-incomplete")
     assert empty_run.tables() == smoke.tables()
+    assert empty_run.figures() == smoke.figures()
 
 
 def test_decoding_needs_the_coded_bytes_alone(smoke, tmp_path):

@@ -1,0 +1,128 @@
+# What each job's result depends on, by content; a change runs it again whatever the dates of files say.
+from functools import cache
+
+from spic.identity import codec_versions, digest, pictures_signature, weights_hashes
+
+HASHES = "results/cache/hashes"  # of large weights files; may be deleted
+MACHINE = ("device", "dtype", "torch_threads")
+DATASET = stages.open_dataset(config)
+CHUNK_SIZE = config["chunk_size"] or len(DATASET)
+ORIGINALS_WEIGHTS = JUDGE_WEIGHTS + FID_WEIGHTS + SEGMENTER_WEIGHTS * bool(OTHER_LOOKS)
+LOOK_WEIGHTS = SEGMENTER_WEIGHTS + JUDGE_WEIGHTS + FID_WEIGHTS + LPIPS_WEIGHTS
+
+
+@cache
+def weights_of(files):
+    return weights_hashes(files, HASHES)
+
+
+def weights(files):
+    """Hashes of weights files, {name: SHA-256}."""
+    return weights_of(tuple(files))
+
+
+@cache
+def source(chunk):
+    """The data set's files of a chunk."""
+    return pictures_signature(DATASET, int(chunk) * CHUNK_SIZE, CHUNK_SIZE)
+
+
+@cache
+def coder(name):
+    """What coding by a folder's method depends on: settings, codecs, the decoder's weights."""
+    method, protocol = CODERS[name]
+    made = method_under(method, protocol)
+    keys = ["ssm_codec", "coarse_codec", "seed", *filter(None, [made.decoder])]
+    return {
+        "method": method,
+        "settings": {**settings(*keys), "protocol": protocol},
+        "codecs": codec_versions(made),
+        "weights": weights(stages.decoder_files(made, config)),
+    }
+
+
+def identity_prepare(chunk):
+    keys = ("dataset", "dataset_root", "split", "limit", "chunk_size")
+    return settings(*keys), source(chunk)
+
+
+def identity_segment(chunk):
+    keys = ("segmenter", "segmenter_input", *MACHINE)
+    return settings(*keys), weights(SEGMENTER_WEIGHTS), identity("prepare", chunk)
+
+
+def identity_look_at_originals(chunk):
+    return (
+        settings("judge", *MACHINE),
+        OTHER_LOOKS,
+        weights(ORIGINALS_WEIGHTS),
+        identity("prepare", chunk),
+    )
+
+
+def identity_score_originals(chunk):
+    return [identity(stage, chunk) for stage in ("segment", "look_at_originals")]
+
+
+def identity_encode(chunk, folder, point):
+    made = coder(folder)
+    sent = "segment" if sends(folder) == "segmenter" else "prepare"
+    value = POINTS[made["method"]][point]
+    return (
+        made,
+        value,
+        limit_of(folder, chunk),
+        identity("prepare", chunk),
+        identity(sent, chunk),
+    )
+
+
+identity_count_official = identity_encode
+
+
+def identity_decode(chunk, folder, point):
+    return settings(*MACHINE), identity("encode", chunk, folder, point)
+
+
+def identity_look(chunk, folder, point):
+    return (
+        settings("segmenter", "segmenter_input"),
+        weights(LOOK_WEIGHTS),
+        identity("look_at_originals", chunk),
+        identity("decode", chunk, folder, point),
+    )
+
+
+def identity_score(chunk, folder, point, protocol):
+    return (
+        protocol,
+        identity("score_originals", chunk),
+        identity("look", chunk, folder, point),
+    )
+
+
+def identity_summarize(folder, point, protocol):
+    scores = [
+        identity("score", chunk, folder, point, protocol) for chunk in PARTS[protocol]
+    ]
+    return settings("classes_of_interest", "interval_block"), scores
+
+
+def identity_tables():
+    return [
+        identity("summarize", FOLDERS[method, protocol], point, protocol)
+        for protocol in PROTOCOLS
+        for method in POINTS
+        for point in POINTS[method]
+    ]
+
+
+@cache
+def identity(stage, *of):
+    """Hash of all that the result of a stage depends on, what comes before it included."""
+    return digest(stage, globals()[f"identity_{stage}"](*of))
+
+
+def depends(stage, *names):
+    """The same as a parameter of a rule, for the wildcards of these names."""
+    return lambda wildcards: identity(stage, *(wildcards[name] for name in names))

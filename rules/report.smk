@@ -1,0 +1,160 @@
+# What one opens after a run: the pictures, the first page with the answers, and Snakemake's report of it all.
+
+
+from spic.report.showcase import choose_pictures
+from spic.workflow import write_report
+
+
+report: "../report/workflow.rst"
+
+
+onsuccess:
+    if any(job.rule.name == "overview" for job in workflow.dag.jobs):
+        write_report(f"{RUN}/report.html")
+
+
+# Pictures and first page show the first protocol, as the figures do.
+REPORTED = next(iter(PROTOCOLS))
+SHOWN = choose_pictures(
+    DATASET.names,
+    PARTS[REPORTED],
+    CHUNK_SIZE,
+    config["gallery"]["pictures"],
+)
+# Whose files say what the coarse picture was.
+SENDERS = [method for method in ("spic", "spic_labelmap") if method in POINTS][:1]
+
+
+# Decoded pictures that are dropped after scoring leave behind those that are shown, so that another point does not
+# decode all points again.
+DECODED = "shown" if config["keep"] == "scores" else "decoded"
+# Folders of the pictures that are shown, by chunk, and of what methods made: (method, point, chunk, folder).
+PICTURES_SHOWN = {chunk: f"{RUN}/originals/{chunk}/pictures" for chunk in SHOWN}
+SSM_SHOWN = {
+    chunk: f"{RUN}/originals/{chunk}/{SENT_FOLDER[SENT[REPORTED]]}" for chunk in SHOWN
+}
+DECODED_SHOWN, CODED_SHOWN = (
+    [
+        (
+            method,
+            point,
+            chunk,
+            f"{RUN}/{FOLDERS[method, REPORTED]}/{point}/{chunk}/{kind}",
+        )
+        for method in methods
+        for point in POINTS[method]
+        for chunk in SHOWN
+    ]
+    for kind, methods in ((DECODED, POINTS), ("coded", SENDERS))
+)
+
+if DECODED == "shown":
+
+    rule show:
+        input:
+            rules.decode.output.decoded,
+        output:
+            directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/shown"),
+        log:
+            f"{RUN}/logs/show/{{coder}}_{{point}}_{{chunk}}.log",
+        benchmark:
+            f"{RUN}/benchmarks/show/{{coder}}_{{point}}_{{chunk}}.tsv"
+        conda:
+            ENV
+        params:
+            files=lambda wildcards: [f"{name}.png" for name in SHOWN[wildcards.chunk]],
+        shell:
+            """
+            (mkdir -p {output} && for file in {params.files:q}; do cp -- {input}/"$file" {output}; done) 2>{log}
+            """
+
+
+rule gallery:
+    input:
+        points=rules.tables.output.points,
+        all_pictures=rules.tables.output.all_pictures,
+        space=f"{RUN}/originals/{next(iter(SHOWN))}/label_space.json",
+        originals=PICTURES_SHOWN.values(),
+        ssm=SSM_SHOWN.values(),
+        decoded=[folder for *_, folder in DECODED_SHOWN],
+        coded=[folder for *_, folder in CODED_SHOWN],
+    output:
+        gallery=directory(f"{RUN}/gallery"),
+        preview=report(
+            f"{RUN}/gallery_preview.html",
+            category="2 Pictures",
+            caption="../report/gallery.rst",
+            labels={"what": "pictures by every method, with a slider"},
+        ),
+    log:
+        f"{RUN}/logs/gallery.log",
+    benchmark:
+        f"{RUN}/benchmarks/gallery.tsv"
+    conda:
+        ENV
+    params:
+        run=config["run"],
+        protocol=REPORTED,
+        bpp=config["gallery"]["bpp"],
+        chosen=SHOWN,
+        originals=PICTURES_SHOWN,
+        ssm=SSM_SHOWN,
+        truth_space=TRUTH_SPACE if SENT[REPORTED] == "ground_truth" else None,
+        decoded=DECODED_SHOWN,
+        coded=CODED_SHOWN,
+    script:
+        "../scripts/gallery.py"
+
+
+rule overview:
+    input:
+        **{
+            name: f"{RUN}/tables/{name}.csv"
+            for name in [*TABLES, "matched", "bd", "claims"]
+        },
+        figures=expand(f"{RUN}/figures/figure{{name}}.svg", name=["4a", "4b"]),
+        resolved=rules.resolve.output[0],
+        records=[
+            rules.segment.output.record.format(chunk=CHUNKS[0]),
+            rules.look_at_originals.output.record.format(chunk=CHUNKS[0]),
+            *(
+                rules.decode.output.record.format(
+                    coder=FOLDERS[method, REPORTED], point=point, chunk=CHUNKS[0]
+                )
+                for method, points in POINTS.items()
+                for point in list(points)[:1]
+            ),
+            rules.tables.output.record,
+        ],
+    output:
+        page=f"{RUN}/overview.html",
+        tables=report(
+            f"{RUN}/tables.html",
+            category="3 Details",
+            caption="../report/tables.rst",
+            labels={"what": "all tables, sortable"},
+        ),
+    log:
+        f"{RUN}/logs/overview.log",
+    benchmark:
+        f"{RUN}/benchmarks/overview.tsv"
+    conda:
+        ENV
+    params:
+        run=config["run"],
+        protocol=REPORTED,
+        captions=[
+            "Figure 4a: semantics kept over rate",
+            "Figure 4b: distance to the originals over rate",
+        ],
+        settings={
+            "pictures": f"{config['dataset']}, split {config['split']}, {len(DATASET)} pictures at 256x512",
+            "SSM": f"from the {SENT[REPORTED].replace('_', ' ')}, coded by {config['ssm_codec']}",
+            "coarse picture": f"64x128, coded by {config['coarse_codec']}",
+            "segmenter": f"{config['segmenter']}, looks at {config['segmenter_input']} size",
+            "judge": config["judge"] or "none",
+            "intervals": f"95 %, neighbours drawn together: {config['interval_block']}",
+            "seed": config["seed"],
+        },
+    script:
+        "../scripts/overview.py"

@@ -1,0 +1,143 @@
+"""What a job read and wrote, by content: one small JSON beside what it wrote, checked by whoever reads that.
+
+`encode.provenance.json` in the folder of a chunk is the record of rule `encode`:
+
+    rule, wildcards     which job
+    spic, versions      of this package and of the libraries that the job had loaded
+    params              the job's settings, hashes of weights and versions of codecs among them
+    machine             device, dtype and torch_threads, for jobs of networks
+    inputs              {path: SHA-256} of the artefacts it read
+    outputs             {name: {sha256, files: {name: first half of its SHA-256}}}; no `files` for a plain file
+    started, seconds, cpu_seconds   UTC, by the clock, by the processor with the imports
+
+A folder's SHA-256 is that of its files' names and hashes. Hidden files are the workflow's and do not count.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import spic
+from spic.errors import DataError
+from spic.images import write_bytes
+from spic.weights import sha256
+
+SUFFIX = ".provenance.json"
+_LIBRARIES = {
+    "av": "av",
+    "imagecodecs": "imagecodecs",
+    "numba": "numba",
+    "numpy": "numpy",
+    "PIL": "pillow",
+    "torch": "torch",
+}
+
+
+def describe(path) -> dict:
+    """Hashes of a file or folder, as `outputs` of a record holds them; `DataError` if it is not there."""
+    path = Path(path)
+    if path.is_dir():
+        hashes = {file.relative_to(path).as_posix(): sha256(file) for file in _files(path)}
+        text = "".join(f"{name}\0{value}\n" for name, value in hashes.items())
+        files = {name: value[:32] for name, value in hashes.items()}
+        return {"sha256": hashlib.sha256(text.encode()).hexdigest(), "files": files}
+    if not path.is_file():
+        raise DataError(f"{path}: no such file or folder")
+    return {"sha256": sha256(path)}
+
+
+def check_inputs(paths) -> dict[str, str]:
+    """Check that artefacts are what the jobs that wrote them recorded.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        Files and folders; those that no record beside them names are passed over.
+
+    Returns
+    -------
+    dict of str to str
+        SHA-256 of those that a record names.
+
+    Raises
+    ------
+    DataError
+        Names the file that is missing, new or changed since.
+    """
+    known, hashes = {}, {}
+    for path in dict.fromkeys(map(Path, paths)):
+        if path.parent not in known:
+            known[path.parent] = outputs_beside(path.parent)
+        said = known[path.parent].get(path.name)
+        if said is not None:
+            hashes[str(path)] = _checked(path, said)
+    return hashes
+
+
+def outputs_beside(folder) -> dict[str, dict]:
+    """What the records in a folder say of the artefacts in it, {name: {rule, sha256, files}}."""
+    found = {}
+    for path in sorted(Path(folder).glob(f"*{SUFFIX}")):
+        record = read_record(path)
+        found |= {name: {"rule": record["rule"], **hashes} for name, hashes in record["outputs"].items()}
+    return found
+
+
+def read_record(path) -> dict:
+    """Read one record; `DataError` names it if it is damaged."""
+    try:
+        record = json.loads(Path(path).read_text())
+        if all(isinstance(record[key], kind) for key, kind in (("rule", str), ("inputs", dict), ("outputs", dict))):
+            return record
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise DataError(f"{path}: damaged record; remove it and run again")
+
+
+def write_record(path, *, outputs, **facts) -> None:
+    """Write the record of a job that is done.
+
+    Parameters
+    ----------
+    path : path-like
+        The record, in the folder of the outputs or above it.
+    outputs : iterable of path-like
+        Files and folders that the job wrote.
+    **facts
+        The other keys (see above), of what JSON can hold; paths become strings.
+    """
+    folder = Path(path).parent
+    written = {Path(output).relative_to(folder).as_posix(): describe(output) for output in outputs}
+    record = {**facts, "spic": spic.__version__, "versions": _versions(), "outputs": written}
+    write_bytes(path, (json.dumps(record, indent=1, default=str) + "\n").encode())
+
+
+def _checked(path: Path, said: dict) -> str:
+    advice = f"remove {path} and run again"
+    try:
+        found = describe(path)
+    except DataError:
+        raise DataError(f"{path}: gone since job {said['rule']} wrote it; run again") from None
+    files, recorded = found.get("files", {}), said.get("files", {})
+    for name in sorted(files.keys() | recorded.keys()):
+        if files.get(name) != recorded.get(name):
+            what = "gone" if name not in files else "changed" if name in recorded else "new"
+            raise DataError(f"{path / name}: {what} since job {said['rule']} wrote {path}; {advice}")
+    if found["sha256"] != said["sha256"]:
+        raise DataError(f"{path}: changed since job {said['rule']} wrote it; {advice}")
+    return found["sha256"]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(
+        Path(where, name) for where, _, names in os.walk(folder) for name in names if not name.startswith(".")
+    )
+
+
+def _versions() -> dict[str, str]:
+    """Of Python and of the libraries that are loaded and have a say in results."""
+    found = {"python": sys.version.split()[0]}
+    loaded = [module for module in _LIBRARIES if module in sys.modules]
+    return found | {module: getattr(sys.modules[module], "__version__", "unknown") for module in loaded}

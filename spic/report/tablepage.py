@@ -1,0 +1,40 @@
+"""All tables of a run on one page that sorts by a click: a file without anything beside it."""
+
+import json
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+
+from spic.images import write_bytes
+
+TEMPLATE = Path(__file__).with_name("tablepage.html")
+
+
+def write_table_page(path, title: str, tables: dict[str, pd.DataFrame]) -> None:
+    """Write `tables`, {heading: table}, as one HTML page; a table without rows is left out.
+
+    Columns that say the same in every row are left out and named above the table. Numbers have 4 digits.
+    """
+    shown = [_table(heading, table) for heading, table in tables.items() if len(table)]
+    page = TEMPLATE.read_text(encoding="utf-8")
+    page = page.replace("@@TITLE@@", escape(title))
+    page = page.replace("@@DATA@@", json.dumps(shown, ensure_ascii=True, allow_nan=False).replace("<", "\\u003c"))
+    write_bytes(path, page.encode())
+
+
+def _table(heading: str, table: pd.DataFrame) -> dict:
+    same = [name for name in table if len(table) > 1 and table[name].nunique(dropna=False) == 1]
+    notes = [f"{name}: {_cell(table[name].iloc[0])}" for name in same if _cell(table[name].iloc[0]) is not None]
+    columns = [name for name in table if name not in same]
+    rows = [[_cell(value) for value in row] for row in table[columns].itertuples(index=False)]
+    return {"heading": heading, "note": ", ".join(notes), "columns": columns, "rows": rows}
+
+
+def _cell(value):
+    """A value as JSON has it; None for what is missing."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, str):
+        return value
+    return int(value) if float(value).is_integer() else float(f"{float(value):.4g}")

@@ -1,0 +1,128 @@
+"""The first page: who wins, by how much, how sure, worked out by hand and against the claims."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spic.report.claims import judge_claims
+from spic.report.overview import Duel, Run, duel, overview_html, winners
+
+
+def curve(method, rates, **columns):
+    base = {
+        "run": "r",
+        "protocol": "corrected",
+        "method": method,
+        "point": [f"p{i}" for i in range(len(rates))],
+        "n": 7,
+    }
+    return pd.DataFrame(base | {"bpp": rates} | columns)
+
+
+@pytest.fixture
+def points():
+    half = 0.05  # of the intervals
+    spic = curve("spic", [0.1, 0.2, 0.9], miou=[0.6, 0.7, 0.8], fd_lite0=[9.0, 7.0, 5.0], psnr=[20.0, 21.0, 22.0])
+    spic = spic.assign(miou_low=spic["miou"] - half, miou_high=spic["miou"] + half)
+    own = curve("spic_labelmap", [0.05, 0.4], miou=[0.7, 0.75], fd_lite0=[8.0, 6.0], psnr=[19.0, 19.5])
+    own = own.assign(miou_low=[0.6, 0.55], miou_high=[0.9, 0.9])
+    bpg = curve("bpg", [0.05, 0.4], miou=[0.4, 0.7], fd_lite0=[20.0, 11.0], psnr=[25.0, 28.0])
+    bpg = bpg.assign(miou_low=[0.4, 0.7], miou_high=[0.4, 0.7])
+    return pd.concat([spic, own, bpg], ignore_index=True)
+
+
+def test_a_duel_is_fought_at_shared_rates_and_knows_what_is_chance(points):
+    found = duel(points, "miou", "bpg")
+    assert found.rates == (0.1, 0.2)  # at 0.9 BPG has no point
+    third = (0.7 - 0.4) / 3  # a third of BPG's way, in the logarithm of the rate
+    assert found.margins == pytest.approx((0.6 - 0.4 - third, 0.7 - 0.4 - 2 * third)) and found.states == (1, 1)
+    assert duel(points, "fd_lite0", "bpg").states == (1, 1)  # less is better
+    assert duel(points, "psnr", "bpg").states == (-1, -1)
+    assert duel(points.assign(miou_low=0.0, miou_high=1.0), "miou", "bpg").states == (0, 0)
+    assert duel(points, "miou", "nobody") == Duel((), (), ())
+
+
+def test_the_winner_is_measured_against_another_kind(points):
+    first, second, last = winners(points, "miou")
+    assert (first["method"], first["second"]) == ("spic_labelmap", "bpg") and first["margin"] == pytest.approx(
+        0.7167 - 0.5, abs=1e-3
+    )
+    assert (first["sure"], second["sure"]) == (True, False)  # BPG's 0.6 is above 0.567
+    assert (last["method"], last["second"], last["rate"]) == ("spic", None, 0.9) and np.isnan(last["margin"])
+    assert [row["method"] for row in winners(points, "psnr")][:2] == ["bpg", "bpg"]
+    assert winners(points, "fd_lite0")[0]["method"] == "spic_labelmap"
+    assert winners(points[points["method"] == "bpg"], "miou") == []
+
+
+def test_a_win_inside_the_interval_is_marked(points):
+    wide = points.assign(miou_low=0.0, miou_high=1.0)
+    assert [row["sure"] for row in winners(wide, "miou")] == [False, False, None]
+    assert [row["sure"] for row in winners(points.drop(columns=["miou_low", "miou_high"]), "miou")] == [
+        None,
+        None,
+        None,
+    ]
+
+
+def test_the_page_says_what_the_claims_say(points):
+    claims = judge_claims(points)
+    page = overview_html(
+        Run(points, claims, settings={"seed": 0, "odd": "<&>"}, provenance={"software": {"spic": "1"}})
+    )
+    text = re.sub(r"<style>.*?</style>", "", page, flags=re.S)
+    text = re.sub(r"<[^>]+>", " ", text).replace("&nbsp;", " ")
+    assert "r: 7 pictures, protocol corrected" in text and "&lt;&amp;&gt;" in text and "spic 1" in text
+    assert "mIoU : SPIC beats BPG at all 2 rates, by 0.100." in text
+    assert "PSNR : BPG beats SPIC at all 2 rates" in text
+    assert text.count("cannot be judged") == (claims["verdict"] == "cannot be judged").sum()
+    assert "<script" not in page and "@" not in page and not re.search(r"(src|href)=.?https?:", page)
+
+
+def test_a_close_race_is_told_in_words(points):
+    close = points.assign(miou_low=[0.0, 0.69, 0.0, *[0.0] * 4], miou_high=[1.0, 0.71, 1.0, *[1.0] * 4])
+    page = overview_html(Run(close, judge_claims(close)))
+    assert "against BPG, of 2 rates: SPIC wins 1, 1 too close to tell (+0.100)" in page and "≈" in page
+
+
+@pytest.mark.parametrize("methods", [["bpg"], ["spic"]])
+def test_without_a_rate_in_common_nothing_is_compared(points, methods):
+    few = points[points["method"].isin(methods)]
+    page = overview_html(Run(few, judge_claims(few)))
+    assert "nothing compares" in page and "beats" not in page and "cannot be judged" in page
+
+
+def test_points_of_one_rate_are_averaged(points):
+    twice = pd.concat([points, points[points["method"] == "bpg"].assign(miou=0.5)], ignore_index=True)
+    assert duel(twice, "miou", "bpg").margins[0] == pytest.approx(0.6 - (0.45 + 0.05))
+
+
+def test_figures_go_inside(points, tmp_path):
+    (tmp_path / "a.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"><text>curve</text></svg>')
+    page = overview_html(
+        Run(points, judge_claims(points), figures=[("a < b", tmp_path / "a.svg")], links=[("g.html", "G")])
+    )
+    assert 'alt="a &lt; b" src="data:image/svg+xml;base64,PHN2Zy' in page and '<a href="g.html"' in page
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1400, 500])
+def test_the_page_in_a_browser(browser, points, tmp_path, width):
+    (tmp_path / "a.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 5"><rect width="9" height="4"/></svg>'
+    )
+    page = tmp_path / "overview.html"
+    page.write_text(overview_html(Run(points, judge_claims(points), figures=[("figure", tmp_path / "a.svg")] * 2)))
+    found = browser.ask(
+        page,
+        """
+        out.overflow = document.documentElement.scrollWidth > innerWidth;
+        out.loaded = [...document.images].every((image) => image.naturalWidth > 0);
+        out.columns = new Set([...document.images].map((image) => image.getBoundingClientRect().left)).size;
+        out.title = document.title;
+        """,
+        width,
+    )
+    assert found["errors"] == [] and found["loaded"] and not found["overflow"]
+    assert found["columns"] == (2 if width > 1000 else 1) and found["title"].startswith("r: 7 pictures")

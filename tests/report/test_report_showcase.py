@@ -1,0 +1,111 @@
+"""What a gallery shows: pictures spread over a run, each method at the rate asked for, the numbers of each picture."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spic.bitstream import SpicFile, write_spic
+from spic.codecs import get_codec
+from spic.errors import ConfigError
+from spic.images import write_bytes, write_png
+from spic.labels import CAMVID11
+from spic.report.showcase import Showcase, choose_pictures, choose_points, enlarged, name_of, under
+
+NAMES = [f"p{i:02d}" for i in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "size", "wanted", "expected"),
+    [
+        ({"0000": None}, 20, 4, {"0000": ["p02", "p07", "p12", "p17"]}),
+        ({"0000": None}, 20, 1, {"0000": ["p10"]}),
+        ({"0000": None}, 20, 99, {"0000": NAMES}),
+        ({"0000": 3}, 20, "all", {"0000": ["p00", "p01", "p02"]}),  # a protocol that stops early
+        ({"0000": None, "0001": None, "0002": 4}, 8, 4, {"0000": ["p01", "p03", "p05", "p07"]}),  # the first chunk only
+        ({"0000": None, "0001": 2}, 8, 10, {"0000": NAMES[:8], "0001": ["p08", "p09"]}),
+        (
+            {"0000": None, "0001": None, "0002": None},
+            8,
+            "all",
+            {"0000": NAMES[:8], "0001": NAMES[8:16], "0002": NAMES[16:]},
+        ),
+    ],
+)
+def test_pictures_are_spread_over_the_fewest_chunks(chunks, size, wanted, expected):
+    assert choose_pictures(NAMES, chunks, size, wanted) == expected
+
+
+@pytest.mark.parametrize("wanted", [0, -1, "some", 1.5])
+def test_a_number_of_pictures_that_is_none(wanted):
+    with pytest.raises(ConfigError, match="pictures"):
+        choose_pictures(NAMES, {"0000": None}, 20, wanted)
+
+
+def test_points_nearest_in_ratio():
+    rows = [("spic", "a", 0.08), ("spic", "b", 0.2), ("bpg", "c", 0.15), ("bpg", "d", 1.0), ("far", "e", 9.0)]
+    points = pd.DataFrame(rows, columns=["method", "point", "bpp"], index=[5, 4, 3, 2, 1])
+    assert choose_points(points, 0.15) == {"spic": "b", "bpg": "c", "far": "e"}
+    assert choose_points(points, 0.12)["spic"] == "a"
+    assert choose_points(points.assign(bpp=np.nan), 0.1) == {}
+
+
+def test_numbers_under_a_picture():
+    row = {
+        "bpp": 0.1416,
+        "miou": 0.7,
+        "miou_independent": np.nan,
+        "psnr": 24.04,
+        "persons_total": 0.0,
+        "persons_found": 0.0,
+    }
+    row |= {"small_found": 3.0, "small_total": 7.0}
+    assert under(row) == {"bpp": "0.142", "mIoU": "0.700", "PSNR": "24.0 dB", "small objects found": "3 of 7"}
+    assert under({"bpp": None, "psnr": None}) == {}
+    assert name_of("spic", "coarse_qp30") == "SPIC, QP 30" and name_of("odd", "step2") == "odd, step 2"
+
+
+def test_coarse_pictures_are_enlarged_by_squares():
+    coarse = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    large = enlarged(coarse, (8, 12))
+    assert large.shape == (8, 12, 3) and (large[4:, 8:] == coarse[1, 2]).all()
+    assert enlarged(coarse, (7, 11)).shape == (7, 11, 3)
+
+
+def test_versions_of_a_picture(tmp_path):
+    rng = np.random.default_rng(0)
+    ssm = rng.integers(11, size=(64, 128), dtype=np.uint8)
+    pictures = {name: rng.integers(256, size=(64, 128, 3), dtype=np.uint8) for name in ("original", "spic", "bpg")}
+    coarse = rng.integers(256, size=(16, 32, 3), dtype=np.uint8)
+    for name, pixels in pictures.items():
+        write_png(tmp_path / name / "x.png", pixels)
+    write_png(tmp_path / "ssm" / "x.png", ssm)
+    payloads = {"ssm": get_codec("png").encode(ssm), "coarse": get_codec("png").encode(coarse)}
+    names = {"label_space": "camvid11", "ssm_codec": "png", "coarse_codec": "png", "weights_id": "0" * 8}
+    file = SpicFile(size=(64, 128), original_size=(64, 128), **names, **payloads)
+    write_bytes(tmp_path / "coded" / "x.picture.spic", write_spic(file))
+    table = pd.DataFrame(
+        {
+            "method": ["spic", "bpg"],
+            "point": ["coarse_qp30", "qp44"],
+            "name": "x",
+            "bpp": [0.3, 0.4],
+            "bpp_ssm": [0.1, np.nan],
+            "bpp_coarse": [0.2, np.nan],
+        }
+    )
+    at = {"spic": "coarse_qp30", "bpg": "qp44"}
+    decoded = {key: {"0000": tmp_path / key[0]} for key in at.items()}
+    coded = {("spic", "coarse_qp30"): {"0000": tmp_path / "coded"}}
+    folders = {"0000": tmp_path / "original"}, {"0000": tmp_path / "ssm"}
+    ((name, versions),) = Showcase(*folders, CAMVID11, decoded, coded, table).versions({"0000": ["x"]}, at)
+    assert name == "x" and [version.label for version in versions] == [
+        "original",
+        "SSM",
+        "coarse picture",
+        "SPIC, QP 30",
+        "BPG, QP 44",
+    ]
+    assert [version.numbers.get("bpp") for version in versions] == [None, "0.100", "0.200", "0.300", "0.400"]
+    assert np.array_equal(versions[2].pixels[::4, ::4], coarse) and np.array_equal(versions[4].pixels, pictures["bpg"])
+    ((_, fewer),) = Showcase(*folders, CAMVID11, decoded, {}, table).versions({"0000": ["x"]}, {"bpg": "qp44"})
+    assert [version.label for version in fewer] == ["original", "SSM", "BPG, QP 44"]

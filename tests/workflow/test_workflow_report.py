@@ -1,0 +1,105 @@
+"""What one opens after a run: first page, gallery, tables and Snakemake's report, in a browser without a network."""
+
+import json
+import re
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spic.images import read_picture
+from spic.workflow import write_report
+
+pytestmark = pytest.mark.workflow
+PAGES = ["overview.html", "gallery/index.html", "gallery_preview.html", "tables.html", "report.html"]
+
+
+def test_a_run_ends_with_its_report(smoke):
+    report = (smoke.results / "report.html").read_text()
+    assert "smoke: 2 pictures, protocol corrected" in report
+    for file in ("figures/figure4a.svg", "figures/figure2.png", "gallery_preview.html", "tables.html"):
+        assert f'"results/smoke/{file}"' in report
+    for category in ("1 Result", "2 Pictures", "3 Details"):
+        assert f'"{category}"' in report
+    assert (smoke.results / "gallery" / "index.html").stat().st_size < 3_000_000
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_is_loaded_from_elsewhere(smoke, page):
+    text = (smoke.results / page).read_text()
+    assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=[\"']?(https?:)?//", text)
+
+
+def test_the_gallery_holds_the_very_pictures(smoke):
+    page = (smoke.results / "gallery" / "index.html").read_text()
+    for picture in json.loads(re.search(r"const pictures = (.*);\n", page)[1]):
+        versions = {version["label"]: version for version in picture["versions"]}
+        assert list(versions) == [
+            "original",
+            "SSM",
+            "coarse picture",
+            "SPIC, QP 35",
+            "coarse image, upsampled, QP 35",
+            "BPG, QP 44",
+            "JPEG 2000, bpp 0.2",
+        ]
+        for label, folder in (("original", "originals/0000/pictures"), ("BPG, QP 44", "bpg/qp44/0000/decoded")):
+            shown = np.asarray(Image.open(smoke.results / "gallery" / versions[label]["file"]))
+            assert np.array_equal(shown, read_picture(smoke.results / folder / f"{picture['name']}.png"))
+        spent = {label: float(dict(version["numbers"]).get("bpp", 0)) for label, version in versions.items()}
+        assert spent["SPIC, QP 35"] == pytest.approx(spent["SSM"] + spent["coarse picture"], abs=2e-3)
+        assert spent["coarse picture"] == spent["coarse image, upsampled, QP 35"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1400, 700])
+def test_the_report_in_a_browser(smoke, browser, width):
+    found = browser.ask(
+        smoke.results / "report.html",
+        """
+        await wait(300);
+        out.first = document.querySelector(".overview h1").textContent;
+        const page = document.querySelector(".overview").getBoundingClientRect();
+        out.wide = page.width > 0.5 * innerWidth || page.width > 600;
+        out.claims = document.querySelectorAll(".overview table.claims tbody tr").length;
+        app.showCategory("1 Result");
+        await wait(300);
+        out.results = document.querySelector("nav").textContent;
+        const preview = Object.keys(results).find((path) => path.endsWith("gallery_preview.html"));
+        app.setView({ content: "html", contentPath: results[preview].data_uri });
+        await wait(500);
+        out.frame = document.querySelector("iframe").src.slice(0, 15);
+        """,
+        width,
+    )
+    assert found["errors"] == [] and found["first"] == "smoke: 2 pictures, protocol corrected" and found["wide"]
+    assert found["claims"] == 9 and "figure 4a" in found["results"] and found["frame"] == "data:text/html;"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("page", ["overview.html", "report.html"])
+def test_a_screenshot_is_no_blank_page(smoke, browser, page):
+    pixels = browser.shot(smoke.results / page, 1400, 1000)
+    right = pixels[:, 500:]  # beside the report's menu
+    ink = (right.min(axis=2) < 128).mean()
+    assert 0.01 < ink < 0.5 and len(np.unique(right.reshape(-1, 3), axis=0)) > 50
+
+
+def test_a_report_that_fails_fails_nothing(monkeypatch, capsys, tmp_path):
+    called = []
+
+    def run(command, **options):
+        called.append(command)
+        return subprocess.CompletedProcess(command, len(called) - 1, "", "no such thing")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    for arguments in (["--cores", "1"], ["-c1"], ["--cores", "1", "--report", "x.html"], ["--report=x.html"]):
+        monkeypatch.setattr("sys.argv", ["/bin/snakemake", *arguments])
+        write_report(tmp_path / "report.html")
+    monkeypatch.setattr("sys.argv", ["pytest"])
+    write_report(tmp_path / "report.html")
+    assert [command[3:5] for command in called] == [["--cores", "1"], ["-c1", "--nolock"]]
+    assert called[0][-2:] == ["--report", str(tmp_path / "report.html")]
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("the run in one file") and second.endswith("could not be written: no such thing")
