@@ -10,21 +10,18 @@ sys.path.insert(0, str(ROOT))
 os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 )
-if "SLURM_CONF" in os.environ:
-    # The srun of Snakemake's Slurm plugin would not see it: profiles/slurm/bin/srun.
-    os.environ.update(
-        SPIC_SLURM_CONF=os.environ["SLURM_CONF"],
-        PATH=os.pathsep.join([str(ROOT / "profiles/slurm/bin"), os.environ["PATH"]]),
-    )
 
 from functools import cache
 
 from spic import stages
 from spic.checks import check_networks
+from spic.cluster import lend_slurm_conf
 from spic.errors import SpicError
 from spic.methods import get_method
 from spic.metrics import fid_weights_path, lpips_weights_path
 from spic.protocols import get_protocol
+
+lend_slurm_conf(ROOT / "profiles/slurm/bin")
 
 # Overlays add to config.yaml; a method that is null is left out.
 config["methods"] = {

@@ -44,6 +44,8 @@ rule look:
         f"{RUN}/logs/look/{{coder}}_{{point}}_{{chunk}}.log",
     benchmark:
         f"{RUN}/benchmarks/look/{{coder}}_{{point}}_{{chunk}}.tsv"
+    # before the next decode, so that few decoded pictures wait on the disk
+    priority: 1
     conda:
         ENV
     threads: config["torch_threads"]

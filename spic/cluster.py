@@ -1,4 +1,4 @@
-"""Slurm jobs that outlive the run that submitted them: one killed, or one whose login node went down."""
+"""Slurm: jobs that outlive the run that submitted them, and a cluster whose configuration SLURM_CONF names."""
 
 import os
 import re
@@ -54,3 +54,10 @@ def _jobs(folder: Path) -> list[str]:
         return []
     rows = (line.split("|", 2) for line in listed.splitlines() if line.count("|") >= 2)
     return sorted({job for job, name, at in rows if _RUN_NAME.fullmatch(name) and Path(at).resolve() == folder})
+
+
+def lend_slurm_conf(programs: Path) -> None:
+    """Put the folder `programs` first on PATH, if SLURM_CONF is set: its srun remembers what the plugin drops."""
+    if "SLURM_CONF" in os.environ:
+        os.environ["SPIC_SLURM_CONF"] = os.environ["SLURM_CONF"]
+        os.environ["PATH"] = os.pathsep.join([str(programs), os.environ["PATH"]])

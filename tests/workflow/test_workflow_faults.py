@@ -153,7 +153,8 @@ def test_a_full_disk(smoke, tmp_path_factory):
         free = shutil.disk_usage(folder).free
         filler.write_bytes(bytes(free - 250_000))
         done = run("--cores", 1, CLAIMS, check=False)
-        assert done.returncode == 1 and "No space left on device" in done.stdout + done.stderr
+        said = done.stdout + done.stderr + "".join(path.read_text() for path in run.results.glob("logs/*/*.log"))
+        assert done.returncode == 1 and "No space left on device" in said
         assert not (run.results / "tables").exists()
         filler.unlink()
         mount("-o", f"remount,size={size + 50_000_000}")

@@ -44,7 +44,7 @@ def test_only_scores_are_kept_on_request(empty_run, tmp_path):
         "{keep: scores, chunk_size: 1, judge: null, methods: {spic: null, upsampled: null, bpg: null}}"
     )
     target = "results/smoke/tables/claims.md"
-    empty_run("--cores", 2, "--resources", "gpu=1", target, overlay=tmp_path / "scores.yaml")
+    empty_run(target, "--cores", 2, "--resources", "gpu=1", overlay=tmp_path / "scores.yaml")
     assert len(list(empty_run.results.glob("jpeg2000/bpp0.2/*/looks"))) == 2
     assert not list(empty_run.results.glob("*/*/*/decoded"))
     done = empty_run("--dry-run", target, overlay=tmp_path / "scores.yaml")
