@@ -31,7 +31,7 @@ demo: $(VENV)/installed
 
 ## test      the tests, in under 10 minutes on 2 cores
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not slow and not gpu and not slurm"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not gpu and not slurm"
 
 ## test-all  slow ones too
 test-all: $(VENV)/installed

@@ -14,6 +14,14 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Two processes share the tests (`make test`): runs of the workflow, which share one run, all go to one of them."""
+    for item in items:
+        if item.get_closest_marker("workflow"):
+            item.add_marker(pytest.mark.xdist_group("workflow"))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder of conformance vectors and real data beside the project; the test skips where there is none."""
