@@ -1,7 +1,8 @@
-"""The README's tables, methods and data sets as registered, results as published: `python docs/tables.py [--write]`.
+"""Tables and measured numbers of README.md and docs/*.md: `python docs/tables.py [--write]`.
 
 Prints the blocks between the markers `<!-- methods -->` and `<!-- /methods -->`, and so for the others; with
-`--write` it puts them into README.md. Only what the project itself brings is listed, whatever else is installed.
+`--write` it puts them into their pages. Here are the README's: methods and data sets as registered (only what the
+project itself brings, whatever else is installed), results as published. `measured.py` has those of docs/.
 """
 
 import re
@@ -9,14 +10,14 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from measured import ROOT, measured
 
 from spic.codecs import codec_names, get_codec
 from spic.datasets import dataset_class, dataset_names
 from spic.methods import CodecMethod, get_method, method_names
 from spic.metrics import rate_at
 
-README = Path(__file__).resolve().parents[1] / "README.md"
-RESULTS = README.parent / "results" / "published" / "camvid"
+RESULTS = ROOT / "results" / "published" / "camvid"
 
 
 def methods() -> str:
@@ -123,23 +124,31 @@ def _summary(thing) -> str:
     return (thing if isinstance(thing, type) else type(thing)).__doc__.splitlines()[0].split(". ")[0].rstrip(".")
 
 
-def blocks() -> dict[str, str]:
-    """Marker name to the whole block, markers included."""
-    made = {"methods": methods(), "datasets": datasets(), "results": results(), "findings": findings()}
-    return {name: f"<!-- {name} -->\n{text}\n<!-- /{name} -->" for name, text in made.items()}
+def blocks() -> dict[Path, dict[str, str]]:
+    """Page to marker name to the whole block, markers included."""
+    readme = {"methods": methods(), "datasets": datasets(), "results": results(), "findings": findings()}
+    pages = {ROOT / "README.md": {name: _block(name, text) for name, text in readme.items()}}
+    for name, text in measured().items():
+        pages.setdefault(ROOT / "docs" / f"{name.split('_')[0]}.md", {})[name] = _block(name, text)
+    return pages
+
+
+def _block(name: str, text: str) -> str:
+    return f"<!-- {name} -->\n{text}\n<!-- /{name} -->"
 
 
 def main() -> None:
     if "--write" not in sys.argv:
-        print("\n\n".join(blocks().values()))
+        print("\n\n".join(block for page in blocks().values() for block in page.values()))
         return
-    text = README.read_text()
-    for name, block in blocks().items():
-        pattern = re.compile(f"<!-- {name} -->.*?<!-- /{name} -->", flags=re.DOTALL)
-        if not pattern.search(text):
-            sys.exit(f"{README.name}: no block <!-- {name} --> ... <!-- /{name} -->")
-        text = pattern.sub(lambda _, block=block: block, text)
-    README.write_text(text)
+    for page, made in blocks().items():
+        text = page.read_text(encoding="utf-8")
+        for name, block in made.items():
+            pattern = re.compile(f"<!-- {name} -->.*?<!-- /{name} -->", flags=re.DOTALL)
+            if not pattern.search(text):
+                sys.exit(f"{page.name}: no block <!-- {name} --> ... <!-- /{name} -->")
+            text = pattern.sub(lambda _, block=block: block, text)
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

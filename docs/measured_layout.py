@@ -1,0 +1,174 @@
+"""How the measured numbers look in docs/: columns of tables, and sentences around single figures.
+
+`TABLES`: marker, which is the name of the CSV file too, to its columns as `measured.table` takes them. `SENTENCES`:
+marker to a text with fields of figures.csv. The part of a marker before "_" names the page.
+"""
+
+TABLES = {
+    "flif_sizes": {
+        "coder": {
+            "flif": "**this codec**",
+            "flif-interlaced": "this codec, interlaced",
+            "reference-E100": "reference `flif` 0.4, `-N -E100`",
+            "reference-default": "reference `flif` 0.4, default",
+            "": "{coder}",
+        },
+        "> bytes": "{bytes}",
+        "> bpp": {"flif": "**{bpp}**", "": "{bpp}"},
+        "> encode ms (median, max)": {"reference-default": "about {encode_ms}", "": "{encode_ms}, {encode_ms_max}"},
+        "> decode ms (median, max)": {"reference-default": "about {decode_ms}", "": "{decode_ms}, {decode_ms_max}"},
+    },
+    "metrics_coverage": {
+        "> frames": "{frames}",
+        "> correlation": "{correlation}",
+        "> single frames": "{single_frames}",
+        "> plain percentiles": "{plain_percentiles}",
+        "> **stretched percentiles**": "**{stretched_percentiles}**",
+        "> jackknife": "{jackknife}",
+    },
+    "ssm-coders_ground-truth": {
+        "coder": {
+            "labelmap": "**labelmap** (street seen)",
+            "labelmap-street-unseen": "labelmap, prior without that street",
+            "labelmap-plain": "**labelmap-plain**",
+            "flif": "flif (ours)",
+            "reference-flif-default": "flif, reference tool, default",
+            "": "{coder}",
+        },
+        "> maps": "{maps}",
+        "> bytes": {"labelmap": "**{bytes}**", "": "{bytes}"},
+        "> bpp": {"labelmap": "**{bpp}**", "": "{bpp}"},
+        "> / reference FLIF": {"labelmap": "**{to_reference_flif}**", "": "{to_reference_flif}"},
+        "> encode ms": "{encode_ms}",
+        "> decode ms": "{decode_ms}",
+    },
+    "ssm-coders_other-maps": {
+        "coder": "{coder}",
+        "> predicted: bytes": "{predicted_bytes}",
+        "> ratio": "{predicted_to_flif}",
+        "> street_scenes": "{street_scenes_bytes}",
+        "> ratio ": "{street_scenes_to_flif}",
+        "> street_scenes_city": "{street_scenes_city_bytes}",
+        "> ratio  ": "{street_scenes_city_to_flif}",
+    },
+    "ssm-coders_prior-width": {
+        "> width of the network": {"0": "none: `labelmap-plain`", "128": "**{width} (shipped)**", "": "{width}"},
+        "> file": {"128": "**{file_mb} MB**", "": "{file_mb} MB"},
+        "> bytes a map": "{bytes}",
+        "> ms a map": "{ms}",
+    },
+    "ssm-coders_coarse-context": {
+        "maps": "{maps}",
+        "prior": "{prior}",
+        "> bytes without the coarse image": "{bytes_without}",
+        "> with it": "{bytes_with}",
+    },
+    "ssm-coders_simplify": {
+        "maps (every eighth)": "{maps}",
+        "> dropped under, pixels": "{dropped_under_pixels}",
+        "> bytes": "{bytes}",
+        "> mIoU against the map as it was": "{miou_to_unsimplified}",
+        "> pixels changed": "{changed_percent} %",
+    },
+    "segmenters_internimage-files": {
+        "file": "`{file}`",
+        "> MB (float16)": "{mb_float16}",
+        "> parameters": "{parameters_million} M",
+        "> Cityscapes val mIoU, single scale / multi-scale + flip (the authors' numbers)": (
+            "{miou_single_scale} / {miou_multi_scale_flip}"
+        ),
+        "SHA-256 begins": "`{sha256_begins}`",
+    },
+    "segmenters_internimage-agreement": {
+        "": "{what}",
+        "> float64": {"DCNv3 operator": "below {float64}", "": "{float64}"},
+        "> float32": {"DCNv3 operator": "below {float32}", "": "{float32}"},
+        "> allowed in float32": "{allowed_float32}",
+    },
+    "segmenters_internimage-speed": {
+        "way": {
+            "plain": "plain: `grid_sample`, direct convolutions, as the official PyTorch operator does it",
+            "fast-float32": "**fast, float32**",
+            "fast-bfloat16": "fast, bfloat16",
+            "": "{way}",
+        },
+        "> CPU s": {"fast-float32": "**{cpu_s}**", "": "{cpu_s}"},
+        " ": {
+            "plain": "any device",
+            "fast-float32": "logits differ by {logit_difference}; no pixel changes its class",
+            "": "logits differ by {logit_difference}; {changed_percent_min} to {changed_percent_max} % of the pixels "
+            "change their class (random weights, whose classes lie close)",
+        },
+    },
+    "cli_determinism": {
+        "against float32, 1 thread": "{setting}",
+        "> largest difference": "{largest_difference}",
+        "> mean difference": {"float32, 2 threads": "below {mean_difference}", "": "{mean_difference}"},
+        "> PSNR between the two": {"float32, 1 thread again": "the same bytes", "": "{psnr_db} dB"},
+    },
+}
+
+SENTENCES = {
+    "decoder_memory": """\
+At the released size and 256x512 one picture's scales and shifts take {scales_gib} GiB in float32, half of it in
+bfloat16.""",
+    "decoder_speed-remarks": """\
+The rows for 1.0 are medians over six steps a way. Two earlier runs timed only the first step after each preparation,
+when memory is handed out anew, and gave {earlier_ratio_1}x and {earlier_ratio_2}x; the rows for 1.5 are of that kind
+(two steps a way). The matrix rate ({matrix_rate} GFLOP/s) was measured once at the start, so shares near 1 say more
+about the other work on the machine than about the code.""",
+    "decoder_agreement": """\
+With and without savings the pictures of the conformance case `tiny_noupdown` differ by at most {savings_difference}
+after the whole 20-step chain, at guidance 1.0 and 1.5 alike, and both are within {official_difference} of the
+authors' own output.""",
+    "flif_neighbours": """\
+One clip is one clip: neighbouring maps agree in {neighbours_percent} % of their pixels.""",
+    "flif_compile": """\
+The first call compiles for this machine, once: about {compile_encode_s} s of CPU time for encoding and
+{compile_decode_s} s for decoding (logged by `spic.codecs.flif.jit` at level INFO), then the code lies in numba's disk
+cache and loads in under a second. `NUMBA_CACHE_DIR` moves the cache.""",
+    "flif_agreement": """\
+All {files} files come out bit-exact, {files_buckets} of them with Color_Buckets.""",
+    "metrics_once": """\
+Once a point, whatever the number of pictures, starting the process and loading the networks costs about {start_s} s,
+and for 101 pictures `fd_patch` {fd_patch_s} s, KID {kid_s} s, `fd_lite0` and an interval of mIoU {fd_ms} ms each.
+Inception and LPIPS come on top where their weights are given (LPIPS: {lpips_alex_s} s with AlexNet, {lpips_vgg_s} s
+with VGG16).""",
+    "ssm-coders_longest": """\
+The longest single call of `labelmap` took {longest_ms} ms ({longest_truth_ms} on ground truth). `street_scenes_city`
+has 19 classes, which the prior never saw.""",
+    "ssm-coders_compile": """\
+The first use compiles for this machine: {compile_s} s of CPU time, once for both directions (logged by
+`spic.codecs.flif.jit` at level INFO); then the code lies in numba's disk cache and loads in {load_s} s.
+`NUMBA_CACHE_DIR` moves the cache.""",
+    "segmenters_pass": """\
+A pass takes about {pass_gb} GB beside the weights, at 2048x1024 (`native`) {native_gb} GB and {native_s} CPU seconds;
+several pictures share one only while they have no more than 1024x512 pixels together.""",
+    "segmenters_gather": """\
+Gathering by `embedding_bag` is {gather_ratio_min} to {gather_ratio_max} times faster than `grid_sample`.""",
+    "extending_choices": """\
+| codec | setting | why |
+| --- | --- | --- |
+| `jpeg` | baseline, optimised Huffman tables, 4:2:0 | at 0.5 bpp {jpeg_percent} % smaller than progressive |
+| `webp` | method 6 | {webp_percent_min} to {webp_percent_max} % fewer bytes than 4 for {webp_db_min} to \
+{webp_db_max} dB, {webp_s} s a picture |
+| `avif` | libaom, speed 4, 4:2:0, one thread | {avif_s} s; speed 2 takes {avif_slow_s} s for {avif_slow_db} dB, \
+speed 6 loses {avif_fast_db_min} to {avif_fast_db_max} dB |
+| `jpegxl` | effort 7 | libjxl's own choice; 9 takes {jpegxl_ratio} times as long and is no better in PSNR at \
+equal rate |
+| `jpegxl-lossless` | effort 9 | label maps are small, and it pays there |
+| `webp-lossless` | quality 100, method 6 | {webp_lossless_percent} % smaller than quality 80 on label maps |
+| `jpeg2000` | see `spic/codecs/jpeg2000.py` | the codestream alone counts |
+
+Whole files count: some {avif_container_bytes} bytes of an AVIF file are its container, which BPG and the bare JPEG XL
+and JPEG 2000 codestreams do not pay.""",
+    "cli_tiles": """\
+On a drawn 1280x640 street the tiled picture differs from the one rebuilt in one piece by {tiles_difference} of 255 on
+average, nowhere more at the tiles' borders than elsewhere.""",
+    "cli_streets": """\
+The limits were chosen on {limits_frames} frames of CamVid's training split (every 11th) and {limits_drawn} drawn
+streets, against {limits_photographs} photographs (a flower, a portrait, a temple), {limits_made} drawn pictures (noise,
+plain colours, a page of text, balls, a face, a meadow, the sea) and {limits_turned} of the frames upside down or on
+their side. With the shipped segmenter all {streets_told} streets and all {others_told} others are told; with the weaker
+`street-judge` in its place {judge_missed} of each is not.""",
+}
