@@ -87,10 +87,12 @@ def findings() -> str:
     """What the published CamVid run says: SPIC against the others at its own rates, nothing extrapolated."""
     matched = pd.read_csv(RESULTS / "matched.csv").set_index(["method", "at"])
     points = pd.read_csv(RESULTS / "points.csv").set_index(["method", "point"])
-    lines = ["| SPIC minus, at equal rate | " + " | ".join(RIVALS.values()) + " |", "| --- |" + " ---: |" * len(RIVALS)]
+    columns = RIVALS | {"sr": "`sr`, no SSM"}
+    title = " | ".join(["| SPIC minus, at equal rate", *columns.values(), ""]).rstrip()
+    lines = [title, "| --- |" + " ---: |" * len(columns)]
     for metric, (title, digits) in MARGINS.items():
         cells = []
-        for rival in RIVALS:
+        for rival in columns:
             margins = (matched.loc["spic", metric] - matched.loc[rival, metric]).dropna()
             cells.append(f"{margins.min():+.{digits}f} to {margins.max():+.{digits}f}")
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
@@ -102,10 +104,13 @@ def findings() -> str:
     )
     costs = [f"{name} {_rate_for(points.loc[rival], middle['miou']):.2f}" for rival, name in RIVALS.items()]
     alone = points.loc[("upsampled", at), "miou"], matched.loc[("upsampled", at), "miou"]
+    blind = points.loc[("sr", at)]
     text = (
         f"At QP 35 SPIC has mIoU {middle['miou']:.3f} at {middle['bpp']:.3f} bpp; "
         f"the same mIoU takes {' and '.join(costs)} bpp.\n"
         f"The coarse picture alone, upsampled, has {alone[0]:.3f} at that QP and {alone[1]:.3f} at that rate.\n"
+        f"The decoder trained without SSMs (`sr`) has {blind['miou']:.3f} at that QP, SPIC {middle['miou']:.3f}; "
+        f"by the judge {blind['miou_independent']:.3f} against {middle['miou_independent']:.3f}.\n"
         f"Against ground truth the segmenter itself has {ground:.3f}, the judge {judge:.3f}."
     )
     return "\n".join([*lines, "", text])
