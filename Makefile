@@ -8,7 +8,7 @@ N ?= 2000
 CAMVID ?= CamVid
 QPS := $(foreach qp,20 25 30 35 40 45,--qp $(qp))
 
-.PHONY: help demo test test-all lint fuzz figures train ablations clean
+.PHONY: help demo test test-all lint fuzz soak figures train ablations clean
 
 help:
 	@grep -E '^# make|^## ' $(MAKEFILE_LIST) | sed 's/^## /make /'
@@ -47,6 +47,11 @@ lint: $(VENV)/installed
 ## fuzz      damaged bytes into every decoder: N=cases
 fuzz: $(VENV)/installed
 	$(BIN)/python tests/fuzz.py $(N)
+
+## soak      kill the workflow N=50 times at random and compare its tables
+soak: N := $(if $(filter command line,$(origin N)),$(N),50)
+soak: $(VENV)/installed
+	$(BIN)/python tests/soak.py $(N)
 
 ## figures   figures 2, 3, 4a, 4b and all tables, on drawn streets and on CamVid's validation clip: CAMVID=folder
 figures: $(VENV)/installed

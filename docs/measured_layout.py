@@ -5,6 +5,20 @@ marker to a text with fields of figures.csv. The part of a marker before "_" nam
 """
 
 TABLES = {
+    "cluster_plan": {
+        "> pictures": "{pictures}",
+        "> points": "{points}",
+        "> chunks": "{chunks}",
+        "> jobs": "{jobs}",
+        "> `snakemake -n`, CPU s": "{cpu_seconds}",
+        "> peak MB": "{peak_mb}",
+    },
+    "cluster_overhead": {
+        "rule": "{rule}",
+        "> 1 picture, CPU s": "{one_picture}",
+        "> 8 pictures": "{eight_pictures}",
+        "> no picture, with Snakemake's share": "{no_picture}",
+    },
     "flif_sizes": {
         "coder": {
             "flif": "**this codec**",

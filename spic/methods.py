@@ -328,7 +328,7 @@ class SdmMethod(_Ablation):
 
 
 class SpicLabelmapMethod(SpicMethod):
-    """The same with the SSM by our own coder `labelmap`, whatever `ssm_codec` is: three fifths of FLIF's bytes."""
+    """The same with the SSM by our own coder `labelmap`, whatever `ssm_codec` is; smaller than FLIF."""
 
     def __init__(self, settings: Settings):
         super().__init__(replace(settings, ssm_codec="labelmap"))

@@ -1,6 +1,6 @@
 """Lets torchvision import beside a torch it was not compiled for.
 
-timm and pytorch-fid import torchvision at their top, although the networks taken from them need none of its compiled
+pytorch-fid imports torchvision at its top, although the networks taken from them need none of its compiled
 operators. The published torchvision wheels are CUDA builds; beside a CPU build of torch their compiled library does not
 load, and the import then stops at the first operator it wants to describe: `operator torchvision::nms does not exist`.
 Declaring the two operators that it describes at import time is enough to go on. They get no implementation: calling
@@ -14,7 +14,7 @@ _libraries = []  # a torch.library.Library takes its declarations with it when i
 def import_torchvision():
     """Import torchvision, declaring its missing operators if that is what the import stops at, and return the module.
 
-    Call it before importing timm or pytorch_fid.
+    Call it before importing pytorch_fid.
 
     Raises
     ------
