@@ -189,11 +189,12 @@ def work(seed: int, start: int, stop: int, only: str | None) -> None:
         for decode, corpus in found.values():
             for data in corpus:
                 decode(data)  # valid, and compiled before anything is timed
-        here = Path(folder) / "case"
+        here, new = Path(folder) / "case", Path(folder) / "new"
         print(json.dumps({"log": str(here)}), flush=True)
         for index in range(start, stop):
             name, data = make_case(seed, index, found)
-            here.write_bytes(b"%d %s\n" % (index, name.encode()) + data)
+            new.write_bytes(b"%d %s\n" % (index, name.encode()) + data)
+            new.replace(here)  # whenever this process dies, there is a whole case
             wrong = try_case(found[name][0], data)
             if wrong or index % 100 == 0:
                 print(json.dumps({"case": index, "target": name, "wrong": wrong}), flush=True)
