@@ -199,8 +199,8 @@ def _winner(row, metric) -> str:
     kind = "close" if row["sure"] is False else "spic" if row["method"].startswith(ANCHOR) else "other"
     if row["second"] is None:
         return f"<td class='none'>{escape(_name(row['method']))}<br><small>no other kind there</small></td>"
-    margin = f"{METRICS[metric][1].format(row['margin'])} over {escape(_name(row['second']))}"
-    margin = margin.replace("-", "−")
+    margin = METRICS[metric][1].format(row["margin"]).replace("-", "−")
+    margin += f" over {escape(_name(row['second']))}"
     return f"<td class='{kind}'><b>{escape(_name(row['method']))}</b>{mark}<br><small>{margin}</small></td>"
 
 
