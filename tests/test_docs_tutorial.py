@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,10 @@ def test_the_plots_are_drawn_from_published_tables(tmp_path, monkeypatch, capsys
     assert "coarse_qp35" in printed and "0.5" in printed
 
 
+# pyarrow 26 aborts one process in twenty that has read Parquet, after all is done, when Python ends under its threads.
+PYARROW_AT_EXIT = "terminate called without an active exception\n"
+
+
 @pytest.mark.slow
 @pytest.mark.workflow
 def test_the_whole_of_it(tmp_path):
@@ -82,7 +87,10 @@ def test_the_whole_of_it(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "MPLBACKEND": "Agg"}
 
     def run(*command):
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        for _ in range(3):
+            done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+            if done.returncode != -signal.SIGABRT or done.stderr != PYARROW_AT_EXIT:
+                break
         assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
         return done.stdout + done.stderr
 
