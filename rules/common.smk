@@ -91,11 +91,6 @@ def method_under(method, protocol):
     return get_method(method, stages.method_settings({**config, "protocol": protocol}))
 
 
-def method_of(method, protocol):
-    """A method as a protocol sees it."""
-    return method_under(method, protocol.name)
-
-
 # Folders of what methods make, "spic" or "spic@official": shared wherever two protocols do the same.
 FOLDERS = {
     (method, name): stages.coder_folder(method_under(method, name), method)
@@ -120,18 +115,16 @@ def settings(*keys):
     return {key: config[key] for key in keys}
 
 
+def coding_of(folder, *keys):
+    """The settings of coding in a folder, with its protocol and the weights of its method's decoder."""
+    method, protocol = CODERS[folder]
+    decoder = method_under(method, protocol).decoder
+    return {**settings(*keys, *filter(None, [decoder])), "protocol": protocol}
+
+
 def coding(*keys):
-    """The settings of a method's job, with the protocol of its folder and the weights of its decoder."""
-
-    def chosen(wildcards):
-        method, protocol = CODERS[wildcards.coder]
-        decoder = method_under(method, protocol).decoder
-        return {
-            **settings(*keys, *filter(None, [decoder])),
-            "protocol": protocol,
-        }
-
-    return chosen
+    """The same as a parameter of a method's job."""
+    return lambda wildcards: coding_of(wildcards.coder, *keys)
 
 
 def limit_of(folder, chunk):

@@ -32,10 +32,9 @@ def coder(name):
     """What coding by a folder's method depends on: settings, codecs, the decoder's weights."""
     method, protocol = CODERS[name]
     made = method_under(method, protocol)
-    keys = ["ssm_codec", "coarse_codec", "seed", *filter(None, [made.decoder])]
     return {
         "method": method,
-        "settings": {**settings(*keys), "protocol": protocol},
+        "settings": coding_of(name, "ssm_codec", "coarse_codec", "seed"),
         "codecs": codec_versions(made),
         "weights": weights(stages.decoder_files(made, config)),
     }

@@ -14,10 +14,9 @@ onsuccess:
 
 
 # Pictures and first page show the first protocol, as the figures do.
-REPORTED = next(iter(PROTOCOLS))
 SHOWN = choose_pictures(
     DATASET.names,
-    PARTS[REPORTED],
+    PARTS[FIRST],
     CHUNK_SIZE,
     config["gallery"]["pictures"],
 )
@@ -31,7 +30,7 @@ DECODED = "shown" if config["keep"] == "scores" else "decoded"
 # Folders of the pictures that are shown, by chunk, and of what methods made: (method, point, chunk, folder).
 PICTURES_SHOWN = {chunk: f"{RUN}/originals/{chunk}/pictures" for chunk in SHOWN}
 SSM_SHOWN = {
-    chunk: f"{RUN}/originals/{chunk}/{SENT_FOLDER[SENT[REPORTED]]}" for chunk in SHOWN
+    chunk: f"{RUN}/originals/{chunk}/{SENT_FOLDER[SENT[FIRST]]}" for chunk in SHOWN
 }
 DECODED_SHOWN, CODED_SHOWN = (
     [
@@ -39,7 +38,7 @@ DECODED_SHOWN, CODED_SHOWN = (
             method,
             point,
             chunk,
-            f"{RUN}/{FOLDERS[method, REPORTED]}/{point}/{chunk}/{kind}",
+            f"{RUN}/{FOLDERS[method, FIRST]}/{point}/{chunk}/{kind}",
         )
         for method in methods
         for point in POINTS[method]
@@ -94,12 +93,12 @@ rule gallery:
         ENV
     params:
         run=config["run"],
-        protocol=REPORTED,
+        protocol=FIRST,
         bpp=config["gallery"]["bpp"],
         chosen=SHOWN,
         originals=PICTURES_SHOWN,
         ssm=SSM_SHOWN,
-        truth_space=TRUTH_SPACE if SENT[REPORTED] == "ground_truth" else None,
+        truth_space=TRUTH_SPACE if SENT[FIRST] == "ground_truth" else None,
         decoded=DECODED_SHOWN,
         coded=CODED_SHOWN,
     script:
@@ -119,7 +118,7 @@ rule overview:
             rules.look_at_originals.output.record.format(chunk=CHUNKS[0]),
             *(
                 rules.decode.output.record.format(
-                    coder=FOLDERS[method, REPORTED], point=point, chunk=CHUNKS[0]
+                    coder=FOLDERS[method, FIRST], point=point, chunk=CHUNKS[0]
                 )
                 for method, points in POINTS.items()
                 for point in list(points)[:1]
@@ -142,14 +141,14 @@ rule overview:
         ENV
     params:
         run=config["run"],
-        protocol=REPORTED,
+        protocol=FIRST,
         captions=[
             "Figure 4a: semantics kept over rate",
             "Figure 4b: distance to the originals over rate",
         ],
         settings={
             "pictures": f"{config['dataset']}, split {config['split']}, {len(DATASET)} pictures at 256x512",
-            "SSM": f"from the {SENT[REPORTED].replace('_', ' ')}, coded by {config['ssm_codec']}",
+            "SSM": f"from the {SENT[FIRST].replace('_', ' ')}, coded by {config['ssm_codec']}",
             "coarse picture": f"64x128, coded by {config['coarse_codec']}",
             "segmenter": f"{config['segmenter']}, looks at {config['segmenter_input']} size",
             "judge": config["judge"] or "none",
