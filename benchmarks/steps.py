@@ -24,6 +24,7 @@ from spic.scsrdm.sampler import SAMPLERS
 from spic.segmentation import get_segmenter
 
 CHOOSE = "0001TP"
+FRAMES = ("choose", "val")
 STEPS = [1, 2, 4, 6, 8, 10, 20, 50]
 KEYS = ["frames", "sampler", "steps", "start", "guidance"]
 
@@ -45,20 +46,21 @@ class Judge:
         return [self.segmenter.segment(picture[None])[0] for picture in pictures]
 
 
-def load(root, frames: str, limit: int | None):
-    """Names and pictures of the frames to choose on, or to look at."""
+def select(root, frames: str, limit: int | None):
+    """The data set, and the indices of its frames to choose on, or to look at."""
     dataset = get_dataset("camvid", root, "train" if frames == "choose" else "val")
     index = [i for i, name in enumerate(dataset.names) if frames == "val" or name.startswith(CHOOSE)]
     if limit:  # spread over the clip: neighbours look alike
         index = [index[round(i)] for i in np.linspace(0, len(index) - 1, min(limit, len(index)))]
-    return [dataset.names[i] for i in index], [dataset.picture(i) for i in index]
+    return dataset, index
 
 
 def measure(arguments, frames: str, done: set, write) -> None:
     """Do all rows of one set of frames that are not done yet."""
     options = {"device": arguments.device, "dtype": arguments.dtype}
-    names, originals = load(arguments.root, frames, arguments.limit)
-    seeds = list(range(len(names)))
+    dataset, index = select(arguments.root, frames, arguments.limit)
+    originals = [dataset.picture(i) for i in index]
+    seeds = list(range(len(index)))
     codec = get_codec("bpg")
     coarse = np.stack([codec.decode(codec.encode(downscale(picture), qp=arguments.qp)) for picture in originals])
     street = Judge("street", originals, options)
@@ -73,7 +75,7 @@ def measure(arguments, frames: str, done: set, write) -> None:
         for steps in arguments.steps:
             for start in arguments.start:
                 settings = {"sampler": sampler, "steps": steps, "start": start, "guidance": arguments.guidance}
-                row = {"frames": frames, **settings, "n": len(names)}
+                row = {"frames": frames, **settings, "n": len(index)}
                 if tuple(str(row[key]) for key in KEYS) in done:
                     continue
                 decoder = Decoder(arguments.weights, **options, **settings)
@@ -87,7 +89,7 @@ def measure(arguments, frames: str, done: set, write) -> None:
                     "miou_independent": round(independent.miou(pictures), 4) if independent else "",
                     "fd_lite0": round(frechet_distance(reference, features(pictures)), 2),
                     "psnr": round(float(np.mean([psnr(*pair) for pair in zip(originals, pictures, strict=True)])), 2),
-                    "seconds": round(seconds / len(names), 3),
+                    "seconds": round(seconds / len(index), 3),
                 }
                 write(row)
 
@@ -96,7 +98,7 @@ def main() -> None:
     """Print the table, and append it to a file where one is named."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("root", help="folder of CamVid")
-    parser.add_argument("--frames", nargs="+", default=["choose", "val"], choices=["choose", "val"])
+    parser.add_argument("--frames", nargs="+", default=list(FRAMES), choices=FRAMES)
     parser.add_argument("--limit", type=int, default=None, help="so many frames, spread over the set")
     parser.add_argument("--weights", default=None, help="the shipped ones by default")
     parser.add_argument("--sampler", nargs="+", default=list(SAMPLERS), choices=SAMPLERS)

@@ -78,7 +78,9 @@ def segmenter(
     batch: Batch = 8,
     seed: Seed = 0,
     network: Annotated[str, typer.Option(help="street or judge.")] = "street",
-    encoder: Annotated[str, typer.Option(help="ImageNet encoder of street: lite1 or lite2.")] = "lite2",
+    encoder: Annotated[
+        str | None, typer.Option(help="ImageNet encoder: lite1 (judge's default), lite2 (street's), none.")
+    ] = None,
     scene_share: Annotated[float, typer.Option(min=0, max=1, help="Share of drawn scenes in a batch.")] = 0.2,
 ):
     """Train a segmenter and write FOLDER/street-segmenter (or -judge)."""
@@ -109,7 +111,9 @@ def decoder(
     seed: Seed = 0,
     t_min: Annotated[int, typer.Option(help="Lowest timestep to train.")] = 0,
     t_max: Annotated[int | None, typer.Option(help="Highest timestep to train; the preset's by default.")] = None,
-    t_focus: Annotated[float, typer.Option(min=0, max=1, help="Share of crops at the last 50 timesteps.")] = 0.0,
+    t_focus: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of crops at the last 50 timesteps, where x_t is as chains begin.")
+    ] = 0.0,
     init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
     critic: Annotated[Path | None, typer.Option(help="A throw-away segmenter that the loss listens to.")] = None,
     consistency: Annotated[float, typer.Option(min=0, help="Weight of the critic's cross-entropy.")] = 0.15,

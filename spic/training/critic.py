@@ -3,8 +3,10 @@
 A decoder that only wants to please it soon paints hatchings that no eye takes for a cyclist. So the critic looks
 through a veil, another one each time: noise, and for half of the pictures a blur, which takes fine patterns away.
 
-It is trained for this purpose alone (`spic train segmenter --encoder lite1`), never used by the benchmark: neither the
-segmenter `street`, nor the judge, nor the network of `fd_lite0` may have a part in a loss.
+It is trained for this purpose alone (`spic train segmenter --seed 2`), never used by the benchmark: neither the segmenter
+`street`, nor the judge, nor the network of `fd_lite0` may have a part in a loss. Nor may a network that starts where one
+of the latter two started: their verdict is to be independent. A sibling of `street` may, and what it wins by `miou` has
+to show in `miou_independent`.
 """
 
 import numpy as np
@@ -14,9 +16,10 @@ from torch.nn import functional as F
 from spic.errors import WeightsError
 from spic.labels import get_label_space
 from spic.segmentation.segmenter import NETWORKS
-from spic.segmentation.street import StreetNet
+from spic.segmentation.street import LITE, StreetNet
 from spic.weights import load_state, read_weights, sha256, shipped_hashes, weight_paths
 
+MEASURING = {(1.0, 1.0): "fd_lite0", LITE["lite1"]: "the judge"}  # width and depth of their encoders
 NOISE = 0.04  # standard deviation, pictures being in [-1, 1]
 
 
@@ -26,7 +29,8 @@ class Critic:
     Parameters
     ----------
     weights : path-like
-        A segmenter of the `street` architecture, in the label space of the SSMs, and none that is shipped.
+        A segmenter of the `street` architecture, in the label space of the SSMs, none that is shipped, and with another
+        encoder than the judge and `fd_lite0`.
     label_space : str
         That label space.
     class_weights : numpy.ndarray
@@ -35,7 +39,7 @@ class Critic:
     Raises
     ------
     WeightsError
-        The weights are of another kind or label space, or are shipped: those belong to the benchmark.
+        The weights are of another kind or label space, or belong to the benchmark: are shipped, or share an encoder.
     """
 
     def __init__(self, weights, label_space: str, class_weights: np.ndarray, device: str):
@@ -45,7 +49,10 @@ class Critic:
         if sha256(weight_paths(weights)[0]) in shipped_hashes():
             raise WeightsError(f"{weights}: shipped weights are part of the benchmark and can not be the critic")
         shape, _, self._normalize, _ = NETWORKS["street"]
-        self._net = StreetNet(shape.from_dict(config["net"]))
+        settings = shape.from_dict(config["net"])
+        if owner := MEASURING.get((settings.width, settings.depth)):
+            raise WeightsError(f"{weights}: no critic, since its encoder is that of {owner}")
+        self._net = StreetNet(settings)
         load_state(self._net, state, f"the critic {weights}")
         self._net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self._weights = torch.tensor(class_weights, dtype=torch.float32, device=device)

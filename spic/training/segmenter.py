@@ -16,6 +16,7 @@ from spic.training.loop import Budget, train
 from spic.training.pack import Pack
 from spic.training.pretrained import load_imagenet
 
+ENCODERS = {"street": "lite2", "judge": "lite1"}  # and lite0 belongs to `fd_lite0`
 CROP = (192, 384)  # smaller than the working size: more steps a minute
 
 
@@ -49,7 +50,7 @@ def train_segmenter(
     budget: Budget,
     *,
     network: str = "street",
-    encoder: str | None = "lite2",
+    encoder: str | None = None,
     validation: Pack | None = None,
     config: dict | None = None,
     batch: int = 8,
@@ -67,8 +68,8 @@ def train_segmenter(
     network : str
         "street" or "judge".
     encoder : str or None
-        ImageNet encoder that `street` starts from ("lite1", "lite2"); it learns at a quarter of the rate. None, and
-        always for `judge`: from scratch.
+        ImageNet encoder that the network starts from ("lite1", "lite2"; by default that of `ENCODERS`), which learns at
+        a quarter of the rate; "none": from scratch.
     pack, validation : Pack
         Training pictures, and pictures kept apart on which mIoU is logged (never the benchmark's own).
     config : dict, optional
@@ -81,7 +82,7 @@ def train_segmenter(
         raise ConfigError(f"segmenter network {network!r}: there are {', '.join(NETWORKS)}")
     shape, net, normalize, _ = NETWORKS[network]
     settings = {**(config or {}), "num_classes": space.num_classes}
-    pretrained = encoder if network == "street" else None
+    pretrained = None if encoder == "none" else encoder or ENCODERS[network]
     if pretrained in LITE:
         settings = {"width": LITE[pretrained][0], "depth": LITE[pretrained][1], **settings}
     torch.manual_seed(seed)

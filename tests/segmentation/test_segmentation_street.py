@@ -66,12 +66,12 @@ def test_pictures_it_does_not_take(shape, segmenter):
 def test_logits_have_the_size_of_the_picture(size, tiny_segmenter_net):
     net = StreetNet(StreetConfig.from_dict({**tiny_segmenter_net, "num_classes": 4})).eval()
     assert net(torch.zeros(2, 3, *size)).shape == (2, 4, *size)
-    judge = JudgeNet(JudgeConfig.from_dict({"widths": [8, 8, 16, 16], "blocks": [1, 1, 1], "num_classes": 4})).eval()
+    judge = JudgeNet(JudgeConfig.from_dict({"width": 0.3, "depth": 0.3, "pyramid": 8, "num_classes": 4})).eval()
     assert judge(torch.zeros(2, 3, *size)).shape == (2, 4, *size)
 
 
 def test_config():
-    assert JudgeConfig.from_dict({"widths": [1, 2, 3, 4]}).widths == (1, 2, 3, 4)
+    assert JudgeConfig.from_dict({"pyramid": 8}).pyramid == 8
     assert StreetConfig.from_dict({"decoder": [1, 2, 3, 4]}).decoder == (1, 2, 3, 4)
     for config in (JudgeConfig, StreetConfig):
         with pytest.raises(ConfigError, match="'size'"):
@@ -101,6 +101,8 @@ def test_encoder_against_timm(name):
 def test_judge_is_another_network():
     street, judge = (get_segmenter(name, None, "cpu", "float32") for name in ("street", "judge"))
     assert type(judge.model) is not type(street.model) and judge.label_space == street.label_space
+    shapes = [{tuple(t.shape) for t in net.model.encoder.state_dict().values()} for net in (street, judge)]
+    assert shapes[0] != shapes[1]  # of another size, so from other ImageNet weights
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from spic.errors import ConfigError, DataError, WeightsError
 from spic.scsrdm import load_checkpoint, save_checkpoint
 from spic.scsrdm.decoder import Decoder
 from spic.scsrdm.model import Scsrdm
+from spic.scsrdm.schedule import alphas_cumprod
 from spic.segmentation import get_segmenter
 from spic.training import decoder as recipe
 from spic.training.critic import Critic
@@ -125,6 +126,26 @@ def test_timesteps_in_focus(train, monkeypatch, tmp_path):
     assert 4 < sum(t >= 170 for t in seen) < 30
 
 
+@pytest.mark.parametrize("focus", [0.0, 1.0])
+def test_a_chain_begins_at_the_coarse_image(focus, train, monkeypatch, tmp_path):
+    """In focus x_t holds noise around the coarse image, and nothing of what the coarse image lacks."""
+    drawn, held, lacked = [], [], []
+    to_unit, denoise_raw = recipe.to_unit, Scsrdm.denoise_raw
+    monkeypatch.setattr(recipe, "to_unit", lambda *args: drawn.append(to_unit(*args)) or drawn[-1])
+
+    def watched(self, x_t, t, ssm, coarse):
+        c = self.enlarge(coarse)
+        held.append((x_t / abar[t].sqrt().view(-1, 1, 1, 1) - c).flatten())
+        lacked.append((drawn[-2] - c).flatten())
+        return denoise_raw(self, x_t, t, ssm, coarse)
+
+    abar = torch.tensor(alphas_cumprod(), dtype=torch.float32)
+    monkeypatch.setattr(Scsrdm, "denoise_raw", watched)
+    train(tmp_path, steps=6, batch=4, t_min=150, t_max=200, t_focus=focus)
+    seen = torch.corrcoef(torch.stack([torch.cat(held), torch.cat(lacked)]))[0, 1]
+    assert abs(seen) < 0.04 if focus else seen > 0.1
+
+
 def test_old_weights_lack_the_refining_head(train, tmp_path):
     state, network, _ = train(tmp_path / "old", steps=2, config={"refine_channels": 0})
     save_checkpoint(tmp_path / "old" / "w", state, {"network": network}, dtype="float32")
@@ -197,6 +218,15 @@ class TestCritic:
     def test_the_benchmarks_own_networks_are_refused(self, name, pack):
         with pytest.raises(WeightsError, match="critic"):
             Critic(shipped(name), pack.label_space, np.ones(11), "cpu")
+
+    @pytest.mark.parametrize(("depth", "owner"), [(1.0, "fd_lite0"), (1.1, "the judge")])
+    def test_so_are_encoders_of_networks_that_measure(self, depth, owner, pack, tmp_path):
+        net = {"num_classes": 11, "width": 1.0, "depth": depth}
+        write_weights(
+            tmp_path / "kin", {"x": torch.zeros(1)}, {"arch": "street", "label_space": "camvid11", "net": net}
+        )
+        with pytest.raises(WeightsError, match=owner):
+            Critic(tmp_path / "kin", pack.label_space, np.ones(11), "cpu")
 
     def test_another_label_space(self, tiny_segmenter):
         with pytest.raises(WeightsError, match="mars"):

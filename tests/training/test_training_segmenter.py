@@ -51,7 +51,7 @@ def train(pack, tiny_segmenter_net, monkeypatch):
             return real(pictures)
 
         monkeypatch.setitem(recipe.NETWORKS, "street", (shape, net, normalize, multiple))
-        settings = {"config": tiny_segmenter_net, "encoder": None, "batch": 2, **options}
+        settings = {"config": tiny_segmenter_net, "encoder": "none", "batch": 2, **options}
         return recipe.train_segmenter(pack, folder, Budget(steps=steps), **settings)
 
     return train
@@ -131,10 +131,13 @@ def test_validate(pack):
     assert np.isnan(scores["sky"])
 
 
-def test_the_judge_trains_from_scratch(train, tmp_path):
-    settings = {"config": {"widths": [8, 8, 16, 16], "blocks": [1, 1, 1]}, "encoder": "lite2"}  # an encoder it ignores
-    _, config = train(tmp_path, steps=1, network="judge", **settings)
-    assert config["arch"] == "judge"
+def test_the_judge_starts_from_an_encoder_of_its_own(train, tmp_path, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(recipe, "load_imagenet", lambda encoder, name: loaded.append(name))
+    _, config = train(tmp_path / "judge", steps=1, network="judge", config={"pyramid": 8}, encoder=None)
+    assert config["arch"] == "judge" and (config["net"]["width"], config["net"]["depth"]) == LITE["lite1"]
+    train(tmp_path / "street", steps=1, encoder=None)
+    assert loaded == ["lite1", "lite2"]
     with pytest.raises(ConfigError, match="'jury'"):
         train(tmp_path, network="jury")
 
