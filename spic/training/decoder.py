@@ -152,7 +152,9 @@ def train_decoder(
         Timesteps t_min..t_max are trained; with "small" low ones more often (t = t_min + (t_max - t_min) u^1.5, u
         uniform), with "paper" all alike.
     t_focus : float
-        This share of the crops gets one of the last 50 timesteps instead, where a chain begins.
+        This share of the crops gets one of the last 50 timesteps instead, and there the x_t that a chain begins with:
+        the noised coarse image. A noised x0 still shows large objects at t = 200, which no coarse image does; a network
+        trained on it alone takes their absence in its first step for a fact, and erases them.
     init : path-like, optional
         Weights of a network of the same shape to start from, as `spic train decoder` writes them; they may lack the
         head `refine`, which then starts at zero.
@@ -215,7 +217,8 @@ def train_decoder(
         keep = torch.from_numpy((rng.random(len(index)) >= ssm_drop).astype(np.float32)).to(device)
         spread = t_min + (t_max - t_min) * rng.random(len(index)) ** chosen["t_power"]
         first = rng.uniform(max(t_min, t_max - 50), t_max, len(index))
-        t = (np.where(rng.random(len(index)) < t_focus, first, spread) + 0.5).astype(np.int64)
+        begins = rng.random(len(index)) < t_focus
+        t = (np.where(begins, first, spread) + 0.5).astype(np.int64)
         noise = rng.standard_normal((len(index), 3, *window), dtype=np.float32)
         return (
             to_unit(np.stack(pictures), device),
@@ -223,12 +226,15 @@ def train_decoder(
             ssm * keep.view(-1, 1, 1, 1),
             to_unit(np.stack(coarse), device),
             torch.from_numpy(t).to(device),
+            torch.from_numpy(begins).to(device),
             torch.from_numpy(noise).to(device, memory_format=torch.channels_last),
         )
 
-    def losses_from(network, rng, x0, labels, ssm, coarse, t, noise):
+    def losses_from(network, rng, x0, labels, ssm, coarse, t, begins, noise):
         a = abar[t].view(-1, 1, 1, 1)
-        x_t = a.sqrt() * x0 + (1 - a).sqrt() * noise
+        known = torch.where(begins.view(-1, 1, 1, 1), network.enlarge(coarse), x0)
+        x_t = a.sqrt() * known + (1 - a).sqrt() * noise
+        noise = (x_t - a.sqrt() * x0) / (1 - a).sqrt()  # of the pair (x_t, x0); the same unless x_t is a beginning
         with autocast(device, dtype):
             if network.config.residual_std is None:
                 prediction = network(x_t, t, ssm, coarse)
