@@ -1,4 +1,4 @@
-"""Segmenters against ground truth: python benchmarks/segmenters.py CAMVID [--segmenter NAME[=WEIGHTS] ...] [--csv FILE].
+"""Segmenters against ground truth: python benchmarks/segmenters.py CAMVID [--segmenter NAME[=WEIGHTS]] [--csv FILE].
 
 On frames 0001TP_* of CamVid's training split, which no shipped network was trained on ("choose"), and on its validation
 split ("val"): mIoU, IoU per class, and how well the maps agree with those of the first segmenter (mIoU over the classes

@@ -1,15 +1,15 @@
 """The independent judge: an EfficientNet-Lite1 encoder under a feature pyramid.
 
-It measures `miou_independent` and `small_recall` and does nothing else. Its ImageNet weights are Lite1's, which no other
-part uses: `street` and the critic of the decoder's training have Lite2's, `fd_lite0` has Lite0's. A judge that starts
-from scratch is blind to far pedestrians and thin signs, and what it does not see in the original no codec can lose.
+It measures `miou_independent` and `small_recall` and does nothing else. Its ImageNet weights are Lite1's, which no
+other part uses: `street` and the critic of the decoder's training have Lite2's, `fd_lite0` has Lite0's. A judge that
+starts from scratch is blind to far pedestrians and thin signs, and what it does not see in the original no codec can
+lose.
 
 Source: Lin et al. 2017 (feature pyramid networks), its semantic branch after Kirillov et al. 2019, at stride 2.
 """
 
 from dataclasses import asdict, dataclass
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 
