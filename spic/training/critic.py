@@ -4,9 +4,9 @@ A decoder that only wants to please it soon paints hatchings that no eye takes f
 through a veil, another one each time: noise, and for half of the pictures a blur, which takes fine patterns away.
 
 It is trained for this purpose alone (`spic train segmenter --seed 2`), never used by the benchmark: neither the
-segmenter `street`, nor the judge, nor the network of `fd_lite0` may have a part in a loss. Nor may a network that starts
-from the weights one of the latter two started from: their verdict is to be independent. A sibling of `street` may, and
-what it wins by `miou` has to show in `miou_independent`.
+segmenter `street`, nor the judge, nor the network of `fd_lite0` may have a part in a loss. Nor may a network that
+starts from the weights one of the latter two started from: their verdict is to be independent. A sibling of `street`
+may, and what it wins by `miou` has to show in `miou_independent`.
 """
 
 import numpy as np
