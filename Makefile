@@ -67,13 +67,13 @@ train: $(VENV)/installed
 	$(BIN)/spic train segmenter runs/train.zip runs/critic --minutes $(MINUTES) --leave-out 0001TP --seed 2
 	$(BIN)/spic train decoder runs/train.zip runs/decoder --minutes $(MINUTES) --leave-out 0001TP \
 		--critic runs/critic/street-segmenter --ssm runs/segmenter/street-segmenter \
-		--t-focus 0.8 --sampling-steps 1 --start 200
+		--t-focus 0.9 --sampling-steps 1 --start 200
 
 ## ablations train the decoders of the methods sr and sdm after that, MINUTES=60 each, to go into runs/sr and runs/sdm
 ablations: $(VENV)/installed
 	$(BIN)/spic train decoder runs/train.zip runs/sr --minutes $(MINUTES) --leave-out 0001TP --condition coarse \
 		--init runs/decoder/street-decoder --critic runs/critic/street-segmenter --ssm runs/segmenter/street-segmenter \
-		--t-focus 0.8 --sampling-steps 1 --start 200
+		--t-focus 0.9 --sampling-steps 1 --start 200
 	$(BIN)/spic train decoder runs/train.zip runs/sdm --minutes $(MINUTES) --leave-out 0001TP --condition ssm \
 		--init runs/decoder/street-decoder --critic runs/critic/street-segmenter --ssm runs/segmenter/street-segmenter --t-focus 0.2
 

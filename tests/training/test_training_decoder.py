@@ -211,7 +211,7 @@ class TestCritic:
         assert losses[0] > alone[0] and not torch.equal(bare["out.2.weight"], heard["out.2.weight"])
         with open(tmp_path / "heard" / "log.csv", newline="") as file:
             row = list(csv.DictReader(file))[-1]
-        total = float(row["squared"]) + 0.15 * float(row["consistency"]) + 0.4 * float(row["features"])
+        total = float(row["squared"]) + 0.2 * float(row["consistency"]) + 1.0 * float(row["features"])
         assert float(row["loss"]) == pytest.approx(total, rel=1e-3)
 
     @pytest.mark.parametrize("name", ["street-segmenter", "street-judge"])
