@@ -102,12 +102,13 @@ def findings() -> str:
         pd.read_csv(RESULTS / "per_class.csv").query("method == 'original'")["iou_gt"].mean(),
         pd.read_csv(RESULTS / "judge.csv").set_index("class").loc["mean", "iou_gt"],
     )
-    costs = [f"{name} {_rate_for(points.loc[rival], middle['miou']):.2f}" for rival, name in RIVALS.items()]
+    costs = {metric: _costs(points, middle, metric) for metric in ("miou", "miou_independent")}
     alone = points.loc[("upsampled", at), "miou"], matched.loc[("upsampled", at), "miou"]
     blind = points.loc[("sr", at)]
     text = (
         f"At QP 35 SPIC has mIoU {middle['miou']:.3f} at {middle['bpp']:.3f} bpp; "
-        f"the same mIoU takes {' and '.join(costs)} bpp.\n"
+        f"the same mIoU takes {costs['miou']} bpp.\n"
+        f"By the judge it has {middle['miou_independent']:.3f}, which takes {costs['miou_independent']} bpp.\n"
         f"The coarse picture alone, upsampled, has {alone[0]:.3f} at that QP and {alone[1]:.3f} at that rate.\n"
         f"The decoder trained without SSMs (`sr`) has {blind['miou']:.3f} at that QP, SPIC {middle['miou']:.3f}; "
         f"by the judge {blind['miou_independent']:.3f} against {middle['miou_independent']:.3f}.\n"
@@ -116,8 +117,13 @@ def findings() -> str:
     return "\n".join([*lines, "", text])
 
 
-def _rate_for(curve: pd.DataFrame, miou: float) -> float:
-    return rate_at(curve["bpp"], curve["miou"], miou)
+def _costs(points: pd.DataFrame, point: pd.Series, metric: str) -> str:
+    """At which rates the others reach a point's value."""
+    rates = {
+        name: rate_at(points.loc[rival, "bpp"], points.loc[rival, metric], point[metric])
+        for rival, name in RIVALS.items()
+    }
+    return " and ".join(f"{name} {rate:.2f}" for name, rate in rates.items())
 
 
 def _ours(thing) -> bool:
