@@ -33,13 +33,13 @@ def main() -> None:
     rows = []
     for frames in arguments.frames:
         dataset, index = select(arguments.root, frames, arguments.limit)
-        pictures, labels = [dataset.picture(i) for i in index], np.stack([dataset.labels(i) for i in index])
+        pictures, labels = (np.stack([read(i) for i in index]) for read in (dataset.picture, dataset.labels))
         space, first = dataset.label_space, None
         size = space.num_classes, space.void
         for choice in arguments.segmenter:
             name, _, weights = choice.partition("=")
             segmenter = get_segmenter(name, weights or None, arguments.device, arguments.dtype)
-            maps = np.stack([segmenter.segment(picture[None])[0] for picture in pictures])
+            maps = segmenter.segment(pictures)
             first = maps if first is None else first
             totals = confusion_matrix(labels, maps, *size)
             row = {"segmenter": choice, "frames": frames, "n": len(pictures), "miou": mean_iou(totals)}

@@ -15,10 +15,9 @@ from torch.nn import functional as F
 
 from spic.efficientnet import LiteEncoder, norm
 from spic.errors import ConfigError
-from spic.segmentation.street import LITE, normalize
+from spic.segmentation.street import LITE
 
 SIZE_MULTIPLE = 32
-__all__ = ["SIZE_MULTIPLE", "JudgeConfig", "JudgeNet", "normalize"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Filter(nn.Sequential):
 
 
 class JudgeNet(nn.Module):
-    """Logits (N, classes, H, W) from normalised pictures (N, 3, H, W); H and W multiples of 32.
+    """Logits (N, classes, H, W) from pictures (N, 3, H, W) normalised as for `street`; H and W multiples of 32.
 
     ::
 

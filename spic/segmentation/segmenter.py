@@ -11,7 +11,7 @@ from spic.weights import load_state, read_weights, shipped
 
 NETWORKS = {  # by `arch` of the weights' config: shape, network, normalisation, what sides must be multiples of
     "street": (street.StreetConfig, street.StreetNet, street.normalize, street.SIZE_MULTIPLE),
-    "judge": (judge.JudgeConfig, judge.JudgeNet, judge.normalize, judge.SIZE_MULTIPLE),
+    "judge": (judge.JudgeConfig, judge.JudgeNet, street.normalize, judge.SIZE_MULTIPLE),
 }
 
 

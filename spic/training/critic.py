@@ -17,9 +17,10 @@ from spic.errors import WeightsError
 from spic.labels import get_label_space
 from spic.segmentation.segmenter import NETWORKS
 from spic.segmentation.street import LITE, StreetNet
+from spic.training.segmenter import ENCODERS
 from spic.weights import load_state, read_weights, sha256, shipped_hashes, weight_paths
 
-MEASURING = {(1.0, 1.0): "fd_lite0", LITE["lite1"]: "the judge"}  # width and depth of their encoders
+MEASURING = {(1.0, 1.0): "fd_lite0", LITE[ENCODERS["judge"]]: "the judge"}  # width and depth of their encoders
 NOISE = 0.04  # standard deviation, pictures being in [-1, 1]
 
 
