@@ -270,9 +270,13 @@ def _frame(axes, grid="both") -> None:
 
 
 def _legend(figure, axes, columns: int) -> None:
-    """The legend of `axes` below the whole figure, where it covers nothing."""
+    """The legend of `axes` below the whole figure, where it covers nothing; in fewer columns if it would be cut off."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        figure.legend(
-            handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=9, handlelength=3.2
-        )
+        for ncols in range(columns, 0, -1):
+            legend = figure.legend(
+                handles, labels, loc="outside lower center", ncols=ncols, frameon=False, fontsize=9, handlelength=3.2
+            )
+            if ncols == 1 or legend.get_window_extent().width <= figure.bbox.width:
+                break
+            legend.remove()

@@ -170,3 +170,16 @@ def test_points_as_readers_call_them():
 
 def test_every_metric_has_an_axis():
     assert {"miou", "fd_lite0", "fid", "seconds"} <= set(figures_curves.AXES)
+
+
+@pytest.mark.parametrize(("length", "columns"), [(10, 3), (30, 2), (70, 1)])
+def test_a_legend_takes_fewer_columns_before_it_is_cut_off(length, columns):
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
+    for i in range(3):
+        axes.plot([0, i], label=str(i) * length)
+    figures_curves._legend(figure, axes, 3)
+    (legend,) = figure.legends
+    assert legend._ncols == columns and legend.get_window_extent().width <= figure.bbox.width
+    plt.close(figure)
