@@ -63,7 +63,7 @@ train: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train]'
 	test -e runs/train.zip || $(BIN)/spic train pack runs/train.zip --root $(CAMVID) --scenes 400 $(QPS)
 	$(BIN)/spic train segmenter runs/train.zip runs/segmenter --minutes $(MINUTES) --leave-out 0001TP --scene-share 0.15 --seed 1
-	$(BIN)/spic train segmenter runs/train.zip runs/judge --minutes $(MINUTES) --leave-out 0001TP --scene-share 0.15 --seed 3 --network judge
+	$(BIN)/spic train segmenter runs/train.zip runs/judge --minutes $(MINUTES) --leave-out 0001TP --scene-share 0.15 --seed 3 --network dense
 	$(BIN)/spic train segmenter runs/train.zip runs/critic --minutes $(MINUTES) --leave-out 0001TP --seed 2
 	$(BIN)/spic train decoder runs/train.zip runs/decoder --minutes $(MINUTES) --leave-out 0001TP \
 		--critic runs/critic/street-segmenter --ssm runs/segmenter/street-segmenter \

@@ -77,13 +77,15 @@ def segmenter(
     threads: Threads = None,
     batch: Batch = 8,
     seed: Seed = 0,
-    network: Annotated[str, typer.Option(help="street or judge.")] = "street",
+    network: Annotated[str, typer.Option(help="street, judge or dense.")] = "street",
+    init: Annotated[Path | None, typer.Option(help="Weights of the same network to start from.")] = None,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 2e-3,
     encoder: Annotated[
         str | None, typer.Option(help="ImageNet encoder: lite1 (judge's default), lite2 (street's), none.")
     ] = None,
     scene_share: Annotated[float, typer.Option(min=0, max=1, help="Share of drawn scenes in a batch.")] = 0.2,
 ):
-    """Train a segmenter and write FOLDER/street-segmenter (or -judge)."""
+    """Train a segmenter and write FOLDER/street-segmenter."""
     from spic.training.loop import Budget
     from spic.training.segmenter import train_segmenter
     from spic.weights import write_weights
@@ -91,9 +93,10 @@ def segmenter(
     budget = Budget(steps, minutes)
     options = {"batch": batch, "seed": seed, **_machine(device, dtype, threads)}
     options |= {"network": network, "encoder": encoder, "scene_share": scene_share}
+    options |= {"init": init, "learning_rate": learning_rate}
     train_pack, validation = _packs(pack, leave_out or [])
     state, config = train_segmenter(train_pack, folder, budget, validation=validation, **options)
-    target = folder / ("street-judge" if network == "judge" else "street-segmenter")
+    target = folder / "street-segmenter"
     _print_weights(target, write_weights(target, state, config, "int8"))
 
 

@@ -6,12 +6,13 @@ import torch
 from spic.devices import autocast, pick_device, pick_dtype
 from spic.errors import ConfigError, DataError, SpicError, WeightsError
 from spic.labels import get_label_space
-from spic.segmentation import judge, street
+from spic.segmentation import dense, judge, street
 from spic.weights import load_state, read_weights, shipped
 
 NETWORKS = {  # by `arch` of the weights' config: shape, network, normalisation, what sides must be multiples of
     "street": (street.StreetConfig, street.StreetNet, street.normalize, street.SIZE_MULTIPLE),
     "judge": (judge.JudgeConfig, judge.JudgeNet, street.normalize, judge.SIZE_MULTIPLE),
+    "dense": (dense.DenseConfig, dense.DenseNet, dense.normalize, dense.SIZE_MULTIPLE),
 }
 
 

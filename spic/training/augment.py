@@ -51,6 +51,21 @@ def jitter_colors(picture: np.ndarray, rng: np.random.Generator, strength: float
     return (np.clip(x, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
+def other_light(picture: np.ndarray, rng: np.random.Generator, share: float = 0.4) -> np.ndarray:
+    """Another light on uint8 (H, W, 3), for `share` of the calls: darker, flatter, tinted, less saturated, grainy.
+
+    Training frames are mostly taken by day; dusk and tunnels are not among them.
+    """
+    if rng.random() >= share:
+        return picture
+    x = np.maximum(picture.astype(np.float32) / 255, 1e-4)
+    x = rng.uniform(0.35, 1.05) * x ** rng.uniform(0.7, 1.9) * np.exp(rng.normal(0, 0.12, size=3))
+    gray = x.mean(axis=2, keepdims=True)
+    x = gray + (x - gray) * rng.uniform(0.2, 1.2)
+    x = x + rng.uniform(0, 0.03) * rng.standard_normal(x.shape, dtype=np.float32)
+    return (np.clip(x, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
 def aligned_crop(picture, labels, coarse, size, factor: int, rng: np.random.Generator) -> list[np.ndarray]:
     """The same random window of a picture, its labels and its coarse image, flipped or not.
 

@@ -11,12 +11,14 @@ from spic.errors import ConfigError
 from spic.labels import get_label_space
 from spic.segmentation.segmenter import NETWORKS
 from spic.segmentation.street import LITE
-from spic.training.augment import jitter_colors, random_crop
+from spic.training.augment import jitter_colors, other_light, random_crop
 from spic.training.loop import Budget, train
 from spic.training.pack import Pack
 from spic.training.pretrained import load_imagenet
+from spic.weights import load_state, read_weights, sha256, weight_paths
 
-ENCODERS = {"street": "lite2", "judge": "lite1"}  # and lite0 belongs to `fd_lite0`
+ENCODERS = {"street": "lite2", "judge": "lite1", "dense": None}  # and lite0 belongs to `fd_lite0`
+ZOOM = (0.5, 2.0)
 CROP = (192, 384)  # smaller than the working size: more steps a minute
 
 
@@ -51,6 +53,7 @@ def train_segmenter(
     *,
     network: str = "street",
     encoder: str | None = None,
+    init=None,
     validation: Pack | None = None,
     config: dict | None = None,
     batch: int = 8,
@@ -66,10 +69,12 @@ def train_segmenter(
     Parameters
     ----------
     network : str
-        "street" or "judge".
+        "street", "judge" or "dense": one of `spic.segmentation.segmenter.NETWORKS`.
     encoder : str or None
         ImageNet encoder that the network starts from ("lite1", "lite2"; by default that of `ENCODERS`), which learns at
         a quarter of the rate; "none": from scratch.
+    init : path-like, optional
+        Weights of the same network to start from, instead of an encoder alone.
     pack, validation : Pack
         Training pictures, and pictures kept apart on which mIoU is logged (never the benchmark's own).
     config : dict, optional
@@ -87,7 +92,9 @@ def train_segmenter(
         settings = {"width": LITE[pretrained][0], "depth": LITE[pretrained][1], **settings}
     torch.manual_seed(seed)
     model = net(shape.from_dict(settings))
-    if pretrained is not None:
+    if init is not None:
+        load_state(model, read_weights(init)[0], f"a segmenter to start from ({init})")
+    elif pretrained is not None:
         load_imagenet(model.encoder, pretrained)
     model.to(device, memory_format=torch.channels_last)
     tuned = set(model.encoder.parameters()) if pretrained else set()
@@ -104,8 +111,8 @@ def train_segmenter(
     def loss_of(rng):
         pictures, labels = [], []
         for i in rng.choice(len(pack), size=batch, p=odds):
-            picture, label = random_crop([pack.pictures[i], pack.labels[i]], CROP, rng, (0.75, 1.6), space.void)
-            pictures.append(jitter_colors(picture, rng))
+            picture, label = random_crop([pack.pictures[i], pack.labels[i]], CROP, rng, ZOOM, space.void)
+            pictures.append(other_light(jitter_colors(picture, rng), rng))
             labels.append(label)
         x = normalize(torch.from_numpy(np.stack(pictures)).to(device))
         target = torch.from_numpy(np.stack(labels)).to(device).long()
@@ -120,6 +127,7 @@ def train_segmenter(
 
     recipe = {"batch": batch, "scene_share": scene_share, "learning_rate": learning_rate, "seed": seed, **settings}
     recipe |= {"names": len(pack), "dtype": dtype, "network": network, "encoder": pretrained}
+    recipe |= {"init": init and sha256(weight_paths(init)[0])}
     state = train(
         model,
         loss_of,
