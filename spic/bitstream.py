@@ -14,7 +14,7 @@ VERSION = 1
 COARSE_FACTOR = 4  # working size over coarse size
 MAX_PIXELS = 1 << 24  # default limit of a receiver, for the working and for the original size
 MAX_SIDE = (1 << 16) - 1
-SAMPLERS = ("published", "ancestral", "ddim", "dpmsolver++")  # by their number in a file
+SAMPLERS = ("published", "ancestral", "ddim", "dpmsolver++", "noiseless")  # by their number in a file
 NUM_TIMESTEPS = 1000
 
 # Numbers of codecs and label spaces; 0 stands for one that a field names. Never change or reuse a number.

@@ -118,9 +118,6 @@ def decoder(
         float, typer.Option(min=0, max=1, help="Share of crops at the last 50 timesteps, where x_t is as chains begin.")
     ] = 0.0,
     init: Annotated[Path | None, typer.Option(help="Weights to start from.")] = None,
-    critic: Annotated[Path | None, typer.Option(help="A throw-away segmenter that the loss listens to.")] = None,
-    consistency: Annotated[float, typer.Option(min=0, help="Weight of the critic's cross-entropy.")] = 0.2,
-    features: Annotated[float, typer.Option(min=0, help="Weight of the critic's feature distance.")] = 1.0,
     ssm: Annotated[Path | None, typer.Option(help="Segmenter weights; half of the crops take its maps.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate; the preset's by default.")] = None,
     sampler: Annotated[str | None, typer.Option(help="Recommended sampler (docs/decoder.md).")] = None,
@@ -153,18 +150,59 @@ def decoder(
         **_machine(device, dtype, threads),
     }
     options |= {"t_min": t_min, "t_max": t_max, "t_focus": t_focus, "init": init, "learning_rate": learning_rate}
-    options |= {"critic": critic, "consistency": consistency, "features": features}
     train_pack, validation = _packs(pack, leave_out or [])
     if ssm is not None:
-        from spic.segmentation import get_segmenter
-
-        options["predicted"] = get_segmenter("street", ssm, options["device"]).segment(train_pack.pictures)
+        options["predicted"] = _predicted(ssm, train_pack, options["device"])
     with joined(options["device"]) as (ranks, options["device"]):
         state, network = train_decoder(train_pack, folder, budget, validation=validation, ranks=ranks, **options)
     if not ranks.first:
         return
     config = {"network": network, "sampling": sampling, "label_space": train_pack.label_space}
     _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config))
+
+
+@app.command()
+def adversarial(
+    pack: PackFile,
+    folder: Folder,
+    init: Annotated[Path, typer.Option(help="Decoder weights to start from.")],
+    ssm: Annotated[Path | None, typer.Option(help="Segmenter weights whose maps most crops take.")] = None,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    leave_out: LeaveOut = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    batch: Batch = 6,
+    seed: Seed = 0,
+    condition: Annotated[str, typer.Option(help="both, or for the methods sr and sdm: coarse, ssm.")] = "both",
+):
+    """Train a decoder against discriminators, from the weights of `spic train decoder` or the shipped ones.
+
+    Writes FOLDER/street-decoder, which draws in one step and without noise.
+    """
+    from spic.scsrdm import save_checkpoint
+    from spic.training.adversarial import SAMPLING, Recipe, train_adversarial
+    from spic.training.loop import Budget
+
+    budget = Budget(steps, minutes)
+    options = _machine(device, dtype, threads)
+    train_pack, validation = _packs(pack, leave_out or [])
+    if ssm is not None:
+        options["predicted"] = _predicted(ssm, train_pack, options["device"])
+    recipe = Recipe(condition=condition, batch=batch)
+    state, network = train_adversarial(
+        train_pack, folder, budget, recipe, init=init, validation=validation, seed=seed, **options
+    )
+    config = {"network": network, "sampling": SAMPLING, "label_space": train_pack.label_space}
+    _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config, "int8"))
+
+
+def _predicted(weights: Path, pack, device: str):
+    """Maps of the pack's images, as the transmitter will make them."""
+    from spic.segmentation import get_segmenter
+
+    return get_segmenter("street", weights, device).segment(pack.pictures)
 
 
 @app.command("labelmap-prior")

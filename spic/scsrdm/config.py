@@ -40,6 +40,11 @@ class ScsrdmConfig:
     refine_channels : int
         Width of a head at full resolution that corrects the prediction (see `spic.scsrdm.refine`); 0 for none, else
         needs `residual_std`.
+    refine_blocks, finish_channels : int
+        Residual blocks of that head, and width of its convolutions on the full grid; 0 for none.
+    chroma : str
+        Resolution of the predicted image's colour: "full", or "half" in height and width; the latter needs
+        `residual_std`.
     coarse_factor, upsampling
         Size ratio of picture and coarse image; bilinear or bicubic enlargement inside the network.
     void_class
@@ -66,6 +71,9 @@ class ScsrdmConfig:
     spade_hidden: int = 128
     residual_std: float | None = None
     refine_channels: int = 0
+    refine_blocks: int = 0
+    finish_channels: int = 0
+    chroma: str = "full"
     coarse_factor: int = 4
     upsampling: str = "bilinear"
     void_class: bool = False
@@ -163,6 +171,12 @@ class ScsrdmConfig:
             _require(allowed, "refine_channels", self.refine_channels, "0, or a width beside a residual_std")
             if self.size_multiple % 2:
                 raise ConfigError("refine_channels: sides must be even, so patch_size or levels must halve once")
+        for name, most in (("refine_blocks", 64), ("finish_channels", _MOST_CHANNELS)):
+            value = getattr(self, name)
+            fits = value == 0 or (_positive_int(value) and value <= most and self.refine_channels)
+            _require(fits and value is not False, name, value, f"0, or at most {most} beside refine_channels")
+        allowed = ("full",) if self.residual_std is None or self.size_multiple % 2 else ("full", "half")
+        _require(self.chroma in allowed, "chroma", self.chroma, "full, or half beside a residual_std")
 
     def _check_attention(self):
         wanted = self.attention_resolutions

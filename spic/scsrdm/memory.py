@@ -48,7 +48,7 @@ def working_bytes(model, size, copies: int, dtype) -> int:
         for level, channels in enumerate(config.level_channels)
     )
     widest = max(spade.channels * (area >> 2 * spade.level) for spade in model.spades)
-    refine = config.refine_channels * seen[0] * seen[1]
+    refine = (config.refine_channels + 3 * config.finish_channels) * seen[0] * seen[1]
     return (skips + _WORKING * copies * widest + refine) * dtype.itemsize + pictures
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from spic.errors import ConfigError
 from spic.scsrdm import schedule
 from spic.scsrdm.config import ScsrdmConfig
-from spic.scsrdm.refine import Refine
+from spic.scsrdm.refine import Refine, half_chroma
 from spic.scsrdm.spade import Condition, NullCondition
 from spic.scsrdm.unet import UNet
 
@@ -22,12 +22,16 @@ class Scsrdm(UNet):
     s = sqrt(s2 sigma2 / (s2 + sigma2)). The network sees [(x_t / sqrt(abar_t) - c) / sqrt(s2 + sigma2), c] and gives F,
     the prediction is x0 = x0_w + s F: input and output have unit scale at every timestep.
     (The idea of Karras et al. 2022, section 5, around a known mean.) With `refine_channels` a small head at full
-    resolution then corrects F once more, from that x0, c and the SSM.
+    resolution then corrects F once more, from that x0, c and the SSM. With `chroma` "half" the prediction's colour is
+    drawn at half resolution.
     """
 
     def __init__(self, config: ScsrdmConfig):
         super().__init__(config)
-        self.refine = Refine(config.refine_channels, config.ssm_planes) if config.refine_channels else None
+        self.refine = None
+        if config.refine_channels:
+            shape = (config.refine_channels, config.ssm_planes, config.refine_blocks, config.finish_channels)
+            self.refine = Refine(*shape)
         self._abar = {}  # alphas_cumprod on each device; no buffer, so the state dict stays the published one
 
     def forward(self, x_t, t, ssm_onehot, coarse):
@@ -65,7 +69,7 @@ class Scsrdm(UNet):
         planes, wiener, s = self._precondition(x_t, t, c)
         outputs = self.run(planes, times, conditions)
         outputs = [self._refined(*each, wiener, s, c) for each in zip(outputs, conditions, strict=True)]
-        return [torch.cat([wiener + s * raw[:, :3], raw[:, 3:]], dim=1) for raw in outputs]
+        return [torch.cat([self._coloured(wiener + s * raw[:, :3]), raw[:, 3:]], dim=1) for raw in outputs]
 
     def condition(self, ssm_onehot) -> Condition:
         if self.config.condition == "coarse":
@@ -108,6 +112,9 @@ class Scsrdm(UNet):
             coarse = torch.zeros_like(coarse)
         factor, mode = self.config.coarse_factor, self.config.upsampling
         return F.interpolate(coarse.float(), scale_factor=factor, mode=mode, align_corners=False)
+
+    def _coloured(self, x0):
+        return half_chroma(x0) if self.config.chroma == "half" else x0
 
     def _refined(self, raw, condition, wiener, s, c):
         if self.refine is None:

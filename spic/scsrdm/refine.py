@@ -1,7 +1,9 @@
 """A last look at full resolution, for networks whose U-Net works on patches.
 
 With a patch of 4 the U-Net never sees where inside a patch a class begins, and its head must draw 48 values from each
-feature vector. This head starts from what the U-Net drew, the coarse picture and the full SSM, on patches of 2 pixels.
+feature vector. This head starts from what the U-Net drew, the coarse image and the full SSM, on patches of 2 pixels.
+A pixel shuffle at the very end leaves a grid of 2x2 blocks in the image; `Finish` draws the last correction by
+convolutions on the full grid, which know of no blocks.
 """
 
 import torch
@@ -12,28 +14,90 @@ PATCH = 2
 
 
 class Refine(nn.Module):
-    """Correction (N, 3, H, W) to a prediction from [x0, coarse picture enlarged, SSM]; zero when fresh.
+    """Correction (N, 3, H, W) to a prediction from [x0, coarse image enlarged, SSM]; zero when fresh.
 
     Parameters
     ----------
     channels : int
-        Width of the four 3x3 convolutions, at half the picture's height and width.
+        Width of the 3x3 convolutions at half the image's height and width.
     ssm_planes : int
         Channels of the one-hot SSM.
+    blocks : int
+        Residual blocks after the first two convolutions; fresh ones change nothing.
+    finish : int
+        Width of the convolutions on the full grid; 0: the head ends in its pixel shuffle.
     """
 
-    def __init__(self, channels: int, ssm_planes: int):
+    def __init__(self, channels: int, ssm_planes: int, blocks: int = 0, finish: int = 0):
         super().__init__()
         self.embed = nn.Conv2d((6 + ssm_planes) * PATCH**2, channels, 3, padding=1)
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=2, dilation=2)
-        self.out = nn.Conv2d(channels, 3 * PATCH**2, 3, padding=1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.blocks = nn.ModuleList(Block(channels, 1 + i % 2) for i in range(blocks))
+        self.out = _zero(nn.Conv2d(channels, 3 * PATCH**2, 3, padding=1))
+        self.finish = Finish(channels, ssm_planes, finish) if finish else None
 
     def forward(self, x0, c, ssm_onehot):
-        planes = torch.cat([x0, c, ssm_onehot.to(x0.dtype).expand(len(x0), -1, -1, -1)], dim=1)
-        planes = planes.to(self.embed.weight.dtype)
+        onehot = ssm_onehot.to(x0.dtype).expand(len(x0), -1, -1, -1)
+        planes = torch.cat([x0, c, onehot], dim=1).to(self.embed.weight.dtype)
         h = F.silu(self.embed(F.pixel_unshuffle(planes, PATCH)))
         h = F.silu(h + self.second(F.silu(self.first(h))))
-        return F.pixel_shuffle(self.out(h), PATCH).float()
+        for block in self.blocks:
+            h = block(h)
+        correction = F.pixel_shuffle(self.out(h), PATCH).float()
+        if self.finish is None:
+            return correction
+        return correction + self.finish(h, x0 + correction, c, onehot)
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions around an identity; the second is zero when fresh."""
+
+    def __init__(self, channels, dilation):
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation)
+        self.second = _zero(nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, x):
+        return x + self.second(F.silu(self.first(x)))
+
+
+class Finish(nn.Module):
+    """Correction on the full grid from the features at half size, the image so far, coarse image and SSM."""
+
+    def __init__(self, channels, ssm_planes, width):
+        super().__init__()
+        self.up = nn.Conv2d(channels, width * PATCH**2, 3, padding=1)
+        with torch.no_grad():  # the places of a block start alike (ICNR, Aitken et al. 2017)
+            self.up.weight.copy_(self.up.weight[:: PATCH**2].repeat_interleave(PATCH**2, 0))
+            self.up.bias.copy_(self.up.bias[:: PATCH**2].repeat_interleave(PATCH**2, 0))
+        self.mix = nn.Conv2d(6 + ssm_planes + width, width, 3, padding=1)
+        self.second = _zero(nn.Conv2d(width, width, 3, padding=1))
+        self.last = _zero(nn.Conv2d(width, 3, 3, padding=1))
+
+    def forward(self, h, x0, c, onehot):
+        grown = F.pixel_shuffle(F.silu(self.up(h)), PATCH)
+        planes = torch.cat([x0, c, onehot], dim=1).to(grown.dtype)
+        y = F.silu(self.mix(torch.cat([planes, grown], dim=1)))
+        y = y + F.silu(self.second(y))
+        return self.last(y).float()
+
+
+def half_chroma(x):
+    """Keep the luma of (N, 3, H, W) images, H and W even, and halve the resolution of their chroma.
+
+    As image codecs do. The network then has no way to draw coloured patterns of single pixels.
+    Luma and chroma by ITU-R BT.601.
+    """
+    r, g, b = x.unbind(1)
+    y = 0.299 * r + 0.587 * g + 0.114 * b
+    chroma = F.avg_pool2d(torch.stack([b - y, r - y], dim=1), 2)
+    blue, red = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False).unbind(1)
+    r, b = y + red, y + blue
+    return torch.stack([r, (y - 0.299 * r - 0.114 * b) / 0.587, b], dim=1)
+
+
+def _zero(convolution):
+    nn.init.zeros_(convolution.weight)
+    nn.init.zeros_(convolution.bias)
+    return convolution

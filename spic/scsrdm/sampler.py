@@ -15,7 +15,7 @@ from spic.scsrdm.denoiser import Denoiser
 from spic.scsrdm.geometry import check_inputs, pad
 from spic.scsrdm.schedule import NUM_TIMESTEPS, START, Chain
 
-SAMPLERS = ("published", "ancestral", "ddim", "dpmsolver++")
+SAMPLERS = ("published", "ancestral", "ddim", "dpmsolver++", "noiseless")
 
 
 @torch.no_grad()
@@ -49,6 +49,7 @@ def sample(
         "published": ancestral DDPM steps from the enlarged coarse image itself, no noise at the start (the authors'
         chain). "ancestral": the same from the coarse image noised to the first timestep, which is what networks are
         trained on. "ddim": deterministic steps (eta 0) from that noised start. "dpmsolver++": the same of second order.
+        "noiseless": DDIM from the coarse image scaled to the first timestep, without noise: no seed has a part in it.
     steps, timesteps, start
         Chain over `steps` timesteps from 0 to `start`, or over the ascending `timesteps` in 0..999; by default the
         published 20 (see `spic.scsrdm.schedule.choose_timesteps`).
@@ -88,11 +89,12 @@ def sample(
     ssm_onehot, coarse = pad(model.config, ssm_onehot, coarse)
     draw = _noise_source(noise, len(coarse), coarse.device)
     denoise = Denoiser(model, ssm_onehot, coarse, chain.timesteps, guidance, null=null, room=room)
-    x = denoise.c
-    if sampler != "published":
-        abar = float(chain.abar[-1])
+    x, abar = denoise.c, float(chain.abar[-1])
+    if sampler == "noiseless":
+        x = abar**0.5 * x
+    elif sampler != "published":
         x = abar**0.5 * x + (1 - abar) ** 0.5 * draw(x.shape)
-    if sampler == "ddim":
+    if sampler in ("ddim", "noiseless"):
         x = ddim_chain(denoise, x, chain, callback)
     elif sampler == "dpmsolver++":
         x = dpm_chain(denoise, x, chain, callback)

@@ -1,4 +1,4 @@
-"""Recipe of the shipped decoder: SCSRDM on the timesteps that its sampler visits, around the coarse image.
+"""First stage of the shipped decoder: SCSRDM on the timesteps that its sampler visits, around the coarse image.
 
 The released model learns all 1000 timesteps on whole pictures for days. This recipe gets further in an hour by
 learning less: only timesteps up to `t_max`, crops instead of pictures, and the correction to a known Wiener estimate
@@ -18,11 +18,9 @@ from spic.scsrdm import build
 from spic.scsrdm.denoiser import to_x0
 from spic.scsrdm.schedule import NUM_TIMESTEPS, alphas_cumprod
 from spic.training.augment import aligned_crop
-from spic.training.critic import Critic
 from spic.training.distributed import Ranks
 from spic.training.loop import Budget, train
 from spic.training.pack import Pack
-from spic.training.segmenter import class_weights
 from spic.training.variance import variational_bound
 from spic.weights import load_state, read_weights, sha256, weight_paths
 
@@ -119,9 +117,6 @@ def train_decoder(
     t_max: int | None = None,
     t_focus: float = 0.0,
     init=None,
-    critic=None,
-    consistency: float = 0.2,
-    features: float = 1.0,
     predicted: np.ndarray | None = None,
     ssm_drop: float = 0.1,
     scene_share: float = 0.2,
@@ -158,10 +153,6 @@ def train_decoder(
     init : path-like, optional
         Weights of a network of the same shape to start from, as `spic train decoder` writes them; they may lack the
         head `refine`, which then starts at zero.
-    critic : path-like, optional
-        Weights of a throw-away segmenter (see `spic.training.critic`); without it the loss is the squared error alone.
-    consistency, features : float
-        Weights of the critic's two losses beside the squared error.
     predicted : numpy.ndarray, optional
         uint8 (N, H, W), SSMs of the pack's pictures as the transmitter will make them; half of the crops use them
         instead of the labels.
@@ -200,8 +191,6 @@ def train_decoder(
     shares = {True: scene_share if (~scenes).any() else 1.0, False: 1 - scene_share if scenes.any() else 1.0}
     odds = np.array([shares[bool(scene)] / (scenes == scene).sum() for scene in scenes])
     qps = [LOSSLESS, *sorted(pack.coarse)]
-    rare = class_weights(pack.labels, space.num_classes, 0.25, 3.0)  # with more weight they are overdrawn
-    reader = critic and Critic(critic, pack.label_space, rare, device)
 
     def draw(source: Pack, maps, index, rng):
         pictures, labels, coarse = [], [], []
@@ -222,7 +211,6 @@ def train_decoder(
         noise = rng.standard_normal((len(index), 3, *window), dtype=np.float32)
         return (
             to_unit(np.stack(pictures), device),
-            labels,
             ssm * keep.view(-1, 1, 1, 1),
             to_unit(np.stack(coarse), device),
             torch.from_numpy(t).to(device),
@@ -230,7 +218,7 @@ def train_decoder(
             torch.from_numpy(noise).to(device, memory_format=torch.channels_last),
         )
 
-    def losses_from(network, rng, x0, labels, ssm, coarse, t, begins, noise):
+    def losses_from(network, x0, ssm, coarse, t, begins, noise):
         a = abar[t].view(-1, 1, 1, 1)
         known = torch.where(begins.view(-1, 1, 1, 1), network.enlarge(coarse), x0)
         x_t = a.sqrt() * known + (1 - a).sqrt() * noise
@@ -248,14 +236,10 @@ def train_decoder(
             if learned:
                 bound = variational_bound(prediction[:, 3:], drawn, x0, x_t, t)
                 return {"loss": squared + bound, "squared": squared, "bound": bound}
-            if not reader:
-                return {"loss": squared}
-            contradiction, distance = reader.losses(drawn, x0, labels, rng)
-        total = squared + consistency * contradiction + features * distance
-        return {"loss": total, "squared": squared, "consistency": contradiction, "features": distance}
+        return {"loss": squared}
 
-    def loss_of(rng):
-        return losses_from(model, rng, *draw(pack, predicted, rng.choice(len(pack), size=batch, p=odds), rng))
+    def loss_of(rng, _):
+        return losses_from(model, *draw(pack, predicted, rng.choice(len(pack), size=batch, p=odds), rng))
 
     @torch.inference_mode()
     def evaluate(state):
@@ -265,7 +249,7 @@ def train_decoder(
         index = [i for i in range(len(validation)) for _ in range(2)]
         probe.eval()
         rows = [
-            losses_from(probe, rng, *draw(validation, None, index[start : start + batch], rng))
+            losses_from(probe, *draw(validation, None, index[start : start + batch], rng))
             for start in range(0, len(index), batch)
         ]
         return {name: round(float(np.mean([float(row[name]) for row in rows])), 5) for name in rows[0]}
@@ -276,9 +260,6 @@ def train_decoder(
         "t_max": t_max,
         "t_focus": t_focus,
         "init": init and sha256(weight_paths(init)[0]),
-        "critic": critic and sha256(weight_paths(critic)[0]),
-        "consistency": consistency,
-        "features": features,
         "predicted": predicted is not None,
         "ssm_drop": ssm_drop,
         "scene_share": scene_share,

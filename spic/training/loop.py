@@ -70,18 +70,20 @@ class Ema:
 
 def train(
     module: torch.nn.Module,
-    loss_of: Callable[[np.random.Generator], dict],
+    loss_of: Callable[[np.random.Generator, int], dict],
     folder,
     budget: Budget,
     *,
     learning_rate: float,
     groups: list | None = None,
+    betas: tuple[float, float] = (0.9, 0.999),
     weight_decay: float = 0.0,
     ema_decay: float = 0.999,
     clip: float = 1.0,
     seed: int = 0,
     recipe: dict | None = None,
     checkpoint_seconds: float = 120,
+    companions: dict | None = None,
     evaluate: Callable[[dict], dict] | None = None,
     evaluate_every: int = 0,
     ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
@@ -93,7 +95,8 @@ def train(
     module : torch.nn.Module
         On its device already.
     loss_of : callable
-        Given the random generator of this step, returns a dict of scalar tensors; `loss` is minimised, all are logged.
+        Given the random generator of this step and its number, returns a dict of scalar tensors; `loss` is minimised,
+        all are logged.
     folder : path-like
         Where `checkpoint.pt`, `log.csv` and `evaluation.csv` live; a checkpoint there is resumed.
     budget : Budget
@@ -102,6 +105,10 @@ def train(
         Parameter groups; `scale` multiplies the learning rate of a group. One group of everything by default.
     recipe : dict
         Every setting that decides the outcome; a checkpoint of another recipe is refused.
+    betas, weight_decay, clip
+        Of AdamW, and the largest norm of the module's gradient.
+    companions : dict of str to torch.nn.Module
+        What learns beside `module`, with parameters in `groups`: kept in the checkpoint, not averaged.
     evaluate : callable, optional
         Given the averaged state dict, returns a dict of numbers; called every `evaluate_every` steps and at the end.
     ranks : Ranks
@@ -116,13 +123,17 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     recipe = (recipe or {}) | ({"ranks": ranks.world} if ranks.world > 1 else {})
     device = next(module.parameters()).device
-    optimizer = torch.optim.AdamW(groups or module.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(
+        groups or module.parameters(), lr=learning_rate, betas=betas, weight_decay=weight_decay
+    )
     ema, step, seconds = Ema(module, ema_decay), 0, 0.0
     saved = folder / "checkpoint.pt"
     if saved.exists():
         state = _read_checkpoint(saved, recipe)
         module.load_state_dict(state["module"])
         optimizer.load_state_dict(state["optimizer"])
+        for name, companion in (companions or {}).items():
+            companion.load_state_dict(state["companions"][name])
         for key, value in state["ema"].items():
             ema.state[key].copy_(value)
         step, seconds = state["step"], state["seconds"]
@@ -139,6 +150,7 @@ def train(
                     "module": module.state_dict(),
                     "optimizer": optimizer.state_dict(),
                     "ema": ema.state,
+                    "companions": {name: companion.state_dict() for name, companion in (companions or {}).items()},
                     "step": step,
                     "seconds": seconds,
                     "recipe": recipe,
@@ -156,7 +168,7 @@ def train(
             rate = learning_rate * cosine_rate(budget.progress(step, seconds))
             for group in optimizer.param_groups:
                 group["lr"] = rate * group.get("scale", 1.0)
-            losses = loss_of(ranks.generator(seed, step))
+            losses = loss_of(ranks.generator(seed, step), step)
             optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()
             ranks.average([p.grad for p in module.parameters() if p.grad is not None])

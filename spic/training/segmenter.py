@@ -108,7 +108,7 @@ def train_segmenter(
     small = [space.id(name) for name in ("pole", "sign", "pedestrian", "bicyclist", "fence") if name in space.classes]
     odds = sampling_odds(pack, scene_share, small)
 
-    def loss_of(rng):
+    def loss_of(rng, _):
         pictures, labels = [], []
         for i in rng.choice(len(pack), size=batch, p=odds):
             picture, label = random_crop([pack.pictures[i], pack.labels[i]], CROP, rng, ZOOM, space.void)

@@ -1,7 +1,6 @@
 """The decoder's recipe: exact restarts, a loss that falls, weights that load."""
 
 import csv
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,12 +12,10 @@ from spic.scsrdm import load_checkpoint, save_checkpoint
 from spic.scsrdm.decoder import Decoder
 from spic.scsrdm.model import Scsrdm
 from spic.scsrdm.schedule import alphas_cumprod
-from spic.segmentation import get_segmenter
 from spic.training import decoder as recipe
-from spic.training.critic import Critic
 from spic.training.loop import Budget
 from spic.training.pack import read_pack, write_pack
-from spic.weights import shipped, write_weights
+from spic.weights import write_weights
 
 BARE = {"residual_std": None, "refine_channels": 0}  # not preconditioned
 
@@ -44,10 +41,10 @@ def train(pack, tiny_net, monkeypatch):
         losses = []
 
         def watched(module, loss_of, *rest, **settings):
-            def watch(rng):
+            def watch(rng, step):
                 if len(losses) == die_at:
                     raise Killed
-                loss = loss_of(rng)
+                loss = loss_of(rng, step)
                 losses.append(float(loss["loss"].detach()))
                 return loss
 
@@ -164,73 +161,6 @@ def test_predicted_maps_are_half_of_the_ssms(train, pack, monkeypatch, tmp_path)
     monkeypatch.setattr(recipe, "aligned_crop", lambda *args: seen.append((args[1] == 5).all()) or real(*args))
     train(tmp_path, steps=5, batch=8, predicted=np.full_like(pack.labels, 5))
     assert 8 < sum(seen) < 32
-
-
-class TestCritic:
-    @pytest.fixture
-    def critic(self, tiny_segmenter, pack):
-        return Critic(tiny_segmenter, pack.label_space, np.ones(11), "cpu")
-
-    def test_of_the_original_there_is_nothing_to_say(self, critic, pack):
-        x = recipe.to_unit(pack.pictures[:, :32, :64], "cpu")
-        labels = torch.from_numpy(pack.labels[:, :32, :64])
-        consistency, features = critic.losses(x, x, labels, np.random.default_rng(0))
-        assert features == 0 and consistency > 0
-
-    def test_cross_entropy_is_that_of_the_segmenter(self, critic, pack, tiny_segmenter):
-        segmenter = get_segmenter("street", tiny_segmenter, "cpu", "float32")
-        pictures, labels = pack.pictures[:, :32, :64], torch.from_numpy(pack.labels[:, :32, :64])
-        with torch.no_grad():
-            logits = segmenter.model(segmenter.normalize(torch.from_numpy(pictures)))
-            expected = torch.nn.functional.cross_entropy(logits, labels.long(), ignore_index=11)
-        unveiled = SimpleNamespace(random=np.ones, standard_normal=lambda shape, dtype: np.zeros(shape, dtype))
-        found, _ = critic.losses(*[recipe.to_unit(pictures, "cpu")] * 2, labels, unveiled)
-        assert found == pytest.approx(float(expected), rel=1e-4)
-
-    def test_it_pulls_at_the_picture_and_learns_nothing_itself(self, critic, pack):
-        original = recipe.to_unit(pack.pictures[:, :32, :64], "cpu")
-        drawn = (original * 0.5).requires_grad_()
-        labels = torch.from_numpy(pack.labels[:, :32, :64])
-        sum(critic.losses(drawn, original, labels, np.random.default_rng(0))).backward()
-        assert drawn.grad.abs().max() > 0
-        assert not any(parameter.requires_grad for parameter in critic._net.parameters())
-
-    def test_fine_hatching_is_lost_in_the_veil(self, critic, pack):
-        """Where the veil blurs, a pattern of single pixels makes no difference."""
-        x = recipe.to_unit(pack.pictures[:, :32, :64], "cpu")
-        hatching = torch.tensor([[0.2, -0.2], [-0.2, 0.2]]).repeat(16, 32)
-        labels = torch.from_numpy(pack.labels[:, :32, :64])
-        blurring = SimpleNamespace(random=np.zeros, standard_normal=lambda shape, dtype: np.zeros(shape, dtype))
-        plain, hatched = (critic.losses(y, x, labels, blurring) for y in (x, x + hatching))
-        assert hatched[1] < 1e-4 and hatched[0] == pytest.approx(float(plain[0]), rel=1e-4)
-
-    def test_training_listens(self, train, tiny_segmenter, tmp_path, monkeypatch):
-        monkeypatch.setattr(recipe, "CROP", (32, 32))
-        bare, _, alone = train(tmp_path / "bare", steps=2)
-        heard, _, losses = train(tmp_path / "heard", steps=2, critic=tiny_segmenter)
-        assert losses[0] > alone[0] and not torch.equal(bare["out.2.weight"], heard["out.2.weight"])
-        with open(tmp_path / "heard" / "log.csv", newline="") as file:
-            row = list(csv.DictReader(file))[-1]
-        total = float(row["squared"]) + 0.2 * float(row["consistency"]) + 1.0 * float(row["features"])
-        assert float(row["loss"]) == pytest.approx(total, rel=1e-3)
-
-    @pytest.mark.parametrize("name", ["street-segmenter", "street-judge"])
-    def test_the_benchmarks_own_networks_are_refused(self, name, pack):
-        with pytest.raises(WeightsError, match="critic"):
-            Critic(shipped(name), pack.label_space, np.ones(11), "cpu")
-
-    @pytest.mark.parametrize(("depth", "owner"), [(1.0, "fd_lite0"), (1.1, "the judge")])
-    def test_so_are_encoders_of_networks_that_measure(self, depth, owner, pack, tmp_path):
-        net = {"num_classes": 11, "width": 1.0, "depth": depth}
-        write_weights(
-            tmp_path / "kin", {"x": torch.zeros(1)}, {"arch": "street", "label_space": "camvid11", "net": net}
-        )
-        with pytest.raises(WeightsError, match=owner):
-            Critic(tmp_path / "kin", pack.label_space, np.ones(11), "cpu")
-
-    def test_another_label_space(self, tiny_segmenter):
-        with pytest.raises(WeightsError, match="mars"):
-            Critic(tiny_segmenter, "mars", np.ones(11), "cpu")
 
 
 @pytest.mark.parametrize(

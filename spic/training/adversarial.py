@@ -1,0 +1,261 @@
+"""Second stage of the decoder's training: images that look real, by a segmenter with the class "drawn" and patches.
+
+The first stage (`spic.training.decoder`) minimises a squared error, which means blur. This one starts from its weights
+and draws in one step from the noiseless coarse image, as the shipped sampling does.
+"""
+
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+
+from spic.devices import autocast
+from spic.labels import get_label_space
+from spic.scsrdm import build
+from spic.scsrdm.schedule import alphas_cumprod
+from spic.training import losses
+from spic.training.batches import Batches
+from spic.training.decoder import SMALL
+from spic.training.discriminators import _SHIFT, Discriminators
+from spic.training.loop import Budget, train
+from spic.training.pack import Pack
+from spic.training.segmenter import class_weights
+from spic.weights import load_state, read_weights, sha256, weight_paths
+
+DRAWING = {"refine_blocks": 2, "finish_channels": 24, "chroma": "half"}  # what the second stage adds to the network
+SAMPLING = {"sampler": "noiseless", "steps": 1, "start": 200, "guidance": 1.0}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Numbers of the second stage.
+
+    Attributes
+    ----------
+    network : dict
+        Settings of `ScsrdmConfig` over those of the first stage's small network.
+    condition : str
+        What the decoder sees: "both", or "coarse" or "ssm" alone.
+    window, batch
+        Height and width of the crops, crops per step.
+    start, spread : int
+        Timesteps start - spread to start + spread are trained.
+    pixels, low, colour, features, grid, texture : float
+        Weights of the losses of likeness (see `spic.training.losses`); `low` and `colour` are L1 distances at a
+        quarter of the size and of colour differences.
+    semantic, patch : float
+        Weights of the two adversarial losses.
+    learning_rate, discriminator_rate : float
+        Peak rates of Adam (beta 0 and 0.99).
+    hold : int
+        Steps for which fresh discriminators learn alone; the adversarial weights then rise over as many steps.
+    ema_decay : float
+        Of the average of the decoder's weights, which is what is kept.
+    """
+
+    network: dict = field(default_factory=lambda: {**SMALL, **DRAWING})
+    condition: str = "both"
+    window: tuple[int, int] = (128, 256)
+    batch: int = 6
+    start: int = 200
+    spread: int = 20
+    pixels: float = 1.0
+    low: float = 2.0
+    colour: float = 1.0
+    features: float = 1.0
+    grid: float = 1.0
+    texture: float = 0.1
+    semantic: float = 0.3
+    patch: float = 0.08
+    learning_rate: float = 2e-4
+    discriminator_rate: float = 1e-4
+    hold: int = 200
+    ema_decay: float = 0.999
+
+
+class Trainer:
+    """The decoder, its discriminators, and the losses of one step."""
+
+    def __init__(self, pack: Pack, predicted, recipe: Recipe, init, device: str, dtype: str):
+        space = get_label_space(pack.label_space)
+        self.recipe, self.void, self.device, self.dtype = recipe, space.void, device, dtype
+        self.settings = {**recipe.network, "condition": recipe.condition, "num_classes": space.num_classes}
+        self.model = build(self.settings)
+        if init is not None:
+            load_grown(self.model, read_weights(init)[0], f"a decoder to start from ({init})")
+        planes = self.model.config.ssm_planes
+        self.discriminators = Discriminators(space.num_classes, planes)
+        for module in (self.model, self.discriminators):
+            module.to(device, memory_format=torch.channels_last)
+        self.batches = Batches(pack, predicted, recipe.window, planes, device=device)
+        weights = class_weights(pack.labels, space.num_classes, ceiling=3.0)
+        self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
+        self.abar = torch.tensor(alphas_cumprod(), dtype=torch.float32, device=device)
+
+    def draw(self, network, batch, rng):
+        """Images drawn in one step from the noiseless coarse image."""
+        spread = rng.integers(-self.recipe.spread, self.recipe.spread + 1, size=len(batch.labels))
+        t = torch.from_numpy(self.recipe.start + spread).to(self.device)
+        x_t = self.abar[t].sqrt().view(-1, 1, 1, 1) * network.enlarge(batch.coarse)
+        with autocast(self.device, self.dtype):
+            return network(x_t, t, batch.ssm, batch.coarse)
+
+    def losses(self, rng, step: int) -> dict:
+        """Losses of decoder and discriminators on one batch; gradients of each reach its own parameters alone."""
+        batch = self.batches.draw(self.recipe.batch, rng)
+        drawn = self.draw(self.model, batch, rng)
+        return self.compare(drawn, batch, rng, min(1.0, max(0.0, step / max(1, self.recipe.hold) - 1)))
+
+    def compare(self, drawn, batch, rng, adversarial: float) -> dict:
+        """All losses of drawn images; `adversarial` in 0..1 scales the two adversarial ones of the decoder."""
+        r, nets = self.recipe, self.discriminators
+        pixels, low = losses.reconstruction(drawn, batch.images)
+        colour = (losses.chroma(drawn) - losses.chroma(batch.images)).abs().mean()
+        uneven = torch.relu(losses.grid(drawn) - losses.grid(batch.images))
+        coarser = losses.texture(drawn, batch.images)
+        change = _change(len(drawn), rng, self.device)
+        real, fake = change(batch.images), change(drawn)
+        around = change(self.model.enlarge(batch.coarse)), batch.ssm * (r.condition != "coarse")
+        shift = tuple(rng.integers(_SHIFT + 1, size=2))
+        size = real.shape[-2:]
+        with autocast(self.device, self.dtype):
+            with torch.no_grad():
+                wanted = nets.features(real)
+            found = nets.features(fake)
+            features = losses.feature_distance(found, wanted)
+            nets.requires_grad_(False)
+            readable = losses.readable(nets.logits(found, size), batch.labels, self.weights, self.void)
+            patches = losses.hinge_of_generator(nets.patch_scores(fake, *around, shift))
+            nets.requires_grad_(True)
+            nets.segmenter.encoder.requires_grad_(False)
+            both = [torch.cat([a, b.detach()]) for a, b in zip(wanted, found, strict=True)]
+            logits = nets.logits(both, size).chunk(2)
+            on_real, on_drawn = losses.segmenter_loss(*logits, batch.labels, self.weights, self.void)
+            pairs = [torch.cat([a, b]) for a, b in zip((real, *around), (fake.detach(), *around), strict=True)]
+            scores = [score.chunk(2) for score in nets.patch_scores(*pairs, shift)]
+            hinge = losses.hinge_loss([a for a, _ in scores], [b for _, b in scores])
+        decoder = r.pixels * pixels + r.low * low + r.colour * colour + r.features * features
+        decoder = decoder + r.grid * uneven + r.texture * coarser
+        decoder = decoder + adversarial * (r.semantic * readable + r.patch * patches)
+        return {
+            "loss": decoder + on_real + on_drawn + hinge,
+            "decoder": decoder,
+            "pixels": pixels,
+            "low": low,
+            "colour": colour,
+            "features": features,
+            "grid": uneven,
+            "texture": coarser,
+            "readable": readable,
+            "patch": patches,
+            "on_real": on_real,
+            "on_drawn": on_drawn,
+            "hinge": hinge,
+        }
+
+
+def train_adversarial(
+    pack: Pack,
+    folder,
+    budget: Budget,
+    recipe: Recipe,
+    *,
+    init=None,
+    validation: Pack | None = None,
+    predicted: np.ndarray | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    seed: int = 0,
+    evaluate_every: int = 500,
+) -> tuple[dict, dict]:
+    """Train a decoder against discriminators and return its averaged state dict and its network config.
+
+    Parameters
+    ----------
+    pack, validation : Pack
+        With coarse images at the QPs to serve; the losses on `validation` are logged, those of the discriminators
+        among them: with a few hundred frames they learn the training images by heart.
+    recipe : Recipe
+        The numbers.
+    init : path-like, optional
+        Decoder weights to start from; they may lack the parts of the network that this stage adds. The discriminators
+        start fresh.
+    predicted : numpy.ndarray, optional
+        uint8 (N, H, W), SSMs of the pack's images as the transmitter will make them.
+    """
+    torch.manual_seed(seed)
+    trainer = Trainer(pack, predicted, recipe, init, device, dtype)
+    learned = [p for p in trainer.discriminators.parameters() if p.requires_grad]
+    groups = [
+        {"params": list(trainer.model.parameters())},
+        {"params": learned, "scale": recipe.discriminator_rate / recipe.learning_rate},
+    ]
+
+    def evaluate(state):
+        probe = build(trainer.settings).to(device, memory_format=torch.channels_last)
+        probe.load_state_dict(state)
+        probe.eval()
+        left_out = Batches(validation, None, recipe.window, trainer.model.config.ssm_planes, lights=0, device=device)
+        rng, rows = np.random.default_rng(seed), []
+        for _ in range(8):
+            batch = left_out.draw(recipe.batch, rng)
+            with torch.no_grad():
+                rows.append(trainer.compare(trainer.draw(probe, batch, rng), batch, rng, 1.0))
+        return {name: round(float(np.mean([float(row[name]) for row in rows])), 5) for name in rows[0]}
+
+    state = train(
+        trainer.model,
+        trainer.losses,
+        folder,
+        budget,
+        learning_rate=recipe.learning_rate,
+        groups=groups,
+        betas=(0.0, 0.99),
+        clip=5.0,
+        ema_decay=recipe.ema_decay,
+        seed=seed,
+        recipe={
+            **asdict(recipe),
+            "init": init and sha256(weight_paths(init)[0]),
+            "predicted": predicted is not None,
+            "names": len(pack),
+            "dtype": dtype,
+            "seed": seed,
+        },
+        companions={"discriminators": trainer.discriminators},
+        evaluate=evaluate if validation else None,
+        evaluate_every=evaluate_every,
+    )
+    return state, trainer.settings
+
+
+def load_grown(model, state: dict, what: str) -> None:
+    """Load weights into a network that may have more parts in its head `refine`; those keep their fresh values."""
+    fresh = model.state_dict()
+    for name in fresh:
+        if name.startswith("refine.") and name not in state:
+            state[name] = fresh[name]
+    load_state(model, state, what)
+
+
+def _change(count, rng, device):
+    """Another brightness, saturation and contrast for most images of a batch, the same for all that is shown of each.
+
+    So that a discriminator does not learn a few hundred images by heart. Coarse and drawn images change alike: colour
+    stays evidence.
+    """
+    on = rng.random(count) < 0.7
+    shift, saturation, contrast = (
+        torch.tensor(np.where(on, value, rest), dtype=torch.float32, device=device).view(-1, 1, 1, 1)
+        for value, rest in (
+            (0.4 * rng.random(count) - 0.2, 0.0),
+            (0.6 + 0.8 * rng.random(count), 1.0),
+            (0.75 + 0.5 * rng.random(count), 1.0),
+        )
+    )
+
+    def change(x):
+        gray = x.mean(1, keepdim=True)
+        return contrast * (gray + (x - gray) * saturation) + shift
+
+    return change

@@ -1,0 +1,131 @@
+"""Training batches for a decoder: aligned crops of image, labels, SSM and coarse image, all on the device.
+
+The whole pack lies in the device's memory, so that a step waits for nothing. Every random number comes from the numpy
+generator of the step: the same step draws the same batch on every device.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from spic.errors import DataError
+from spic.images import COARSE_FACTOR, downscale
+from spic.labels import get_label_space, one_hot
+from spic.training.pack import Pack
+
+LOSSLESS = -1  # stands for the coarse image as it was before coding
+TRUTH = 0.35  # share of crops whose SSM is the ground truth; the others' is the transmitter's
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops on the device, channels_last.
+
+    Attributes
+    ----------
+    images : torch.Tensor
+        float32 (N, 3, H, W) in [-1, 1].
+    labels : torch.Tensor
+        int64 (N, H, W), the ids of the SSM that the decoder sees.
+    ssm : torch.Tensor
+        float32 (N, planes, H, W), the same as planes.
+    coarse : torch.Tensor
+        float32 (N, 3, H / 4, W / 4) in [-1, 1].
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    ssm: torch.Tensor
+    coarse: torch.Tensor
+
+
+class Batches:
+    """Draws batches from a pack.
+
+    Parameters
+    ----------
+    pack : Pack
+        With coarse images.
+    predicted : numpy.ndarray or None
+        uint8 (N, H, W), SSMs as the transmitter will make them; None: the labels alone.
+    window : (int, int)
+        Height and width of the crops, multiples of 4.
+    planes : int
+        Channels of the one-hot SSM.
+    scene_share : float
+        Share of drawn scenes, where the pack holds both kinds.
+    lights : float
+        Share of crops in another light: darker, flatter, tinted; image and coarse image alike.
+
+    Raises
+    ------
+    DataError
+        The pack has no coarse images, or smaller ones than the crops.
+    """
+
+    def __init__(self, pack: Pack, predicted, window, planes: int, *, scene_share=0.12, lights=0.3, device="cpu"):
+        if not pack.coarse:
+            raise DataError("the decoder trains on a pack with coarse images (spic train pack --qp ...)")
+        if any(side < wanted for side, wanted in zip(pack.labels.shape[1:], window, strict=True)):
+            raise DataError(f"the decoder trains on crops of {window[1]}x{window[0]}; the pack's images are smaller")
+        self.window, self.planes, self.lights, self.device = tuple(window), planes, lights, device
+        self.void = get_label_space(pack.label_space).void
+        scenes = np.array([source == "street_scenes" for source in pack.sources])
+        shares = {True: scene_share if (~scenes).any() else 1.0, False: 1 - scene_share if scenes.any() else 1.0}
+        self.odds = np.array([shares[bool(scene)] / (scenes == scene).sum() for scene in scenes])
+        self.images = torch.from_numpy(pack.pictures).to(device)
+        maps = [pack.labels] if predicted is None else [pack.labels, predicted]
+        self.maps = torch.from_numpy(np.stack(maps)).to(device)
+        uncoded = np.stack([downscale(image) for image in pack.pictures])
+        self.coarse = torch.from_numpy(np.stack([uncoded, *(pack.coarse[qp] for qp in sorted(pack.coarse))])).to(device)
+
+    def draw(self, count: int, rng: np.random.Generator) -> Batch:
+        """`count` crops: random image, place, flip, QP, SSM and light."""
+        height, width = (side // COARSE_FACTOR for side in self.window)
+        image = rng.choice(len(self.odds), size=count, p=self.odds)
+        top = rng.integers(self.coarse.shape[2] - height + 1, size=count)
+        left = rng.integers(self.coarse.shape[3] - width + 1, size=count)
+        coded = rng.integers(len(self.coarse), size=count)
+        source = (rng.random(count) >= TRUTH) & (len(self.maps) > 1)
+        flip = torch.from_numpy(rng.random(count) < 0.5).to(self.device)
+        light = self._light(count, rng)
+
+        def index(start, length, scale):
+            return self._put(start)[:, None] * scale + torch.arange(length * scale, device=self.device)
+
+        def cut(array, first, scale):
+            rows, columns = index(top, height, scale)[:, :, None], index(left, width, scale)[:, None, :]
+            crops = array[(*(self._put(i)[:, None, None] for i in first), rows, columns)]
+            return torch.where(flip.view(-1, 1, 1, *[1] * (crops.ndim - 3)), crops.flip(2), crops)
+
+        labels = cut(self.maps, (source.astype(np.int64), image), COARSE_FACTOR).long()
+        images = light(cut(self.images, (image,), COARSE_FACTOR))
+        coarse = light(cut(self.coarse, (coded, image), 1))
+        return Batch(images, labels, _packed(one_hot(labels, self.planes)), coarse)
+
+    def _light(self, count, rng):
+        """Another light for a share of the crops, as a function of uint8 crops; to [-1, 1] at the same time."""
+        on = rng.random(count) < self.lights
+        gamma, gain = 0.7 + 1.2 * rng.random(count), 0.4 + 0.65 * rng.random(count)
+        tint = np.exp(0.12 * rng.standard_normal((count, 3))) * gain[:, None]
+        saturation = 0.3 + 0.9 * rng.random(count)
+        on, gamma, saturation = (self._put(v).view(-1, 1, 1, 1) for v in (on, gamma, saturation))
+        tint = self._put(tint).view(-1, 1, 1, 3)
+
+        def light(crops):
+            x = crops.float() / 255
+            y = tint * x.clamp(min=1e-4) ** gamma
+            gray = y.mean(-1, keepdim=True)
+            x = torch.where(on, (gray + (y - gray) * saturation).clamp(0, 1), x)
+            return _packed(x.permute(0, 3, 1, 2) * 2 - 1)
+
+        return light
+
+    def _put(self, values):
+        values = torch.from_numpy(np.asarray(values))
+        return (values.float() if values.is_floating_point() else values).to(self.device)
+
+
+def _packed(x):
+    return x.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,94 @@
+"""Losses of the decoder's adversarial training, each a function of images (N, 3, H, W) in [-1, 1]."""
+
+import torch
+import torch.nn.functional as F
+
+_WINDOW = 64  # pixels; statistics of texture and grid are taken in windows of this size
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def luma(x):
+    """Luma (N, 1, H, W)."""
+    return (x * x.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def chroma(x):
+    """Colour differences (N, 2, H, W): blue and red minus luma, scaled as Cb and Cr."""
+    y = luma(x)
+    return torch.cat([0.564 * (x[:, 2:] - y), 0.713 * (x[:, :1] - y)], dim=1)
+
+
+def reconstruction(drawn, real):
+    """L1 distance of pixels, plus twice that of the images at a quarter of the size: (scalar, scalar)."""
+    return (drawn - real).abs().mean(), F.l1_loss(F.avg_pool2d(drawn, 4), F.avg_pool2d(real, 4))
+
+
+def feature_distance(found, wanted):
+    """Mean over scales of the L1 distance of features, in units of each channel's standard deviation in `wanted`."""
+    distances = [
+        ((a.float() - b.float()).abs() / (b.float().std(dim=(0, 2, 3), keepdim=True) + 0.1)).mean()
+        for a, b in zip(found, wanted, strict=True)
+    ]
+    return sum(distances) / len(distances)
+
+
+def grid(x, period: int = 4):
+    """How unlike |Laplacian of luma| is at the places of a period x period grid.
+
+    Standard deviation over the places divided by their mean, averaged over windows of 64 pixels: scalar, near 0 for an
+    image that knows of no grid. Sides are multiples of 64.
+    """
+    kernel = x.new_tensor([[0, -1, 0], [-1, 4, -1], [0, -1, 0]]).view(1, 1, 3, 3)
+    laplacian = F.conv2d(F.pad(luma(x), (1, 1, 1, 1), mode="reflect"), kernel).abs()
+    count, _, height, width = laplacian.shape
+    per = _WINDOW // period
+    places = laplacian.reshape(count, height // _WINDOW, per, period, width // _WINDOW, per, period).mean((2, 5))
+    places = places.transpose(2, 3).flatten(3)
+    return (places.std(-1) / (places.mean(-1) + 0.01)).mean()
+
+
+def texture(drawn, real):
+    """Relative difference of the mean |gradient of luma| in windows of half of 64 pixels: scalar, 0 if equal.
+
+    Where it is, is left open; how much there is, is not.
+    """
+
+    def strength(x):
+        y = luma(x)
+        steps = (y[..., 1:, 1:] - y[..., :-1, 1:]).abs() + (y[..., 1:, 1:] - y[..., 1:, :-1]).abs()
+        return F.avg_pool2d(F.pad(steps, (1, 0, 1, 0)), _WINDOW // 2)
+
+    wanted = strength(real)
+    return ((strength(drawn) - wanted).abs() / (wanted + 0.02)).mean()
+
+
+def segmenter_loss(logits_real, logits_drawn, labels, weights, void):
+    """Cross-entropy of a segmenter with the class "drawn" (the last): real pixels have their class, drawn ones that.
+
+    Returns the two parts. labels : (N, H, W) of the real images, `void` left out. weights : (num_classes,).
+    """
+    drawn = logits_real.shape[1] - 1
+    weights = torch.cat([weights, weights.new_ones(1)])
+    real = F.cross_entropy(logits_real, _known(labels, void), weights, ignore_index=255)
+    return real, F.cross_entropy(logits_drawn, torch.full_like(labels, drawn))
+
+
+def readable(logits_drawn, labels, weights, void):
+    """Cross-entropy of the drawn pixels against the class that the SSM gives them."""
+    weights = torch.cat([weights, weights.new_zeros(1)])
+    return F.cross_entropy(logits_drawn, _known(labels, void), weights, ignore_index=255)
+
+
+def hinge_loss(real: list, drawn: list):
+    """Hinge loss of discriminators, the mean over them of their scores of real and drawn patches."""
+    pairs = zip(real, drawn, strict=True)
+    return sum(F.relu(1 - a).mean() + F.relu(1 + b).mean() for a, b in pairs) / len(real)
+
+
+def hinge_of_generator(drawn: list):
+    """Minus the mean score of drawn patches."""
+    return -sum(score.mean() for score in drawn) / len(drawn)
+
+
+def _known(labels, void):
+    return torch.where(labels == void, torch.full_like(labels, 255), labels)
