@@ -9,6 +9,7 @@ from spic.segmentation.internimage import SIZES, Maker
 _BUILT_IN = {
     "street": "spic.segmentation.segmenter:street_segmenter",
     "judge": "spic.segmentation.segmenter:judge_segmenter",
+    "espnet": "spic.segmentation.espnet:EspNetSegmenter",
     **{f"internimage-{size}": Maker(size) for size in SIZES},
 }
 
@@ -38,8 +39,8 @@ def get_segmenter(name: str, weights=None, device: str = "auto", dtype: str = "a
     Parameters
     ----------
     name : str
-        "street", "judge", "internimage-t" (s, b, l, xl), or one that a package offers under the entry point group
-        `spic.segmenters`.
+        "street", "judge", "espnet", "internimage-t" (s, b, l, xl), or one that a package offers under the entry point
+        group `spic.segmenters`.
     weights : path-like, optional
         A weights file of that segmenter; None takes the shipped one.
     device, dtype : str

@@ -116,7 +116,7 @@ def read_weights(path) -> tuple[dict, dict]:
     said = config.pop("weights", None)
     if said is not None and (not isinstance(said, dict) or said.get("sha256") != sha256(tensors)):
         raise WeightsError(f"{tensors} is not the file that {sidecar.name} describes (hash differs)")
-    state = _read_tensors(tensors)
+    state = read_tensors(tensors)
     for name in [name for name in state if name.endswith(_SCALE)]:
         scale, of = state.pop(name), name.removesuffix(_SCALE)
         if of not in state or scale.shape != state[of].shape[:1] or not state[of].ndim:
@@ -229,7 +229,11 @@ def _quantize(tensor):
     return values.to(torch.int8), scale
 
 
-def _read_tensors(path: Path) -> dict:
+def read_tensors(path) -> dict:
+    """Tensors of a `.safetensors` file or of a PyTorch state dict, as stored; `WeightsError` for anything else."""
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file")
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file as load
     else:
