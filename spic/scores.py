@@ -126,8 +126,8 @@ def read_features(folders) -> dict[str, np.ndarray]:
                 raise DataError(f"{folder}: no features by {one.name}; remove it and run again")
             if found is not None:
                 check_names(found["names"], chunk.setdefault("names", found["names"]), str(folder))
-                arrays = _recorded(f"{folder}/{one.name}", found, chunk)
-                chunk |= {one.name if key == "features" else key: value for key, value in arrays.items()}
+                found = {one.name if key == "features" else key: value for key, value in found.items()}
+                chunk |= _recorded(f"{folder}/{one.name}", found, chunk)
         chunks.append(chunk)
     return _join(chunks, folders[0])
 

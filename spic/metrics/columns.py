@@ -90,7 +90,7 @@ class Metric:
 
     def __post_init__(self):
         wrong = self.name in NOT_METRICS or self.name.endswith(("_low", "_high")) or self.name.count("*") > 1
-        if wrong or not re.fullmatch(r"[a-z][a-z0-9_*]*", self.name):
+        if wrong or not re.fullmatch(r"[a-z][a-z0-9_*-]*", self.name):
             raise ConfigError(f"metric {self.name!r}: not a name that a column may have")
         if self.compute is not None and (self.observation or "*" in self.name or self.needs not in ("", self.name)):
             raise ConfigError(f"metric {self.name!r}: compute gives one column; a family needs an observation")

@@ -217,21 +217,21 @@ def test_a_further_judge_has_its_columns(offer, tmp_path):
         see.constants = {"space": np.array(json.dumps(asdict(CAMVID11)))}
         return see
 
-    offer(espnet=Observation("judge_espnet", build))
+    offer(espnet=Observation("judge_esp-net", build))
     chunk = Chunk(tmp_path)
     summaries = [chunk.summary("bpg", 0), chunk.summary("bpg", 30, 50)]
     tables = read_summaries(summaries)
     points = tables["points"]
-    expected = [*point_columns()[:-1], "miou_judge_espnet", "miou_gt_espnet", "ssm_source"]
-    assert list(points.columns) == expected and points["miou_judge_espnet"][0] == 1 > points["miou_judge_espnet"][1]
+    expected = [*point_columns()[:-1], "miou_judge_esp-net", "miou_gt_esp-net", "ssm_source"]
+    assert list(points.columns) == expected and points["miou_judge_esp-net"][0] == 1 > points["miou_judge_esp-net"][1]
     truth, found = (chunk.ssm + 1) % 4, chunk.originals[..., 0] // 64
     ious = [((truth == k) & (found == k)).sum() / ((truth == k) | (found == k)).sum() for k in range(4)]
-    assert points["miou_gt_espnet"][0] == pytest.approx(np.mean(ious))
-    assert {"miou_judge_espnet", "miou_gt_espnet"} <= set(tables["intervals"]["metric"])
-    assert "miou_judge_espnet" in pd.read_parquet(summaries[0].parent / "pictures.parquet")
+    assert points["miou_gt_esp-net"][0] == pytest.approx(np.mean(ious))
+    assert {"miou_judge_esp-net", "miou_gt_esp-net"} <= set(tables["intervals"]["metric"])
+    assert "miou_judge_esp-net" in pd.read_parquet(summaries[0].parent / "pictures.parquet")
     with_ends = with_intervals(points, tables["intervals"])
-    assert [row.name for row in columns_in(with_ends)][-2:] == ["miou_judge_espnet", "miou_gt_espnet"]
-    assert column("miou_judge_espnet").label == "mIoU by espnet" and not column("miou_gt_espnet").lower_is_better
+    assert [row.name for row in columns_in(with_ends)][-2:] == ["miou_judge_esp-net", "miou_gt_esp-net"]
+    assert column("miou_judge_esp-net").label == "mIoU by esp-net" and not column("miou_gt_esp-net").lower_is_better
 
 
 def test_a_family_has_one_column_per_array(offer, tmp_path):
@@ -250,10 +250,29 @@ def test_features_of_another_network_are_one_row(offer, tmp_path):
 
     network = Observation("means", build)
     distance = Metric("fd_means", "distance", "means", **columns.FRECHET, observation=network)
-    far = Observation("far", build, weights=lambda settings: None)
+    far = Observation("far", build, weights=lambda settings: settings["fid_weights"])
     offer(own=(distance, Metric("fd_far", "distance", "far", **columns.FRECHET, observation=far)))
     points = read_summaries([Chunk(tmp_path).summary("bpg", 0)])["points"]
     assert points["fd_means"][0] == pytest.approx(0, abs=1e-6) and np.isnan(points["fd_far"][0])
+
+
+def test_weights_are_found_hashed_and_handed_over(offer, tmp_path):
+    loaded = []
+
+    def build(weights, device):
+        loaded.append((weights, device))
+        return lambda sample: {"mean": 1.0}
+
+    file = tmp_path / "own.bin"
+    own = Observation("own", build, paired=True, weights=lambda settings: file if file.exists() else None)
+    offer(own=Metric("mean", "mean", observation=own))
+    assert "own" not in plan_looks()
+    file.write_bytes(b"1")
+    chunk = Chunk(tmp_path)
+    assert read_look(chunk.decode("bpg", 9), "own")["mean"].tolist() == [1, 1, 1] and loaded == [(file, "cpu")]
+    before = plan_looks()["own"].identity
+    file.write_bytes(b"2")
+    assert plan_looks()["own"].identity != before
 
 
 def test_a_new_module_of_the_package_is_found(tmp_path, monkeypatch):
