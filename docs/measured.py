@@ -10,6 +10,8 @@ from string import Formatter
 
 from measured_layout import SENTENCES, TABLES
 
+from spic.metrics.columns import column
+
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "results" / "published"
 BENCHMARKS = PUBLISHED / "benchmarks"
@@ -133,7 +135,7 @@ def speed(network: str, digits: int) -> str:
     return table(columns, rows)
 
 
-STEP_METRICS = {"miou": ("mIoU", 3), "miou_independent": ("judge", 3), "fd_lite0": ("fd_lite0", 0), "psnr": ("PSNR", 1)}
+STEP_METRICS = [*map(column, ("miou", "miou_independent", "fd_lite0", "psnr"))]
 
 
 def steps() -> str:
@@ -146,15 +148,15 @@ def steps() -> str:
     for row in found:
         by_row.setdefault(tuple(str(row[key]) for key in settings), {})[row["frames"]] = row
     several = [i for i, key in enumerate(settings) if i < 2 or len({row[i] for row in by_row}) > 1]
-    titles = [f"{title}{suffix}" for suffix in ("", ", val") for title, _ in STEP_METRICS.values()]
+    titles = [f"{title}{suffix}" for suffix in ("", ", val") for title in (one.short for one in STEP_METRICS)]
     lines = ["| " + " | ".join([*(settings[i] for i in several), *titles, "s"]) + " |"]
     lines.append("| --- |" + " ---: |" * (len(several) + len(titles)))
     for setting, sets in by_row.items():
         cells = [setting[i] for i in several]
         for frames in ("choose", "val"):
-            for metric, (_, digits) in STEP_METRICS.items():
-                value = sets.get(frames, {}).get(metric)
-                cells.append("" if value is None else f"{value:.{digits}f}")
+            for metric in STEP_METRICS:
+                value = sets.get(frames, {}).get(metric.name)
+                cells.append("" if value is None else f"{value:.{metric.digits}f}")
         cells.append(f"{sets.get('choose', sets.get('val'))['seconds']:.1f}")
         if setting == default:
             cells = [f"**{cell}**" if cell else "" for cell in cells]

@@ -16,6 +16,7 @@ from spic.codecs import codec_names, get_codec
 from spic.datasets import dataset_class, dataset_names
 from spic.methods import CodecMethod, get_method, method_names
 from spic.metrics import rate_at
+from spic.metrics.columns import column
 
 RESULTS = ROOT / "results" / "published" / "camvid"
 
@@ -49,37 +50,24 @@ def datasets() -> str:
     return "\n".join(rows)
 
 
-COLUMNS = {  # of points.csv: heading and digits
-    "bpp": ("bpp", 3),
-    "bpp_ssm": ("SSM", 3),
-    "bpp_coarse": ("coarse", 3),
-    "miou": ("mIoU", 3),
-    "miou_independent": ("by the judge", 3),
-    "small_recall": ("small objects", 3),
-    "miou_gt": ("to ground truth", 3),
-    "fd_lite0": ("fd_lite0", 1),
-    "psnr": ("PSNR, dB", 1),
-}
+RATES = ["bpp", "bpp_ssm", "bpp_coarse"]
+COMPARED = ["miou", "miou_independent", "small_recall", "fd_lite0", "psnr"]  # of the findings
+COLUMNS = [*map(column, [*RATES, *COMPARED[:3], "miou_gt", *COMPARED[3:]])]  # of points.csv
 
 
 def results() -> str:
     """Every point of the published CamVid run."""
     points = pd.read_csv(RESULTS / "points.csv")
-    rows = ["| method | point | " + " | ".join(title for title, _ in COLUMNS.values()) + " |"]
+    rows = [
+        "| method | point | " + " | ".join(", ".join(filter(None, (one.short, one.unit))) for one in COLUMNS) + " |"
+    ]
     rows.append("| --- | --- |" + " ---: |" * len(COLUMNS))
     for _, point in points.iterrows():
-        cells = ["" if pd.isna(point[key]) else f"{point[key]:.{digits}f}" for key, (_, digits) in COLUMNS.items()]
+        cells = ["" if pd.isna(point[one.name]) else f"{point[one.name]:.{one.digits}f}" for one in COLUMNS]
         rows.append(f"| {point['method']} | {point['point']} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
-MARGINS = {  # metric of matched.csv: what it is called and digits
-    "miou": ("mIoU", 2),
-    "miou_independent": ("mIoU by the independent judge", 2),
-    "small_recall": ("small objects kept", 2),
-    "fd_lite0": ("Fréchet distance, lower is better", 0),
-    "psnr": ("PSNR in dB", 1),
-}
 RIVALS = {"bpg": "BPG", "jpeg2000": "JPEG 2000"}
 
 
@@ -90,11 +78,12 @@ def findings() -> str:
     columns = RIVALS | {"sr": "`sr`, no SSM"}
     title = " | ".join(["| SPIC minus, at equal rate", *columns.values(), ""]).rstrip()
     lines = [title, "| --- |" + " ---: |" * len(columns)]
-    for metric, (title, digits) in MARGINS.items():
+    for metric in map(column, COMPARED):
         cells = []
         for rival in columns:
-            margins = (matched.loc["spic", metric] - matched.loc[rival, metric]).dropna()
-            cells.append(f"{margins.min():+.{digits}f} to {margins.max():+.{digits}f}")
+            margins = (matched.loc["spic", metric.name] - matched.loc[rival, metric.name]).dropna()
+            cells.append(f"{margins.min():+.{metric.digits}f} to {margins.max():+.{metric.digits}f}")
+        title = metric.with_unit + ", lower is better" * metric.lower_is_better
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     at = "coarse_qp35"
     middle, ground, judge = (

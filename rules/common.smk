@@ -19,6 +19,7 @@ from spic.cluster import lend_slurm_conf
 from spic.errors import SpicError
 from spic.methods import get_method
 from spic.metrics import fid_weights_path, lpips_weights_path
+from spic.metrics.columns import observations
 from spic.protocols import get_protocol
 
 lend_slurm_conf(ROOT / "profiles/slurm/bin")
@@ -33,9 +34,6 @@ for key, found in {
     "lpips_weights": lpips_weights_path(config["lpips_weights"]),
 }.items():
     config[key] = None if found is None else str(found)
-FID_WEIGHTS, LPIPS_WEIGHTS = (
-    [config[key]] if config[key] else [] for key in ("fid_weights", "lpips_weights")
-)
 PROTOCOLS = {name: get_protocol(name) for name in config["protocols"]}
 try:
     stages.check_config(config)
@@ -50,6 +48,16 @@ try:
     INPUTS = {
         name: stages.segmenter_input(config, one) for name, one in PROTOCOLS.items()
     }
+    # Weights of what metrics record, of both and of reconstructions alone.
+    ORIGINALS_OBSERVED, OBSERVED = (
+        [
+            str(path)
+            for one in observations().values()
+            if paired or not one.paired
+            for path in one.find_weights(config) or []
+        ]
+        for paired in (False, True)
+    )
     CHUNKS = stages.chunk_names(config)
     TRUTH_SPACE = stages.open_dataset(config).label_space.name
     SENT = {name: stages.sent_ssm(config, one) for name, one in PROTOCOLS.items()}

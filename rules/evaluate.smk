@@ -35,6 +35,9 @@ rule look:
     input:
         pictures=rules.decode.output.decoded,
         originals=rules.prepare.output.pictures,
+        labels=rules.prepare.output.labels,
+        ssm=rules.segment.output.ssm,
+        space=rules.segment.output.space,
         weights=ancient(LOOK_WEIGHTS),
         resolved=rules.resolve.output[0],
     output:
@@ -61,6 +64,7 @@ rule look:
             },
         },
         cache=CACHE,
+        truth_space=TRUTH_SPACE,
         limit=limit,
         weights=weights(LOOK_WEIGHTS),
         identity=depends("look", "chunk", "coder", "point"),

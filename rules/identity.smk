@@ -1,14 +1,23 @@
 # What each job's result depends on, by content; a change runs it again whatever the dates of files say.
 from functools import cache
 
-from spic.identity import codec_versions, digest, pictures_signature, weights_hashes
+from spic.identity import (
+    codec_versions,
+    digest,
+    metrics_version,
+    observations_version,
+    pictures_signature,
+    weights_hashes,
+)
 
 HASHES = "results/cache/hashes"  # of large weights files; may be deleted
 MACHINE = ("device", "dtype", "torch_threads")
 DATASET = stages.open_dataset(config)
 CHUNK_SIZE = config["chunk_size"] or len(DATASET)
-ORIGINALS_WEIGHTS = JUDGE_WEIGHTS + FID_WEIGHTS + SEGMENTER_WEIGHTS * bool(OTHER_LOOKS)
-LOOK_WEIGHTS = SEGMENTER_WEIGHTS + JUDGE_WEIGHTS + FID_WEIGHTS + LPIPS_WEIGHTS
+ORIGINALS_WEIGHTS = (
+    JUDGE_WEIGHTS + ORIGINALS_OBSERVED + SEGMENTER_WEIGHTS * bool(OTHER_LOOKS)
+)
+LOOK_WEIGHTS = SEGMENTER_WEIGHTS + JUDGE_WEIGHTS + OBSERVED
 
 
 @cache
@@ -55,6 +64,7 @@ def identity_look_at_originals(chunk):
         settings("judge", *MACHINE),
         OTHER_LOOKS,
         weights(ORIGINALS_WEIGHTS),
+        observations_version(paired=False),
         identity("prepare", chunk),
     )
 
@@ -87,6 +97,8 @@ def identity_look(chunk, folder, point):
     return (
         settings("segmenter", "segmenter_input"),
         weights(LOOK_WEIGHTS),
+        observations_version(paired=True),
+        identity("segment", chunk),
         identity("look_at_originals", chunk),
         identity("decode", chunk, folder, point),
     )
@@ -104,7 +116,7 @@ def identity_summarize(folder, point, protocol):
     scores = [
         identity("score", chunk, folder, point, protocol) for chunk in PARTS[protocol]
     ]
-    return settings("classes_of_interest", "interval_block"), scores
+    return settings("classes_of_interest", "interval_block"), metrics_version(), scores
 
 
 def identity_tables():

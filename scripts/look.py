@@ -2,19 +2,22 @@
 
 from spic.gpus import take_card
 from spic.jobs import job
-from spic.looks import look, plan_looks
+from spic.looks import Maps, look, plan_looks
 from spic.stages import read_resolved
 
 with job(snakemake):
-    decided = read_resolved(snakemake.input.resolved)
+    given = snakemake.input
+    decided = read_resolved(given.resolved)
     take_card(decided["device"])
-    originals = snakemake.input.get("originals")
+    originals = given.get("originals")
+    maps = Maps(given.ssm, given.space, given.labels, snakemake.params.truth_space) if originals else None
     looks = plan_looks(**snakemake.params.settings, **decided, paired=originals is not None)
     look(
-        snakemake.input.pictures,
+        given.pictures,
         snakemake.output[0],
         looks,
         originals=originals,
+        maps=maps,
         limit=snakemake.params.get("limit"),
         cache=snakemake.params.cache,
     )

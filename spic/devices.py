@@ -64,10 +64,10 @@ def set_threads(threads: int | None) -> None:
 
     None leaves torch's own choice; `ConfigError` below 1.
     """
-    import torch
-
     if threads is None:
         return
     if threads < 1:
         raise ConfigError(f"torch_threads {threads}: at least 1")
+    import torch
+
     torch.set_num_threads(threads)

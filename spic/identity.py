@@ -17,6 +17,7 @@ from pathlib import Path
 from spic.datasets import Dataset
 from spic.images import write_bytes
 from spic.methods import Method
+from spic.metrics.columns import observations, registered
 from spic.weights import sha256, weight_paths
 
 _LARGE = 1 << 26  # bytes; hashes of larger files are kept
@@ -49,7 +50,22 @@ def weights_hashes(files, kept=None) -> dict[str, str]:
 
 def codec_versions(method: Method) -> dict[str, str]:
     """Version of each codec of a method: a hash of its source, and the libraries that it calls."""
-    return {codec.name: _version_of(type(codec).__module__) for codec in method.codecs().values()}
+    return {codec.name: module_version(type(codec).__module__) for codec in method.codecs().values()}
+
+
+def metrics_version() -> dict:
+    """Version of all that makes numbers of what was recorded: this package's metrics, and those of other packages."""
+    rows = registered()
+    calls = [call for row in rows for call in (row.value, row.interval, row.each) if call is not None]
+    modules = {call.__module__ for call in calls if not call.__module__.startswith("spic.metrics.")}
+    said = [[value for value in vars(row).values() if isinstance(value, str | int)] for row in rows]
+    return {"columns": said, **{name: module_version(name) for name in ["spic.metrics", *sorted(modules)]}}
+
+
+def observations_version(paired: bool) -> dict[str, list]:
+    """Version of each observation that metrics need: of all, or of those that look at originals too."""
+    found = {name: one for name, one in observations().items() if paired or not one.paired}
+    return {name: [one.version, module_version(one.build.__module__)] for name, one in found.items()}
 
 
 def pictures_signature(dataset: Dataset, first: int, count: int) -> str:
@@ -59,6 +75,17 @@ def pictures_signature(dataset: Dataset, first: int, count: int) -> str:
         stats = [(path.name, os.stat(path)) for path in dataset.files(i)]
         seen.append([dataset.names[i], *([name, one.st_size, one.st_mtime_ns] for name, one in stats)])
     return digest(seen)
+
+
+@cache
+def module_version(module: str) -> str:
+    """Hash of a module's source, or of a package's, and the versions of the libraries it calls that matter."""
+    file = Path(importlib.import_module(module).__file__)
+    sources = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    texts = [source.read_bytes() for source in sources]
+    names = {name.decode() for text in texts for name in re.findall(rb"^\s*(?:import|from) (\w+)", text, re.M)}
+    libraries = [f"{_LIBRARIES[name]} {_distribution(_LIBRARIES[name])}" for name in sorted(names & set(_LIBRARIES))]
+    return ", ".join([f"source {digest([hashlib.sha256(text).hexdigest() for text in texts])}", *libraries])
 
 
 def _file_hash(path: Path, kept) -> str:
@@ -72,16 +99,6 @@ def _file_hash(path: Path, kept) -> str:
     found = sha256(path)
     write_bytes(note, found.encode())
     return found
-
-
-@cache
-def _version_of(module: str) -> str:
-    file = Path(importlib.import_module(module).__file__)
-    sources = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
-    texts = [source.read_bytes() for source in sources]
-    names = {name.decode() for text in texts for name in re.findall(rb"^\s*(?:import|from) (\w+)", text, re.M)}
-    libraries = [f"{_LIBRARIES[name]} {_distribution(_LIBRARIES[name])}" for name in sorted(names & set(_LIBRARIES))]
-    return ", ".join([f"source {digest([hashlib.sha256(text).hexdigest() for text in texts])}", *libraries])
 
 
 def _distribution(name: str) -> str:

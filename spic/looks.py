@@ -16,9 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from spic.errors import DataError
-from spic.images import atomic_folder, atomic_path, read_picture
-from spic.labels import LabelSpace
+from spic.devices import set_threads
+from spic.errors import ConfigError, DataError
+from spic.identity import module_version
+from spic.images import atomic_folder, atomic_path, read_labels, read_picture
+from spic.labels import LabelSpace, get_label_space
+from spic.metrics.columns import observations
+from spic.metrics.observations import Observation, Sample
 from spic.stages import load_segmenter, partner, segmenter_files
 from spic.weights import weight_paths
 
@@ -34,14 +38,35 @@ class Look:
     identity : dict
         What JSON can hold and what fixes the result, apart from the pictures: network, hash of its weights, dtype.
     build : callable
-        Loads the network and returns `see(picture, original) -> {array name: array}`, uint8 (H, W, 3) in.
+        Loads the network and returns `see(sample) -> {array name: array}` (`spic.metrics.Sample`).
     paired : bool
         Whether `see` looks at the original too.
+    maps : bool
+        Whether `see` looks at the label maps of the original.
     """
 
     identity: dict
     build: Callable
     paired: bool = False
+    maps: bool = False
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Label maps of the originals of a chunk: folders of PNG files.
+
+    Attributes
+    ----------
+    ssm : path-like
+        Maps by the segmenter; `space` is the file of their label space.
+    labels : path-like
+        Ground truth, in the label space called `truth_space`; an empty folder where there is none.
+    """
+
+    ssm: str | Path
+    space: str | Path
+    labels: str | Path
+    truth_space: str
 
 
 def plan_looks(
@@ -68,7 +93,8 @@ def plan_looks(
         Names of the segmenter's looks to the sizes at which it looks (see `spic.segmentation.get_segmenter`),
         {"segmenter": None} by default; the judge has its own size.
     segmenter_weights, judge_weights, fid_weights, lpips_weights : path-like, optional
-        Weights files; None takes a segmenter's shipped ones, and leaves FID's and LPIPS's look out.
+        Weights files; None takes a segmenter's shipped ones, and leaves FID's and LPIPS's look out. Other observations
+        find theirs by themselves.
     device, dtype, torch_threads
         As `spic.stages.resolve` decided them.
     paired : bool
@@ -78,17 +104,14 @@ def plan_looks(
     -------
     dict of str to Look, with these arrays (N pictures):
         segmenter (or the names of `segmenter_inputs`), judge : labels uint8 (N, H, W), space (JSON of a label space)
-        lite0 : features float32 (N, 1280), patches float32 (N, P, 1280)
-        inception : features float32 (N, 2048)
-        distortion : psnr float64 (N,) in dB, ms_ssim float64 (N,), NaN for pictures too small for it
-        lpips : lpips float64 (N,)
+        and those of every observation that a metric needs (`spic.metrics.columns.observations`) by its name.
     """
     looks = {}
 
-    def network(name, build, weights=(), paired=False, **identity):
-        identity = {"look": name, "version": VERSION, "device": device.split(":")[0], **identity}
+    def network(name, build, weights=(), paired=False, maps=False, version=VERSION, **identity):
+        identity = {"look": name, "version": version, "device": device.split(":")[0], **identity}
         known = [path for path in weights if Path(path).is_file()]  # a missing one is told of where it is loaded
-        looks[name] = Look({**identity, "weights": _digest_of_files(known)}, build, paired)
+        looks[name] = Look({**identity, "weights": _digest_of_files(known)}, build, paired, maps)
 
     def segmentation(name, kind, weights, size=None):
         def build():
@@ -96,22 +119,36 @@ def plan_looks(
 
         network(name, build, _segmenter_files(kind, weights), network=kind, dtype=dtype, input=size)
 
+    def observe(one: Observation, weights):
+        def build():
+            set_threads(torch_threads)
+            return one.build(*(weights or [None]), device)
+
+        source = module_version(one.build.__module__)
+        network(one.name, build, weights, one.paired, one.maps, version=[VERSION, one.version], source=source)
+
     if segmenter is not None:
         for name, size in (segmenter_inputs or {"segmenter": None}).items():
             segmentation(name, segmenter, segmenter_weights, size)
     if judge is not None:
         segmentation("judge", judge, judge_weights)
-    network("lite0", lambda: _lite0(device, torch_threads))
-    if fid_weights is not None:
-        network("inception", lambda: _inception(fid_weights, device, torch_threads), [fid_weights])
-    if paired:
-        network("distortion", lambda: _distortion, paired=True)
-        if lpips_weights is not None:
-            network("lpips", lambda: _lpips(lpips_weights, device, torch_threads), [lpips_weights], paired=True)
+    for one in observations().values():
+        found = one.find_weights({"fid_weights": fid_weights, "lpips_weights": lpips_weights})
+        if found is not None and (paired or not one.paired):
+            observe(one, found)
     return looks
 
 
-def look(pictures, out, looks: dict[str, Look], *, originals=None, limit: int | None = None, cache=None) -> None:
+def look(
+    pictures,
+    out,
+    looks: dict[str, Look],
+    *,
+    originals=None,
+    maps: Maps | None = None,
+    limit: int | None = None,
+    cache=None,
+) -> None:
     """Let networks look at every picture of a folder and write `<look>.npz` of each into the folder `out`.
 
     Parameters
@@ -125,6 +162,8 @@ def look(pictures, out, looks: dict[str, Look], *, originals=None, limit: int | 
         As `plan_looks` gives it.
     originals : path-like, optional
         Folder with the original of each picture under the same name; its first `limit` pictures are expected.
+    maps : Maps, optional
+        The originals' label maps, for the looks that want them.
     cache : path-like, optional
         Folder of looks by content.
 
@@ -132,25 +171,30 @@ def look(pictures, out, looks: dict[str, Look], *, originals=None, limit: int | 
     ------
     DataError
         A picture or an original has no partner of its name, is unreadable or of another size than its partner.
+    ConfigError
+        A look wants maps and there are none.
     """
     paths = sorted(Path(pictures).glob("*.png"))
     if originals is not None:
         wanted = [path.stem for path in sorted(Path(originals).glob("*.png"))][:limit]
         check_names([path.stem for path in paths], wanted, f"{pictures} and {originals}")
     partners = [partner(originals, path.stem) for path in paths] if originals is not None else paths
-    content = _digest_of_files(paths)
-    content_of_pair = _digest_of_files(paths + partners) if originals is not None else None
+    content = {(False, False): _digest_of_files(paths)}
+    if originals is not None:
+        content[True, False] = _digest_of_files(paths + partners)
+    if any(one.maps for one in looks.values()):
+        content[True, True] = _digest_of_maps(maps, paths, content.get((True, False)))
     with atomic_folder(out) as folder:
         missing = {}
         for name, one in looks.items():
-            seen = content_of_pair if one.paired else content
+            seen = content.get((one.paired, one.maps))
             key = hashlib.sha256(json.dumps([one.identity, seen], sort_keys=True).encode()).hexdigest()
             known = Path(cache) / name / f"{key}.npz" if cache is not None else None
             if known is not None and _intact(known):
                 shutil.copyfile(known, folder / f"{name}.npz")
             else:
                 missing[name] = (one, seen, known)
-        for name, arrays in _run({name: one for name, (one, _, _) in missing.items()}, paths, partners).items():
+        for name, arrays in _run({name: one for name, (one, _, _) in missing.items()}, paths, partners, maps).items():
             one, seen, known = missing[name]
             arrays |= {"identity": np.array(json.dumps(one.identity, sort_keys=True)), "content": np.array(seen)}
             save_arrays(folder / f"{name}.npz", arrays)
@@ -199,8 +243,9 @@ def check_names(names, wanted, what: str) -> None:
         raise DataError(f"{what}: the pictures come in another order from {first} on")
 
 
-def _run(looks: dict[str, Look], paths: list[Path], partners: list[Path]) -> dict[str, dict]:
+def _run(looks: dict[str, Look], paths: list[Path], partners: list[Path], maps: Maps | None) -> dict[str, dict]:
     """Arrays of each look over all pictures; every picture is read once."""
+    maps_of = _maps_of(maps) if any(one.maps for one in looks.values()) else lambda name: {}
     see = {name: one.build() for name, one in looks.items()}
     rows, size = {name: {} for name in looks}, None
     for path, other in zip(paths if looks else [], partners, strict=bool(looks)):
@@ -209,8 +254,9 @@ def _run(looks: dict[str, Look], paths: list[Path], partners: list[Path]) -> dic
         if original.shape != picture.shape or picture.shape[:2] != (size or picture.shape[:2]):
             raise DataError(f"{path}: {picture.shape[1]}x{picture.shape[0]} is not the size of its companions")
         size = picture.shape[:2]
+        sample = Sample(picture, original, **maps_of(path.stem))
         for name in looks:
-            for key, value in see[name](picture, original).items():
+            for key, value in see[name](sample).items():
                 rows[name].setdefault(key, []).append(value)
     names = np.array([path.stem for path in paths])
     return {
@@ -221,51 +267,39 @@ def _run(looks: dict[str, Look], paths: list[Path], partners: list[Path]) -> dic
 
 
 def _segmentation(network):
-    def see(picture, original):
-        return {"labels": network.segment(picture[None])[0]}
+    def see(sample):
+        return {"labels": network.segment(sample.decoded[None])[0]}
 
     see.constants = {"space": np.array(json.dumps(asdict(network.label_space)))}
     return see
 
 
-def _lite0(device, torch_threads):
-    from spic.devices import set_threads
-    from spic.metrics import Lite0Features
+def _maps_of(maps: Maps):
+    """What reads the label maps of one original by name, as fields of a `Sample`."""
+    space = label_space(Path(maps.space).read_text())
+    truth_space = get_label_space(maps.truth_space) if _has_truth(maps) else None
 
-    set_threads(torch_threads)
-    network = Lite0Features(device)
+    def read(name):
+        found = {"ssm": read_labels(partner(maps.ssm, name)), "space": space}
+        if truth_space is not None:
+            found |= {"truth": read_labels(partner(maps.labels, name)), "truth_space": truth_space}
+        return found
 
-    def see(picture, original):
-        return {"features": network(picture[None])[0], "patches": network.patches(picture[None])[0]}
-
-    return see
-
-
-def _inception(weights, device, torch_threads):
-    from spic.devices import set_threads
-    from spic.metrics import InceptionFeatures
-
-    set_threads(torch_threads)
-    network = InceptionFeatures(weights, device)
-    return lambda picture, original: {"features": network(picture[None])[0]}
+    return read
 
 
-def _lpips(weights, device, torch_threads):
-    from spic.devices import set_threads
-    from spic.metrics.perceptual import Lpips
-
-    set_threads(torch_threads)
-    network = Lpips(weights, device)
-    return lambda picture, original: {"lpips": np.float64(network(original, picture))}
+def _has_truth(maps: Maps) -> bool:
+    return any(Path(maps.labels).glob("*.png"))
 
 
-def _distortion(picture, original):
-    from spic.metrics import ms_ssim, psnr
-    from spic.metrics.distortion import MIN_SIDE
-
-    known = min(picture.shape[:2]) >= MIN_SIDE
-    similarity = ms_ssim(original, picture) if known else np.nan
-    return {"psnr": np.float64(psnr(original, picture)), "ms_ssim": np.float64(similarity)}
+def _digest_of_maps(maps: Maps | None, paths, content: str | None) -> str:
+    """SHA-256 over a digest of pictures, their label maps and what the ids mean."""
+    if maps is None or content is None:
+        raise ConfigError("a metric compares with the originals' label maps, and they are not given")
+    files = [partner(maps.ssm, path.stem) for path in paths]
+    files += [partner(maps.labels, path.stem) for path in paths] if _has_truth(maps) else []
+    known = [content, _digest_of_files(files), Path(maps.space).read_text(), maps.truth_space]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()
 
 
 def _segmenter_files(kind, weights) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Looking things up by name: built-in codecs, segmenters and methods, and those of other packages' entry points."""
+"""Looking things up by name: built-in codecs, segmenters, methods and metrics, and those of packages' entry points."""
 
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -21,7 +21,8 @@ def find(group: str, built_in: dict, name: str, kind: str):
     built_in : dict
         Name to the maker itself, or to "module:attribute", imported only when it is asked for.
     name, kind : str
-        What is wanted, and what the message of the `ConfigError` calls it that lists the known names.
+        What is wanted, and what the message of the `ConfigError` calls it that lists the known names, or says why a
+        package cannot be loaded.
     """
     if name in built_in:
         maker = built_in[name]
@@ -31,5 +32,8 @@ def find(group: str, built_in: dict, name: str, kind: str):
         return maker
     for point in entry_points(group=group):
         if point.name == name:
-            return point.load()
+            try:
+                return point.load()
+            except Exception as error:  # whatever a package does when it is imported
+                raise ConfigError(f"{kind} {name!r}: its package cannot be loaded ({error})") from None
     raise ConfigError(f"unknown {kind} {name!r}; known: {', '.join(names(group, built_in))}")

@@ -12,29 +12,24 @@ import numpy as np
 from spic.errors import ConfigError, DataError
 from spic.images import read_labels
 from spic.labels import LabelSpace
-from spic.looks import check_names, label_space, load_arrays, read_look, save_arrays
+from spic.looks import Maps, check_names, label_space, load_arrays, read_look, save_arrays
 from spic.methods import Settings, get_method
+from spic.metrics.columns import observations
 from spic.stages import partner, read_coded
 
 
 @dataclass(frozen=True)
-class Originals:
+class Originals(Maps):
     """What is known of the originals of a chunk: folders of label maps, and of looks.
 
     Attributes
     ----------
-    ssm : path-like
-        Maps by the segmenter, the reference of mIoU; `space` is the file of their label space.
-    labels : path-like
-        Ground truth, in the label space called `truth_space`; an empty folder where there is none.
+    ssm, space, labels, truth_space
+        As in `spic.looks.Maps`; `ssm` is the reference of mIoU.
     looks : path-like
         What the other networks saw.
     """
 
-    ssm: str | Path
-    space: str | Path
-    labels: str | Path
-    truth_space: str
     looks: str | Path
 
 
@@ -66,18 +61,22 @@ def score(
     confusion : int64 (N, C, C + 1), segmentation of the original against segmentation of the reconstruction
     confusion_gt : int64 (N, C, C + 1), ground truth against the latter; absent without labels in the same space
     confusion_judge, confusion_judge_gt : int64 (N, J, J + 1), the same two by the judge; absent without one
+    confusion_by_<name>, confusion_gt_by_<name> : the same two by each further judge, the look "judge_<name>"
     objects : int64 (N, K, 3, 2), found and total small objects of K classes in 3 sizes (`spic.metrics.small_objects`)
     persons : bool (K,), which of those classes are pedestrians or cyclists
-    psnr, ms_ssim, lpips : float64 (N,)
+    psnr, ms_ssim, lpips : float64 (N,), and what other paired observations record of each picture (N, ...)
     classes, judge_classes, object_classes : str
 
     Raises
     ------
     DataError
-        The folders hold other pictures than each other (the message names the first), or maps of another label space.
+        The folders hold other pictures than each other (the message names the first), maps of another label space, or
+        two looks have an array of one name.
     """
     space = label_space(Path(originals.space).read_text())
-    seen = {name: read_look(looks or originals.looks, name) for name in ("judge", "distortion", "lpips")}
+    recorded = [name for name, one in observations().items() if one.paired] if looks else []
+    judges = sorted(path.stem for path in Path(looks or originals.looks).glob("judge_*.npz"))
+    seen = {name: read_look(looks or originals.looks, name) for name in ("judge", *judges, *recorded)}
     own = _look(looks, segmenter_look) if looks else None
     names = own["names"] if looks else _names(originals.ssm)
     for found in filter(None, seen.values()):
@@ -92,15 +91,15 @@ def score(
         raise DataError(f"{looks}: the segmenter's label space is not that of {originals.space}")
     truth = _maps(originals.labels, names) if any(Path(originals.labels).glob("*.png")) else None
     arrays = {"names": np.array(names), "height": np.array(reference.shape[1]), "width": np.array(reference.shape[2])}
-    arrays |= _confusions(
-        "confusion", reference, own["labels"] if looks else reference, truth, space, originals.truth_space
-    )
+    keys = "confusion", "confusion_gt"
+    arrays |= _confusions(keys, reference, own["labels"] if looks else reference, truth, space, originals.truth_space)
     arrays["classes"] = np.array(space.classes)
-    if seen["judge"] is not None:
-        arrays |= _judged(originals, seen["judge"], names, truth)
-    for look, keys in (("distortion", ("psnr", "ms_ssim")), ("lpips", ("lpips",))):
-        if looks and seen[look] is not None:
-            arrays |= {key: seen[look][key] for key in keys}
+    for name in ("judge", *judges):
+        if seen[name] is not None:
+            arrays |= _judged(originals, name, seen[name], names, truth)
+    for name in recorded:
+        if seen[name] is not None:
+            arrays |= _recorded(f"{looks}/{name}", seen[name], arrays)
     if counted:
         arrays |= _sizes(counted, names, get_method(method, settings or Settings()))
     save_arrays(out, arrays)
@@ -112,16 +111,23 @@ def read_scores(paths) -> dict[str, np.ndarray]:
 
 
 def read_features(folders) -> dict[str, np.ndarray]:
-    """Join the features that looks hold over the chunks of a picture set: "lite0", "patches", "inception", "names"."""
+    """Join what looks recorded of reconstructions and originals alike, over the chunks of a picture set.
+
+    The array `features` of a look is called by the look's name ("lite0", "inception"), others by their own
+    ("patches"); with them `names`.
+    """
+    wanted = [one for one in observations().values() if not one.paired and not one.name.startswith("judge_")]
     chunks = []
     for folder in folders:
-        lite0, inception = read_look(folder, "lite0"), read_look(folder, "inception")
-        if lite0 is None:
-            raise DataError(f"{folder}: no features; remove it and run again")
-        chunk = {"names": lite0["names"], "lite0": lite0["features"], "patches": lite0["patches"]}
-        if inception is not None:
-            check_names(inception["names"], lite0["names"], str(folder))
-            chunk["inception"] = inception["features"]
+        chunk = {}
+        for one in wanted:
+            found = read_look(folder, one.name)
+            if found is None and one.weights is None:
+                raise DataError(f"{folder}: no features by {one.name}; remove it and run again")
+            if found is not None:
+                check_names(found["names"], chunk.setdefault("names", found["names"]), str(folder))
+                found = {one.name if key == "features" else key: value for key, value in found.items()}
+                chunk |= _recorded(f"{folder}/{one.name}", found, chunk)
         chunks.append(chunk)
     return _join(chunks, folders[0])
 
@@ -149,7 +155,17 @@ def _join(chunks: list[dict], where) -> dict[str, np.ndarray]:
     }
 
 
-def _confusions(key, reference, found, truth, space: LabelSpace, truth_space: str) -> dict:
+def _recorded(where, found: dict, known) -> dict[str, np.ndarray]:
+    """The arrays of a look that have an entry for each picture; `DataError` if one of `known` has its name."""
+    n = len(found["names"])
+    arrays = {key: value for key, value in found.items() if key not in ("names", "size") and value.shape[:1] == (n,)}
+    for key in arrays:
+        if key in known:
+            raise DataError(f"{where}: another look has an array {key}, too; rename one of them")
+    return arrays
+
+
+def _confusions(keys, reference, found, truth, space: LabelSpace, truth_space: str) -> dict:
     """Confusion matrices of each picture, against `reference` and, in the same label space, against `truth`."""
     from spic.metrics import confusion_matrix
 
@@ -158,20 +174,25 @@ def _confusions(key, reference, found, truth, space: LabelSpace, truth_space: st
         return np.stack([confusion_matrix(a, b, space.num_classes, space.void) for a, b in pairs])
 
     known = truth is not None and truth_space == space.name
-    return {key: matrices(reference)} | ({f"{key}_gt": matrices(truth)} if known else {})
+    return {keys[0]: matrices(reference)} | ({keys[1]: matrices(truth)} if known else {})
 
 
-def _judged(originals: Originals, seen: dict, names, truth) -> dict:
-    """What the judge says: confusion matrices and small objects kept."""
+def _judged(originals: Originals, name: str, seen: dict, names, truth) -> dict:
+    """What a judge says: confusion matrices and, of the judge itself, small objects kept."""
     from spic.metrics.objects import person_classes, small_classes, small_objects
 
-    base = _look(originals.looks, "judge")
+    base = _look(originals.looks, name)
     space = label_space(base["space"])
     if label_space(seen["space"]) != space:
-        raise DataError(f"{originals.looks}: maps by another judge than those of the reconstructions")
+        raise DataError(f"{originals.looks}: maps by another {name} than those of the reconstructions")
     check_names(names, base["names"][: len(names)], str(originals.looks))
     reference = base["labels"][: len(names)]
-    arrays = _confusions("confusion_judge", reference, seen["labels"], truth, space, originals.truth_space)
+    by = name.removeprefix("judge_")
+    further = f"confusion_by_{by}", f"confusion_gt_by_{by}"
+    keys = ("confusion_judge", "confusion_judge_gt") if name == "judge" else further
+    arrays = _confusions(keys, reference, seen["labels"], truth, space, originals.truth_space)
+    if name != "judge":
+        return arrays
     arrays["judge_classes"] = np.array(space.classes)
     try:
         classes, persons = small_classes(space), person_classes(space)

@@ -28,9 +28,9 @@ class Means:
     def build(self):
         self.loaded += 1
 
-        def see(picture, original):
+        def see(sample):
             self.seen += 1
-            return {"mean": picture.mean(), "error": np.abs(picture.astype(int) - original).mean()}
+            return {"mean": sample.decoded.mean(), "error": np.abs(sample.decoded.astype(int) - sample.original).mean()}
 
         return see
 
@@ -115,9 +115,14 @@ def test_damaged_looks_are_named(pictures, tmp_path):
 
 def test_the_plan_follows_the_settings(tiny_segmenter):
     everything = {"segmenter": "street", "judge": "street", "fid_weights": __file__, "lpips_weights": __file__}
-    assert list(plan_looks()) == ["lite0", "distortion"]
-    assert list(plan_looks(paired=False)) == ["lite0"]
-    assert list(plan_looks(**everything)) == ["segmenter", "judge", "lite0", "inception", "distortion", "lpips"]
+    known = ["segmenter", "judge", "lite0", "inception", "distortion", "lpips"]
+
+    def planned(**settings):
+        return [name for name in plan_looks(**settings) if name in known]
+
+    assert planned() == ["lite0", "distortion"]
+    assert planned(paired=False) == ["lite0"]
+    assert planned(**everything) == known
     own = plan_looks(segmenter="street", segmenter_weights=tiny_segmenter)["segmenter"].identity
     shipped = plan_looks(segmenter="street")["segmenter"].identity
     assert own["weights"] != shipped["weights"]

@@ -4,6 +4,7 @@ Importing this package does not import torch; building a feature extractor does.
 """
 
 from spic.metrics.bjontegaard import Delta, bd_metric, bd_rate
+from spic.metrics.columns import Metric
 from spic.metrics.distortion import ms_ssim, psnr
 from spic.metrics.features import InceptionFeatures, Lite0Features, fid_weights_path
 from spic.metrics.frechet import KernelDistance, frechet_distance, kid, squared_mmd
@@ -27,6 +28,7 @@ from spic.metrics.miou import (
     pixel_accuracy,
 )
 from spic.metrics.objects import person_classes, recall, small_classes, small_objects
+from spic.metrics.observations import Observation, Sample
 from spic.metrics.perceptual import Lpips, lpips_weights_path
 from spic.metrics.rate import bpp
 
@@ -38,6 +40,9 @@ __all__ = [
     "Lite0Features",
     "Lpips",
     "Match",
+    "Metric",
+    "Observation",
+    "Sample",
     "at_rate",
     "bd_metric",
     "bd_rate",

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from spic.errors import ConfigError, DataError
+from spic.metrics.columns import column
 from spic.metrics.matching import at_rate, rate_at
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be judged"
@@ -124,10 +125,10 @@ def claim_1(points: pd.DataFrame) -> Verdict:
     lies inside the confidence interval. The verdict is that of `miou`; the numbers add those by the paper's formula
     and by the independent judge.
     """
-    verdict, numbers = _against_baselines(points, "miou", lower_is_better=False)
+    verdict, numbers = _against_baselines(points, "miou")
     for metric, name in (("miou_image", "the paper's formula"), ("miou_independent", "the independent judge")):
         if _has(points, metric):
-            other = _against_baselines(points, metric, lower_is_better=False)
+            other = _against_baselines(points, metric)
             numbers += f"; by {name} it {other.verdict}: {other.numbers}"
     return Verdict(verdict, numbers)
 
@@ -162,11 +163,11 @@ def claim_3(points: pd.DataFrame) -> Verdict:
     claim is judged only if all of them lead to one verdict.
     """
     if _has(points, "fid"):
-        return _against_baselines(points, "fid", lower_is_better=True)
+        return _against_baselines(points, "fid")
     stand_ins = [metric for metric in ("fd_lite0", "fd_patch") if _has(points, metric)]
     if not stand_ins:
         return Verdict(UNKNOWN, "neither FID nor another distance was computed")
-    judged = {metric: _against_baselines(points, metric, lower_is_better=True) for metric in stand_ins}
+    judged = {metric: _against_baselines(points, metric) for metric in stand_ins}
     verdicts = {verdict for verdict, _ in judged.values()}
     numbers = "; ".join(f"{metric}: {numbers}" for metric, (_, numbers) in judged.items())
     verdict = verdicts.pop() if len(verdicts) == 1 else UNKNOWN
@@ -235,9 +236,7 @@ def claim_6(points: pd.DataFrame) -> Verdict:
     pairs = spic.merge(sr[["point", "small_recall"]], on="point", suffixes=("", "_sr"))
     if not len(pairs):
         return Verdict(UNKNOWN, "SPIC and sr share no point with a count of small objects")
-    states = [
-        _state(row, "small_recall", row["small_recall_sr"], lower_is_better=False) for row in pairs.to_dict("records")
-    ]
+    states = [_state(row, "small_recall", row["small_recall_sr"]) for row in pairs.to_dict("records")]
     numbers = ", ".join(
         f"{100 * row['small_recall_sr']:.0f} % against {100 * row['small_recall']:.0f} % with the SSM at {row['point']}"
         for row in pairs.to_dict("records")
@@ -247,7 +246,7 @@ def claim_6(points: pd.DataFrame) -> Verdict:
 
 def claim_7(points: pd.DataFrame) -> Verdict:
     """Holds if SPIC's PSNR is below BPG's at the same rate, by 1 dB at most, at every shared rate."""
-    shared = _shared(points, "psnr", "bpg", lower_is_better=False)
+    shared = _shared(points, "psnr", "bpg")
     if not shared:
         return Verdict(UNKNOWN, "SPIC and BPG share no rate with a PSNR")
     margins = [value - other for _, value, other, _ in shared]
@@ -303,34 +302,34 @@ def claim_9(steps: pd.DataFrame | None) -> Verdict:
     return Verdict(HOLDS if saved else FAILS, numbers)
 
 
-def _against_baselines(points: pd.DataFrame, metric: str, *, lower_is_better: bool) -> Verdict:
+def _against_baselines(points: pd.DataFrame, metric: str) -> Verdict:
     """SPIC against both baselines at its own rates: worse at a point fails, no shared rate can not be judged."""
     verdicts, numbers = [], []
     for baseline in BASELINES:
-        shared = _shared(points, metric, baseline, lower_is_better)
+        shared = _shared(points, metric, baseline)
         verdicts.append(_verdict([state for *_, state in shared]))
         numbers.append(f"against {baseline} {_margins(shared)}" if shared else f"no rate shared with {baseline}")
     verdict = next((v for v in (FAILS, UNKNOWN) if v in verdicts), HOLDS)
     return Verdict(verdict, ", ".join(numbers))
 
 
-def _shared(points: pd.DataFrame, metric: str, anchor: str, lower_is_better: bool) -> list[tuple]:
+def _shared(points: pd.DataFrame, metric: str, anchor: str) -> list[tuple]:
     """(rate, SPIC's value, the anchor's value there, state) of SPIC's points inside the anchor's rates."""
     ours, theirs = _curve(points, "spic", metric), _curve(points, anchor, metric)
     shared = []
     for row in ours.to_dict("records"):
         other = at_rate(*_averaged(theirs, metric), row["bpp"])
         if not math.isnan(other):
-            shared.append((row["bpp"], row[metric], other, _state(row, metric, other, lower_is_better)))
+            shared.append((row["bpp"], row[metric], other, _state(row, metric, other)))
     return shared
 
 
-def _state(row: dict, metric: str, other: float, lower_is_better: bool) -> int:
+def _state(row: dict, metric: str, other: float) -> int:
     """1 better, -1 not better, 0 inside the confidence interval (where there is one)."""
     low, high = (row.get(f"{metric}_{end}", math.nan) for end in ("low", "high"))
     if low <= other <= high:
         return 0
-    return 1 if (row[metric] < other) == lower_is_better and row[metric] != other else -1
+    return 1 if (row[metric] < other) == column(metric).lower_is_better and row[metric] != other else -1
 
 
 def _verdict(states: list[int]) -> str:

@@ -3,19 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from spic.metrics.columns import column
 from spic.metrics.objects import SIZE_LIMITS, SIZE_NAMES
 from spic.report.claims import FIGURE2_BPP, FIGURE2_NEAR
 from spic.report.figures import drawing, point_label, save, styles_of
 from spic.report.tables import with_intervals
 
-AXES = {
-    "miou": "mIoU to the segmented original",
-    "miou_independent": "mIoU by the judge",
-    "fd_lite0": "Fréchet distance (EfficientNet-Lite0 features)",
-    "fid": "FID",
-    "psnr": "PSNR (dB)",
-    "seconds": "seconds a picture",
-}
 RATE = "rate in bits per pixel (BPP)"
 SIZES = dict(
     zip(
@@ -60,7 +53,7 @@ def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
         axes.set_xlim(left=0)
         axes.set_ylim(**({"top": 1.0} if metric == "miou" else {"bottom": 0}))
         axes.set_xlabel(RATE)
-        axes.set_ylabel(AXES[metric])
+        axes.set_ylabel(column(metric).axis)
         _frame(axes)
         _legend(figure, axes, 3)
         bars = ", bars: 95 % interval" if f"{metric}_low" in points and points[f"{metric}_low"].notna().any() else ""
@@ -208,7 +201,8 @@ def steps_curves(steps: pd.DataFrame, stem) -> None:
             axes.set_xticks(ticks, [str(k) for k in ticks], fontsize=8)
             axes.set_xlabel("steps of the decoder")
             axes.minorticks_off()
-            axes.set_title(AXES[metric].replace(" (EfficientNet-Lite0 features)", ", fd_lite0"))
+            title = "seconds a picture" if metric == "seconds" else column(metric).axis
+            axes.set_title(title.replace(" (EfficientNet-Lite0 features)", ", fd_lite0"))
             _frame(axes)
         _legend(figure, grid.flat[0], 3)
         save(figure, stem)

@@ -12,20 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from spic.metrics.columns import Metric, column, columns_in
 from spic.metrics.matching import at_rate
 from spic.report.claims import BASELINES
 from spic.report.figures import styles_of
-from spic.report.tables import ANCHOR, LOWER_IS_BETTER
+from spic.report.tables import ANCHOR
 
 STYLE = Path(__file__).with_name("overview.css")
-METRICS = {  # what the page compares, with its name there and how a difference is written
-    "miou": ("mIoU", "{:+.3f}"),
-    "miou_independent": ("mIoU by the judge", "{:+.3f}"),
-    "fid": ("FID", "{:+.1f}"),
-    "fd_lite0": ("Fréchet distance (Lite0)", "{:+.1f}"),
-    "small_recall": ("small objects found", "{:+.3f}"),
-    "psnr": ("PSNR", "{:+.1f} dB"),
-}
 PROTOCOLS = {
     "corrected": "The very files that are decoded are counted, the SSM comes from the segmenter unless the settings "
     "say otherwise, classes that do not occur are left out of the mean.",
@@ -92,7 +85,7 @@ def duel(points: pd.DataFrame, metric: str, other: str, method: str = ANCHOR) ->
             continue
         low, high = (row.get(f"{metric}_{end}", math.nan) for end in ("low", "high"))
         margin = row[metric] - value
-        better = (margin < 0) == (metric in LOWER_IS_BETTER) and margin != 0
+        better = (margin < 0) == column(metric).lower_is_better and margin != 0
         found.append((row["bpp"], margin, 0 if low <= value <= high else 1 if better else -1))
     return Duel(*(tuple(column) for column in zip(*found, strict=True))) if found else Duel((), (), ())
 
@@ -109,7 +102,7 @@ def winners(points: pd.DataFrame, metric: str) -> list[dict]:
     """
     curves = {name: _curve(points, name, metric) for name in points["method"].unique()}
     family = {name: ANCHOR if name.startswith(f"{ANCHOR}_") else name for name in curves}
-    sign = -1 if metric in LOWER_IS_BETTER else 1
+    sign = -1 if column(metric).lower_is_better else 1
     found = []
     for rate in _curve(points, ANCHOR, metric)["bpp"]:
         values = {name: _read(curve, metric, rate) for name, curve in curves.items()}
@@ -125,12 +118,18 @@ def winners(points: pd.DataFrame, metric: str) -> list[dict]:
     return found
 
 
+def shown_metrics(points: pd.DataFrame) -> list[Metric]:
+    """The metrics of a table that the first page compares, in its order."""
+    shown = [metric for metric in columns_in(points) if metric.compared and metric.place is not None]
+    return sorted(shown, key=lambda metric: metric.place)
+
+
 def overview_html(run: Run) -> str:
     """The page, HTML without `<html>` and `<body>`, which may be left out."""
     points = run.points
     first = points.iloc[0]
     title = f"{first['run']}: {int(first['n'])} pictures, protocol {first['protocol']}"
-    metrics = [name for name in METRICS if name in points and _curve(points, ANCHOR, name)[name].notna().any()]
+    metrics = [one.name for one in shown_metrics(points) if _curve(points, ANCHOR, one.name)[one.name].notna().any()]
     parts = [f"<h1>{escape(title)}</h1>", _links(run.links)]
     if any(duel(points, metric, other).rates for metric in metrics for other in _others(points)):
         parts += [_headline(points, metrics), _winner_table(points, metrics), _duel_table(points, metrics)]
@@ -150,7 +149,7 @@ def _headline(points, metrics) -> str:
     for metric in metrics:
         clauses = filter(None, (_clause(duel(points, metric, other), metric, other) for other in others))
         if text := "; ".join(clauses):
-            lines.append(f"<li><b>{METRICS[metric][0]}</b>: {text}.</li>")
+            lines.append(f"<li><b>{escape(column(metric).label)}</b>: {text}.</li>")
     return f"<ul class='headline'>{''.join(lines)}</ul>" if lines else ""
 
 
@@ -160,7 +159,7 @@ def _clause(found: Duel, metric: str, other: str) -> str:
         return ""
     count, name = len(found.rates), escape(_name(other))
     where = f"at all {count} rates" if count > 1 else f"at {found.rates[0]:.3f} bpp"
-    by = ", by " + _span([abs(margin) for margin in found.margins], METRICS[metric][1].replace("+", ""))
+    by = ", by " + _span([abs(margin) for margin in found.margins], column(metric).form)
     won, lost = found.states.count(1), found.states.count(-1)
     if won == count:
         return f"SPIC beats {name} {where}{by}"
@@ -172,7 +171,7 @@ def _clause(found: Duel, metric: str, other: str) -> str:
     told = ", ".join(
         f"{number} {what}" if what.startswith("too") else f"{what} {number}" for number, what in tally if number
     )
-    return f"against {name}, of {count} rates: {told} ({_span(found.margins, METRICS[metric][1])})"
+    return f"against {name}, of {count} rates: {told} ({_span(found.margins, column(metric).signed_form)})"
 
 
 def _winner_table(points, metrics) -> str:
@@ -188,7 +187,7 @@ def _winner_table(points, metrics) -> str:
         "<p>The best of all methods at the rates of SPIC's points, and its margin over the best of another kind. ✓: "
         "that one lies outside the winner's 95 % interval. ≈: inside, so it may be chance. Values between a method's "
         "points are read off its curve.</p>"
-        + _table(["rate", *(METRICS[metric][0] for metric in metrics)], body, "winners")
+        + _table(["rate", *(column(metric).label for metric in metrics)], body, "winners")
     )
 
 
@@ -199,7 +198,7 @@ def _winner(row, metric) -> str:
     kind = "close" if row["sure"] is False else "spic" if row["method"].startswith(ANCHOR) else "other"
     if row["second"] is None:
         return f"<td class='none'>{escape(_name(row['method']))}<br><small>no other kind there</small></td>"
-    margin = METRICS[metric][1].format(row["margin"]).replace("-", "−")
+    margin = column(metric).signed_form.format(row["margin"]).replace("-", "−")
     margin += f" over {escape(_name(row['second']))}"
     return f"<td class='{kind}'><b>{escape(_name(row['method']))}</b>{mark}<br><small>{margin}</small></td>"
 
@@ -209,9 +208,9 @@ def _duel_table(points, metrics) -> str:
     body = []
     for metric in metrics:
         cells = "".join(_verdict(duel(points, metric, other), metric) for other in _others(points))
-        body.append(f"<tr><th>{METRICS[metric][0]}</th>{cells}</tr>")
-    lower = [METRICS[metric][0] for metric in metrics if metric in LOWER_IS_BETTER]
-    note = f" Less is better for {' and '.join(lower)}." if lower else ""
+        body.append(f"<tr><th>{escape(column(metric).label)}</th>{cells}</tr>")
+    lower = [column(metric).label for metric in metrics if column(metric).lower_is_better]
+    note = f" Less is better for {escape(' and '.join(lower))}." if lower else ""
     return (
         "<h2>By how much, and how sure</h2>"
         "<p>SPIC's value minus the other's at equal rate, lowest to highest over SPIC's points. ▲ SPIC is better, ▼ "
@@ -225,12 +224,13 @@ def _verdict(found: Duel, metric: str) -> str:
     counts = {mark: found.states.count(state) for state, mark in ((1, "▲"), (0, "≈"), (-1, "▼"))}
     marks = " ".join(f"{mark}&nbsp;{count}" for mark, count in counts.items() if count)
     one_way = {1: "spic", -1: "other"}.get(found.states[0], "close") if len(set(found.states)) == 1 else "close"
-    return f"<td class='{one_way}'>{_span(found.margins, METRICS[metric][1])}<br><small>{marks}</small></td>"
+    return f"<td class='{one_way}'>{_span(found.margins, column(metric).signed_form)}<br><small>{marks}</small></td>"
 
 
 def _span(margins, form: str) -> str:
-    low, high = form.format(min(margins)), form.format(max(margins))
-    return (low if low == high else f"{low.removesuffix(' dB')} to {high}").replace("-", "−")
+    number, _, unit = form.partition(" ")
+    low, high = number.format(min(margins)), number.format(max(margins))
+    return (low if low == high else f"{low} to {high}").replace("-", "−") + f" {unit}".rstrip()
 
 
 def _claims(claims: pd.DataFrame) -> str:

@@ -12,17 +12,12 @@ from spic.errors import ConfigError
 from spic.geometry import as_pixels
 from spic.images import read_labels, read_picture, upscale
 from spic.labels import LabelSpace
+from spic.metrics.columns import column, columns_in
 from spic.report.figures import point_label, styles_of
 from spic.report.gallery import Version
 
 ORIGINAL, SSM, COARSE = "original", "SSM", "coarse picture"
-NUMBERS = {  # columns of the per-picture table, as they stand under a picture
-    "bpp": ("bpp", "{:.3f}"),
-    "miou": ("mIoU", "{:.3f}"),
-    "miou_independent": ("judge's mIoU", "{:.3f}"),
-    "psnr": ("PSNR", "{:.1f} dB"),
-}
-SMALL = (("persons", "persons found"), ("small", "small objects found"))
+SMALL = ("persons", "small")  # kinds of small objects; the first that a picture has stands under it
 
 
 def choose_pictures(names: list[str], chunks: dict[str, int | None], size: int, wanted) -> dict[str, list[str]]:
@@ -132,11 +127,14 @@ def name_of(method: str, point: str) -> str:
 
 def under(row) -> dict:
     """The numbers under a rebuilt picture, from its row of the per-picture table; what was not computed is left out."""
-    shown = {name: form.format(row[key]) for key, (name, form) in NUMBERS.items() if _known(row.get(key))}
-    for column, name in SMALL:
-        total = row.get(f"{column}_total")
+    numbers = [one for one in columns_in(row.keys()) if one.place is not None and one.each]
+    numbers = [column("bpp"), *sorted(numbers, key=lambda one: one.place)]
+    shown = {one.short: one.form.format(row[one.name]) for one in numbers if _known(row.get(one.name))}
+    for kind in SMALL:
+        total = row.get(f"{kind}_total")
         if _known(total) and total > 0:
-            shown[name] = f"{row[f'{column}_found']:.0f} of {total:.0f}"
+            found = column(f"{kind}_found")
+            shown[found.label] = f"{found.form.format(row[found.name])} of {total:.0f}"
             break
     return shown
 

@@ -9,9 +9,9 @@ import pandas as pd
 from spic.errors import DataError
 from spic.images import write_bytes
 from spic.metrics import bjontegaard, iou_per_class, matching
-from spic.report.points import IDENTITY, METRICS, POINT_COLUMNS, class_rows
+from spic.metrics.columns import Metric, columns_in
+from spic.report.points import IDENTITY, class_rows, point_columns
 
-LOWER_IS_BETTER = ("fd_lite0", "fid", "kid_lite0", "fd_patch", "lpips")
 ANCHOR = "spic"  # whose rates the others are brought to
 CLASS_COLUMNS = [*IDENTITY, "class", "iou", "iou_gt"]
 RECALL_COLUMNS = [*IDENTITY, "class", "size", "found", "total", "recall"]
@@ -32,8 +32,9 @@ def read_summaries(paths) -> dict[str, pd.DataFrame]:
     def rows(key):
         return [row for summary in found for row in summary[key]]
 
+    points = [summary["point"] for summary in found]
     return {
-        "points": pd.DataFrame([summary["point"] for summary in found], columns=POINT_COLUMNS),
+        "points": pd.DataFrame(points, columns=point_columns(name for point in points for name in point)),
         "intervals": pd.DataFrame(rows("intervals"), columns=INTERVAL_COLUMNS),
         "per_class": pd.DataFrame(rows("per_class"), columns=CLASS_COLUMNS),
         "recall": pd.DataFrame(rows("recall"), columns=RECALL_COLUMNS),
@@ -103,15 +104,15 @@ def matched_table(points: pd.DataFrame) -> pd.DataFrame:
     A metric is read off the method's curve (linear over the logarithm of the rate) and is empty where the curve does
     not reach that rate: nothing is extrapolated. Without SPIC the table is empty.
     """
-    rows = []
+    rows, compared = [], [metric.name for metric in _compared(points)]
     for (run, protocol), group in points.groupby(["run", "protocol"], sort=False):
         curves = dict(list(group.groupby("method", sort=False)))
         for _, at in curves.get(ANCHOR, group.iloc[:0]).sort_values("bpp").iterrows():
             for method, curve in curves.items():
-                read = {metric: _at_rate(curve, metric, at["bpp"]) for metric in METRICS}
+                read = {metric: _at_rate(curve, metric, at["bpp"]) for metric in compared}
                 rows.append({"run": run, "protocol": protocol, "at": at["point"], "bpp": at["bpp"], "method": method})
                 rows[-1] |= read
-    return pd.DataFrame(rows, columns=["run", "protocol", "at", "bpp", "method", *METRICS])
+    return pd.DataFrame(rows, columns=["run", "protocol", "at", "bpp", "method", *compared])
 
 
 def bd_table(points: pd.DataFrame, interpolation: str = "akima") -> pd.DataFrame:
@@ -125,11 +126,11 @@ def bd_table(points: pd.DataFrame, interpolation: str = "akima") -> pd.DataFrame
     for (run, protocol), group in points.groupby(["run", "protocol"], sort=False):
         test = group[group["method"] == ANCHOR]
         for method in group["method"].unique():
-            for metric in METRICS:
-                anchor = group[group["method"] == method]
-                if method == ANCHOR or not len(test) or anchor[metric].isna().all() or test[metric].isna().all():
+            for metric in _compared(points):
+                anchor, name = group[group["method"] == method], metric.name
+                if method == ANCHOR or not len(test) or anchor[name].isna().all() or test[name].isna().all():
                     continue
-                row = {"run": run, "protocol": protocol, "anchor": method, "method": ANCHOR, "metric": metric}
+                row = {"run": run, "protocol": protocol, "anchor": method, "method": ANCHOR, "metric": name}
                 rows.append(row | _deltas(anchor, test, metric, interpolation))
     return pd.DataFrame(rows, columns=BD_COLUMNS)
 
@@ -148,6 +149,11 @@ def write_csv(table: pd.DataFrame, path) -> None:
     write_bytes(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
 
 
+def _compared(points: pd.DataFrame) -> list[Metric]:
+    """The metrics of a table that methods are compared by."""
+    return [metric for metric in columns_in(points) if metric.compared]
+
+
 def _at_rate(curve: pd.DataFrame, metric: str, rate: float) -> float:
     try:
         return matching.at_rate(curve["bpp"], curve[metric], rate)
@@ -155,11 +161,11 @@ def _at_rate(curve: pd.DataFrame, metric: str, rate: float) -> float:
         return float("nan")
 
 
-def _deltas(anchor, test, metric: str, interpolation: str) -> dict:
-    curves = (anchor["bpp"], anchor[metric], test["bpp"], test[metric])
+def _deltas(anchor, test, metric: Metric, interpolation: str) -> dict:
+    curves = (anchor["bpp"], anchor[metric.name], test["bpp"], test[metric.name])
     found, remarks = {"interpolation": interpolation}, []
     try:
-        lower = metric in LOWER_IS_BETTER
+        lower = metric.lower_is_better
         rate = bjontegaard.bd_rate(*curves, interpolation=interpolation, lower_is_better=lower)
         found |= {"bd_rate_percent": rate.value, "metric_overlap": rate.overlap}
     except DataError as error:

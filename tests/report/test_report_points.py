@@ -6,7 +6,7 @@ import pytest
 
 from spic.errors import DataError
 from spic.protocols import CORRECTED, OFFICIAL
-from spic.report.points import POINT_COLUMNS, Reading, summarize, write_summary
+from spic.report.points import Reading, point_columns, summarize, write_summary
 from spic.scores import first_pictures, read_scores
 
 IDENTITY = {"run": "r", "protocol": "corrected", "method": "spic", "point": "p1", "ssm_source": "segmenter"}
@@ -38,7 +38,7 @@ def point(scores, reading=Reading(CORRECTED)):  # noqa: B008
 
 def test_rates_sum_parts_over_the_pixels_of_the_set():
     row = point(made_up(sizes={"ssm": [3, 5], "coarse": [2, 2]}))
-    assert list(row) == POINT_COLUMNS and row["bpp_file"] == row["bpp"] == pytest.approx(8 * 12 / 64)
+    assert list(row) == point_columns() and row["bpp_file"] == row["bpp"] == pytest.approx(8 * 12 / 64)
     assert row["bpp_ssm"] == pytest.approx(1.0) and row["bpp_coarse"] == pytest.approx(0.5)
     assert row["fd_lite0"] == pytest.approx(0, abs=1e-5) and row["n"] == 2
     assert np.isnan(row["miou_gt"]) and np.isnan(row["fid"])

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from spic.errors import DataError
-from spic.report.points import METRICS, POINT_COLUMNS, write_parquet
+from spic.metrics.columns import columns_of
+from spic.report.points import point_columns, write_parquet
 from spic.report.tables import (
     bd_table,
     join_pictures,
@@ -17,6 +18,9 @@ from spic.report.tables import (
     with_originals,
     write_csv,
 )
+
+POINT_COLUMNS = point_columns()
+COMPARED = [row.name for row in columns_of(()) if row.compared]
 
 
 def curve(method, rates, protocol="corrected", **values):
@@ -37,7 +41,7 @@ def test_matched_rates_are_read_off_and_never_extrapolated():
         ]
     )
     table = matched_table(points).set_index(["protocol", "at", "method"])
-    assert list(table.columns) == ["run", "bpp", *METRICS] and len(table) == 5
+    assert list(table.columns) == ["run", "bpp", *COMPARED] and len(table) == 5
     assert table.loc[("corrected", "p1", "bpg"), "miou"] == pytest.approx(0.7)  # halfway in the logarithm of the rate
     assert np.isnan(table.loc[("corrected", "p0", "bpg"), "miou"])
     assert table.loc[("corrected", "p0", "spic"), "fd_lite0"] == 9 and table.loc["official", "bpp"].tolist() == [0.3]
