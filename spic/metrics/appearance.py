@@ -1,96 +1,131 @@
 """Whether images look right, by counts that no network has a part in: colour, hatching, grid, texture.
 
-Each is a ratio or a difference of sums over the pixels of a class, so the sums of single images add up to those of a
-set (`Sums.__add__`). A decoder that pleases a segmenter by signals shows in the first three; one that blurs, or adds
+Each is a ratio of sums over the pixels of some classes, by the ground truth or else by the SSM, and over a set the sums
+add up. A decoder that pleases a segmenter by signals shows in the first three; one that blurs, or adds
 noise, in the last. Luma and chroma are those of ITU-R BT.601, values 0..255.
 """
 
-from dataclasses import astuple, dataclass
-
 import numpy as np
+
+from spic.labels import LabelSpace
+from spic.metrics.columns import Metric
+from spic.metrics.observations import Observation
+from spic.metrics.statistics import Evidence
 
 _LUMA = (0.299, 0.587, 0.114)
 _CB = (-0.169, -0.331, 0.5)
 _CR = (0.5, -0.419, -0.081)
 
 
-@dataclass(frozen=True)
-class Sums:
-    """Sums over the pixels of one image or of several.
-
-    Attributes
-    ----------
-    pixels : numpy.ndarray
-        float64 (classes, 3): pixels of each class, in the whole image, away from its border, and right below others.
-    chroma : numpy.ndarray
-        float64 (classes,), |Cb - Cb of the original| + |Cr - Cr of the original|, over the whole image.
-    hatching : numpy.ndarray
-        float64 (classes,), |Laplacian of Cb| + |Laplacian of Cr|, away from the border.
-    gradient : numpy.ndarray
-        float64 (classes,), |difference of luma to the left| + |difference to above|.
-    places2, places4 : numpy.ndarray
-        float64 (2, 2) and (4, 4), |Laplacian of luma| by its place in blocks of 2x2 and 4x4 pixels.
-    """
-
-    pixels: np.ndarray
-    chroma: np.ndarray
-    hatching: np.ndarray
-    gradient: np.ndarray
-    places2: np.ndarray
-    places4: np.ndarray
-
-    def __add__(self, other: "Sums") -> "Sums":
-        return Sums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+GROUPS = {  # classes whose look is measured, by their names in the label spaces
+    "objects": ("sign", "traffic sign", "pedestrian", "person", "bicyclist", "rider", "bicycle"),
+    "tree": ("tree", "vegetation"),
+    "road": ("road",),
+    "pavement": ("pavement", "sidewalk"),
+    "building": ("building",),
+}
+ARRAY, PLACES = "appearance", "grid_places"
+_CHROMA, _HATCHING, _GRADIENT = range(3)  # second halves of the counts below
 
 
-def appearance_sums(image: np.ndarray, original: np.ndarray, labels: np.ndarray, num_classes: int) -> Sums:
-    """Sums of one image.
+def group_map(labels: np.ndarray, space: LabelSpace) -> np.ndarray:
+    """Number of the group of each pixel, uint8 like `labels`; `len(GROUPS)` where it is in none."""
+    table = np.full(256, len(GROUPS), np.uint8)
+    for number, names in enumerate(GROUPS.values()):
+        table[[space.id(name) for name in names if name in space.classes]] = number
+    return table[labels]
+
+
+def appearance(image: np.ndarray, original: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Sums over the pixels of each group of one image.
 
     Parameters
     ----------
     image, original : numpy.ndarray
         uint8 (H, W, 3) sRGB, sides at least 6.
-    labels : numpy.ndarray
-        uint8 (H, W); ids from `num_classes` on (void) count nowhere.
+    groups : numpy.ndarray
+        uint8 (H, W) of `group_map`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (groups, 3, 2), pixels and sum: of (|Cb - Cb of the original| + |Cr - Cr of the original|) / 2; of
+        |Laplacian of Cb| + |Laplacian of Cr|; of |difference of luma to the left| + |difference to above|.
     """
     y, cb, cr = _planes(image)
     _, cb0, cr0 = _planes(original)
-    inside, below = labels[1:-1, 1:-1], labels[1:, 1:]
-
-    def by_class(values, where):
-        return np.bincount(where.ravel(), values.ravel(), 256)[:num_classes]
-
-    counts = [np.bincount(where.ravel(), minlength=256)[:num_classes] for where in (labels, inside, below)]
-    laplacian = _laplacian(y)
-    return Sums(
-        np.stack(counts, 1).astype(np.float64),
-        by_class(np.abs(cb - cb0) + np.abs(cr - cr0), labels),
-        by_class(_laplacian(cb) + _laplacian(cr), inside),
-        by_class(np.abs(np.diff(y, axis=1))[1:] + np.abs(np.diff(y, axis=0))[:, 1:], below),
-        _places(laplacian, 2),
-        _places(laplacian, 4),
-    )
+    quantities = [
+        ((np.abs(cb - cb0) + np.abs(cr - cr0)) / 2, groups),
+        (_laplacian(cb) + _laplacian(cr), groups[1:-1, 1:-1]),
+        (np.abs(np.diff(y, axis=1))[1:] + np.abs(np.diff(y, axis=0))[:, 1:], groups[1:, 1:]),
+    ]
+    count = len(GROUPS)
+    sums = [
+        [np.bincount(where.ravel(), weights, count + 1)[:count] for weights in (None, values.ravel())]
+        for values, where in quantities
+    ]
+    return np.moveaxis(np.array(sums, np.float64), 2, 0)
 
 
-def colour_error(sums: Sums, classes) -> float:
-    """Mean difference of Cb and Cr to the original in the pixels of `classes` (ids), 0..255; NaN without pixels."""
-    return _ratio(sums.chroma[classes].sum() / 2, sums.pixels[classes, 0].sum())
+def grid_places(image: np.ndarray) -> np.ndarray:
+    """Sums of |Laplacian of luma| by its place in blocks of 2x2, then of 4x4 pixels: float64 (20,)."""
+    laplacian = _laplacian(next(_planes(image)))
+    return np.concatenate([_places(laplacian, period).ravel() for period in (2, 4)])
 
 
-def hatching(sums: Sums, original: Sums, classes) -> float:
-    """|Laplacian of Cb and Cr| in `classes` (ids) over the original's: 1 as there, above 1 coloured patterns."""
-    return _ratio(sums.hatching[classes].sum(), original.hatching[classes].sum())
+def colour_error(evidence: Evidence, key: str) -> float:
+    """Mean difference of Cb and Cr to the original in small objects, 0..255; NaN without such pixels."""
+    pixels, total = _total(evidence, key, 0)[_index("objects"), _CHROMA]
+    return _ratio(total, pixels)
 
 
-def texture(sums: Sums, original: Sums, classes) -> float:
-    """Mean |gradient of luma| in `classes` (ids) over the original's: 1 as there, below 1 blur, above 1 noise."""
-    return _ratio(sums.gradient[classes].sum(), original.gradient[classes].sum())
+def hatching(group: str):
+    """|Laplacian of Cb and Cr| in a group over the original's: 1 as there, above 1 coloured patterns."""
+    return _relative(group, _HATCHING)
 
 
-def grid(sums: Sums, period: int) -> float:
+def texture(group: str):
+    """Mean |gradient of luma| in a group over the original's: 1 as there, below 1 blur, above 1 noise."""
+    return _relative(group, _GRADIENT)
+
+
+def grid(period: int):
     """How much |Laplacian of luma| depends on the place in blocks of `period` (2 or 4): (max - min) / mean."""
-    places = sums.places2 if period == 2 else sums.places4
-    return _ratio(places.max() - places.min(), places.mean())
+
+    def value(evidence: Evidence, key: str) -> float:
+        places = evidence.scores[key].sum(axis=0)
+        places = places[:4] if period == 2 else places[4:]
+        return _ratio(places.max() - places.min(), places.mean())
+
+    return value
+
+
+def _relative(group, quantity):
+    def value(evidence: Evidence, key: str) -> float:
+        own, original = (_total(evidence, key, which)[_index(group), quantity, 1] for which in (0, 1))
+        return _ratio(own, original)
+
+    return value
+
+
+def _total(evidence, key, which):
+    """Sums over the set, (groups, 3, 2): of the reconstructions (0) or the originals (1)."""
+    return evidence.scores[key][:, which].sum(axis=0)
+
+
+def _index(group: str) -> int:
+    return list(GROUPS).index(group)
+
+
+def _build(weights, device):
+    def see(sample):
+        labels, space = (sample.truth, sample.truth_space) if sample.truth is not None else (sample.ssm, sample.space)
+        groups = group_map(labels, space)
+        images = (sample.decoded, sample.original)
+        sums = np.stack([appearance(image, sample.original, groups) for image in images])
+        return {ARRAY: sums, PLACES: grid_places(sample.decoded)}
+
+    return see
 
 
 def _planes(image):
@@ -110,3 +145,24 @@ def _places(values, period):
 
 def _ratio(a, b) -> float:
     return float(a / b) if b > 0 else float("nan")
+
+
+APPEARANCE = Observation("appearance", _build, paired=True, maps=True)
+_ROW = {"observation": APPEARANCE, "interval": None, "each": None, "place": None}
+_OF_GROUP = {**_ROW, "needs": ARRAY, "digits": 2}
+
+COLUMNS = (
+    Metric("colour_error", "colour error of small objects", value=colour_error, lower_is_better=True, **_OF_GROUP),
+    Metric(
+        "hatching", "colour hatching of small objects", value=hatching("objects"), lower_is_better=True, **_OF_GROUP
+    ),
+    Metric("hatching_tree", "colour hatching of trees", value=hatching("tree"), lower_is_better=True, **_OF_GROUP),
+    *(
+        Metric(f"grid{period}", f"grid of {period}x{period}", PLACES, value=grid(period), lower_is_better=True, **_ROW)
+        for period in (2, 4)
+    ),
+    *(
+        Metric(f"texture_{group}", f"texture, {group}", value=texture(group), compared=False, **_OF_GROUP)
+        for group in ("road", "pavement", "building", "tree")
+    ),
+)

@@ -67,8 +67,7 @@ class Lpips:
 
     def __init__(self, weights_path, device: str = "auto"):
         state = _read(Path(weights_path))
-        first = state.get("net.slice1.0.weight")
-        self.network = FIRST.get(tuple(getattr(first, "shape", ())), "")
+        self.network = _network(state)
         if not self.network:
             raise WeightsError(f"{weights_path}: not a network of LPIPS; {NEEDED}")
         self._device = pick_device(device)
@@ -102,10 +101,22 @@ class Lpips:
         if min(a.shape[:2]) < MIN_SIDE:
             raise DataError(f"LPIPS needs {MIN_SIDE} pixels a side, the picture has {a.shape[0]}x{a.shape[1]}")
         with torch.inference_mode():
-            pair = torch.tensor(np.stack([a, b]), device=self._device).permute(0, 3, 1, 2)
-            x = pair.float() / 127.5 - 1
-            x = (x - self._weights["scaling_layer.shift"]) / self._weights["scaling_layer.scale"]
+            x = self._planes(np.stack([a, b]))
             return float(sum(self._stage_distance(i, maps) for i, maps in enumerate(self._maps(x))))
+
+    def features(self, image: np.ndarray) -> np.ndarray:
+        """Activations after the last stage at every position, float32 (P, channels), of a uint8 (H, W, 3) image."""
+        import torch
+
+        with torch.inference_mode():
+            *_, last = self._maps(self._planes(image[None]))
+            return last[0].flatten(1).T.contiguous().cpu().numpy()
+
+    def _planes(self, images):
+        import torch
+
+        x = torch.tensor(images, device=self._device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return (x - self._weights["scaling_layer.shift"]) / self._weights["scaling_layer.scale"]
 
     def _maps(self, x):
         """Yield the activations after each stage, (2, channels, h, w)."""
@@ -143,6 +154,19 @@ class Lpips:
             if key not in state or tuple(getattr(state[key], "shape", ())) != shape or 0 in shape:
                 raise WeightsError(f"{path}: {key} is missing or does not fit; {NEEDED}")
         return list(shapes)
+
+
+def network_of(weights_path) -> str:
+    """ "alex" or "vgg", told from the file; empty for anything else, or where the file cannot be read."""
+    try:
+        return _network(_read(Path(weights_path)))
+    except WeightsError:
+        return ""  # whoever loads it says what is wrong
+
+
+def _network(state: dict) -> str:
+    first = state.get("net.slice1.0.weight")
+    return FIRST.get(tuple(getattr(first, "shape", ())), "")
 
 
 def _read(path: Path) -> dict:
