@@ -1,5 +1,6 @@
 """The command line: results, one-line errors, nothing half-written."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from spic.images import downscale, read_labels, read_picture, to_working_size, w
 from spic.labels import CAMVID11
 from spic.scsrdm.decoder import Decoder
 from spic.segmentation import get_segmenter
+from spic.segmentation.dense import DenseConfig, DenseNet
+from spic.segmentation.pyramid import PyramidConfig, PyramidNet
 from spic.segmentation.street import StreetConfig
 from spic.training import decoder as decoder_recipe
 from spic.training import pack as packs
@@ -249,6 +252,17 @@ def test_weights(tiny_segmenter, tiny_decoder, tmp_path, monkeypatch):
         assert "not a plain name" in fail("weights", "ship", name, tiny_segmenter)
     (tmp_path / "manifest.json").write_text("{")
     assert "manifest.json: damaged" in fail("weights", "list")
+
+
+@pytest.mark.parametrize(("arch", "net", "kind"), [("judge", PyramidNet, "pyramid"), ("dense", DenseNet, "dense")])
+def test_weights_of_every_segmenter_can_be_checked(arch, net, kind, tmp_path):
+    config = {
+        "dense": DenseConfig(widths=(8,) * 5, blocks=(1,) * 4, decoder=(8,) * 4),
+        "judge": PyramidConfig(width=0.3, depth=0.3, pyramid=8),
+    }[arch]
+    about = {"arch": arch, "label_space": "camvid11", "net": dataclasses.asdict(config)}
+    weights.write_weights(tmp_path / "w", net(config).state_dict(), about)
+    assert f"w: {kind} segmenter, " in run("weights", "check", tmp_path / "w")
 
 
 def test_weights_of_no_network_here(tmp_path):

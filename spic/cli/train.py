@@ -77,11 +77,11 @@ def segmenter(
     threads: Threads = None,
     batch: Batch = 8,
     seed: Seed = 0,
-    network: Annotated[str, typer.Option(help="street, judge or dense.")] = "street",
+    network: Annotated[str, typer.Option(help="street, pyramid or dense.")] = "street",
     init: Annotated[Path | None, typer.Option(help="Weights of the same network to start from.")] = None,
     learning_rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 2e-3,
     encoder: Annotated[
-        str | None, typer.Option(help="ImageNet encoder: lite1 (judge's default), lite2 (street's), none.")
+        str | None, typer.Option(help="ImageNet encoder: lite1 (pyramid's default), lite2 (street's), none.")
     ] = None,
     scene_share: Annotated[float, typer.Option(min=0, max=1, help="Share of drawn scenes in a batch.")] = 0.2,
 ):
