@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from spic.segmentation import get_segmenter
 from spic.segmentation.dense import DenseConfig, DenseNet
 from spic.segmentation.pyramid import PyramidConfig, PyramidNet
 from spic.segmentation.street import StreetConfig
+from spic.training import adversarial
 from spic.training import decoder as decoder_recipe
 from spic.training import pack as packs
 from spic.training import segmenter as segmenter_recipe
@@ -196,6 +198,30 @@ def test_train_decoder(small_training, files, scene):
     assert json.loads((folder / "street-decoder.json").read_bytes())["label_space"] == "camvid11"
     run("train", "pack", pack, "--scenes", 2)
     assert "coarse images" in fail(*command, "--steps", 3)
+
+
+def test_train_adversarial(small_training, files, tiny_decoder, tiny_segmenter, tiny_encoder, monkeypatch):
+    monkeypatch.setattr(packs, "FRAME_SIZE", (64, 64))
+    monkeypatch.setattr(adversarial, "Recipe", partial(adversarial.Recipe, window=(64, 64), hold=1))
+    monkeypatch.setattr(adversarial, "_LOOKS", 1)
+    pack, folder = files / "pack.zip", files / "adv"
+    run("train", "pack", pack, "--scenes", 3, "--qp", 40)
+    bare = ["train", "adversarial", pack, folder, *MACHINE, "--leave-out", "scene_00002"]
+    command = [*bare, "--init", tiny_decoder, "--ssm", tiny_segmenter]
+    assert "--steps or --minutes" in fail(*command)
+    for wrong in (["--init", files / "none"], ["--init", tiny_segmenter], ["--ssm", tiny_decoder]):
+        assert str(wrong[1]) in fail(*command, "--steps", 2, *wrong)
+    assert "condition 'sound'" in fail(*command, "--steps", 2, "--condition", "sound")
+    assert CliRunner().invoke(app, list(map(str, [*bare, "--steps", 2]))).exit_code == 2  # --init is needed
+    assert not folder.exists()
+    first = run(*command, "--steps", 2)
+    assert run(*command, "--steps", 2) == first
+    config = json.loads((folder / "street-decoder.json").read_bytes())
+    assert config["sampling"]["sampler"] == "noiseless" and config["label_space"] == "camvid11"
+    assert config["weights"]["dtype"] == "int8" and adversarial.DRAWING.items() <= config["network"].items()
+    Decoder(folder / "street-decoder", "cpu", "float32")
+    assert (folder / "evaluation.csv").exists() and "SCSRDM" in run("weights", "check", folder / "street-decoder")
+    assert "another recipe (predicted" in fail(*bare, "--init", tiny_decoder, "--steps", 3)
 
 
 def test_pack_of_a_data_set(small_training, files, scene, monkeypatch):
