@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +30,7 @@ from spic.training import decoder as decoder_recipe
 from spic.training import pack as packs
 from spic.training import segmenter as segmenter_recipe
 
+ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "av", "numba", "matplotlib", "imagecodecs", "pandas")
 
 
@@ -222,6 +226,22 @@ def test_train_adversarial(small_training, files, tiny_decoder, tiny_segmenter, 
     Decoder(folder / "street-decoder", "cpu", "float32")
     assert (folder / "evaluation.csv").exists() and "SCSRDM" in run("weights", "check", folder / "street-decoder")
     assert "another recipe (predicted" in fail(*bare, "--init", tiny_decoder, "--steps", 3)
+
+
+@pytest.mark.skipif(not shutil.which("make") or not (ROOT / "Makefile").exists(), reason="no make or no Makefile")
+def test_commands_of_the_makefile_exist():
+    """`make train` and `make ablations` say nothing that the command line does not know."""
+    words = ["make", "-n", "train", "ablations"]
+    printed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    commands = [shlex.split(line.partition("bin/spic ")[2]) for line in printed.splitlines() if "bin/spic " in line]
+    assert [words[1] for words in commands] == [
+        *("pack", "segmenter", "segmenter", "decoder", "adversarial"),
+        *("decoder", "adversarial") * 2,
+    ]
+    for words in commands:
+        result = CliRunner().invoke(app, [*words, "--help"])  # what is asked for is read before the help is shown
+        assert result.exit_code == 0, (words, result.output)
+    assert CliRunner().invoke(app, ["train", "decoder", "a", "b", "--critic", "c", "--help"]).exit_code == 2
 
 
 def test_pack_of_a_data_set(small_training, files, scene, monkeypatch):
