@@ -58,24 +58,25 @@ figures: $(VENV)/installed
 	$(BIN)/spic run --cores 2
 	$(BIN)/spic run --cores 2 --configfile config/camvid.yaml --config dataset_root=$(CAMVID)
 
-## train     train segmenter, judge, critic and decoder anew, MINUTES=60 each, on CamVid's training split and scenes: CAMVID=folder
+## train     train segmenter, judge and decoder (two stages) anew, MINUTES=60 each, on CamVid's training split and scenes: CAMVID=folder
+TRAIN = $(BIN)/spic train
+HOW = --minutes $(MINUTES) --leave-out 0001TP
+MAPS = --ssm runs/segmenter/street-segmenter
+ONE_STEP = --t-focus 0.9 --sampling-steps 1 --start 200
 train: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train]'
-	test -e runs/train.zip || $(BIN)/spic train pack runs/train.zip --root $(CAMVID) --scenes 400 $(QPS)
-	$(BIN)/spic train segmenter runs/train.zip runs/segmenter --minutes $(MINUTES) --leave-out 0001TP --scene-share 0.15 --seed 1
-	$(BIN)/spic train segmenter runs/train.zip runs/judge --minutes $(MINUTES) --leave-out 0001TP --scene-share 0.15 --seed 3 --network dense
-	$(BIN)/spic train segmenter runs/train.zip runs/critic --minutes $(MINUTES) --leave-out 0001TP --seed 2
-	$(BIN)/spic train decoder runs/train.zip runs/decoder --minutes $(MINUTES) --leave-out 0001TP \
-		--critic runs/critic/street-segmenter --ssm runs/segmenter/street-segmenter \
-		--t-focus 0.9 --sampling-steps 1 --start 200
+	test -e runs/train.zip || $(TRAIN) pack runs/train.zip --root $(CAMVID) --scenes 400 $(QPS)
+	$(TRAIN) segmenter runs/train.zip runs/segmenter $(HOW) --network pyramid --scene-share 0.15 --seed 1
+	$(TRAIN) segmenter runs/train.zip runs/judge $(HOW) --network dense --scene-share 0.15 --seed 3
+	$(TRAIN) decoder runs/train.zip runs/decoder $(HOW) $(MAPS) $(ONE_STEP)
+	$(TRAIN) adversarial runs/train.zip runs/adversarial $(HOW) $(MAPS) --init runs/decoder/street-decoder
 
-## ablations train the decoders of the methods sr and sdm after that, MINUTES=60 each, to go into runs/sr and runs/sdm
+## ablations train the decoders of the methods sr and sdm after that, MINUTES=60 a stage, to go into runs/sr and runs/sdm
 ablations: $(VENV)/installed
-	$(BIN)/spic train decoder runs/train.zip runs/sr --minutes $(MINUTES) --leave-out 0001TP --condition coarse \
-		--init runs/decoder/street-decoder --critic runs/critic/street-segmenter --ssm runs/segmenter/street-segmenter \
-		--t-focus 0.9 --sampling-steps 1 --start 200
-	$(BIN)/spic train decoder runs/train.zip runs/sdm --minutes $(MINUTES) --leave-out 0001TP --condition ssm \
-		--init runs/decoder/street-decoder --critic runs/critic/street-segmenter --ssm runs/segmenter/street-segmenter --t-focus 0.2
+	$(TRAIN) decoder runs/train.zip runs/sr-first $(HOW) $(MAPS) --condition coarse --init runs/decoder/street-decoder $(ONE_STEP)
+	$(TRAIN) adversarial runs/train.zip runs/sr $(HOW) $(MAPS) --condition coarse --init runs/sr-first/street-decoder
+	$(TRAIN) decoder runs/train.zip runs/sdm-first $(HOW) $(MAPS) --condition ssm --init runs/decoder/street-decoder --t-focus 0.2
+	$(TRAIN) adversarial runs/train.zip runs/sdm $(HOW) $(MAPS) --condition ssm --init runs/sdm-first/street-decoder
 
 ## clean     remove what runs made, not the environment
 clean:

@@ -114,6 +114,24 @@ def tiny_segmenter(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture
+def tiny_encoder(monkeypatch):
+    """The discriminators of the decoder's training are small, on an encoder that is random and needs no package.
+
+    Names of the encoders asked for come as a list.
+    """
+    from functools import partial
+
+    from spic.segmentation import street
+    from spic.training import adversarial, discriminators
+
+    asked = []
+    monkeypatch.setitem(street.LITE, discriminators.ENCODER, (0.25, 0.3))
+    monkeypatch.setattr(discriminators, "load_imagenet", lambda encoder, name: asked.append(name))
+    monkeypatch.setattr(adversarial, "Discriminators", partial(discriminators.Discriminators, width=8))
+    return asked
+
+
 @pytest.fixture(scope="session")
 def inception_weights(tmp_path_factory):
     """A file laid out like the published FID weights, with random weights that keep the scale of the activations."""

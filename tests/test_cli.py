@@ -1,8 +1,13 @@
 """The command line: results, one-line errors, nothing half-written."""
 
+import dataclasses
 import json
+import shlex
+import shutil
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,11 +22,15 @@ from spic.images import downscale, read_labels, read_picture, to_working_size, w
 from spic.labels import CAMVID11
 from spic.scsrdm.decoder import Decoder
 from spic.segmentation import get_segmenter
+from spic.segmentation.dense import DenseConfig, DenseNet
+from spic.segmentation.pyramid import PyramidConfig, PyramidNet
 from spic.segmentation.street import StreetConfig
+from spic.training import adversarial
 from spic.training import decoder as decoder_recipe
 from spic.training import pack as packs
 from spic.training import segmenter as segmenter_recipe
 
+ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("torch", "av", "numba", "matplotlib", "imagecodecs", "pandas")
 
 
@@ -195,6 +204,46 @@ def test_train_decoder(small_training, files, scene):
     assert "coarse images" in fail(*command, "--steps", 3)
 
 
+def test_train_adversarial(small_training, files, tiny_decoder, tiny_segmenter, tiny_encoder, monkeypatch):
+    monkeypatch.setattr(packs, "FRAME_SIZE", (64, 64))
+    monkeypatch.setattr(adversarial, "Recipe", partial(adversarial.Recipe, window=(64, 64), hold=1))
+    monkeypatch.setattr(adversarial, "_LOOKS", 1)
+    pack, folder = files / "pack.zip", files / "adv"
+    run("train", "pack", pack, "--scenes", 3, "--qp", 40)
+    bare = ["train", "adversarial", pack, folder, *MACHINE, "--leave-out", "scene_00002"]
+    command = [*bare, "--init", tiny_decoder, "--ssm", tiny_segmenter]
+    assert "--steps or --minutes" in fail(*command)
+    for wrong in (["--init", files / "none"], ["--init", tiny_segmenter], ["--ssm", tiny_decoder]):
+        assert str(wrong[1]) in fail(*command, "--steps", 2, *wrong)
+    assert "condition 'sound'" in fail(*command, "--steps", 2, "--condition", "sound")
+    assert CliRunner().invoke(app, list(map(str, [*bare, "--steps", 2]))).exit_code == 2  # --init is needed
+    assert not folder.exists()
+    first = run(*command, "--steps", 2)
+    assert run(*command, "--steps", 2) == first
+    config = json.loads((folder / "street-decoder.json").read_bytes())
+    assert config["sampling"]["sampler"] == "noiseless" and config["label_space"] == "camvid11"
+    assert config["weights"]["dtype"] == "int8" and adversarial.DRAWING.items() <= config["network"].items()
+    Decoder(folder / "street-decoder", "cpu", "float32")
+    assert (folder / "evaluation.csv").exists() and "SCSRDM" in run("weights", "check", folder / "street-decoder")
+    assert "another recipe (predicted" in fail(*bare, "--init", tiny_decoder, "--steps", 3)
+
+
+@pytest.mark.skipif(not shutil.which("make") or not (ROOT / "Makefile").exists(), reason="no make or no Makefile")
+def test_commands_of_the_makefile_exist():
+    """`make train` and `make ablations` say nothing that the command line does not know."""
+    words = ["make", "-n", "train", "ablations"]
+    printed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    commands = [shlex.split(line.partition("bin/spic ")[2]) for line in printed.splitlines() if "bin/spic " in line]
+    assert [words[1] for words in commands] == [
+        *("pack", "segmenter", "segmenter", "decoder", "adversarial"),
+        *("decoder", "adversarial") * 2,
+    ]
+    for words in commands:
+        result = CliRunner().invoke(app, [*words, "--help"])  # what is asked for is read before the help is shown
+        assert result.exit_code == 0, (words, result.output)
+    assert CliRunner().invoke(app, ["train", "decoder", "a", "b", "--critic", "c", "--help"]).exit_code == 2
+
+
 def test_pack_of_a_data_set(small_training, files, scene, monkeypatch):
     for name in ("b", "a", "c"):
         write_png(files / "camvid" / "train" / f"{name}.png", scene[0])
@@ -249,6 +298,17 @@ def test_weights(tiny_segmenter, tiny_decoder, tmp_path, monkeypatch):
         assert "not a plain name" in fail("weights", "ship", name, tiny_segmenter)
     (tmp_path / "manifest.json").write_text("{")
     assert "manifest.json: damaged" in fail("weights", "list")
+
+
+@pytest.mark.parametrize(("arch", "net", "kind"), [("judge", PyramidNet, "pyramid"), ("dense", DenseNet, "dense")])
+def test_weights_of_every_segmenter_can_be_checked(arch, net, kind, tmp_path):
+    config = {
+        "dense": DenseConfig(widths=(8,) * 5, blocks=(1,) * 4, decoder=(8,) * 4),
+        "judge": PyramidConfig(width=0.3, depth=0.3, pyramid=8),
+    }[arch]
+    about = {"arch": arch, "label_space": "camvid11", "net": dataclasses.asdict(config)}
+    weights.write_weights(tmp_path / "w", net(config).state_dict(), about)
+    assert f"w: {kind} segmenter, " in run("weights", "check", tmp_path / "w")
 
 
 def test_weights_of_no_network_here(tmp_path):

@@ -77,16 +77,17 @@ def segmenter(
     threads: Threads = None,
     batch: Batch = 8,
     seed: Seed = 0,
-    network: Annotated[str, typer.Option(help="street, judge or dense.")] = "street",
+    network: Annotated[str, typer.Option(help="street, pyramid or dense.")] = "street",
     init: Annotated[Path | None, typer.Option(help="Weights of the same network to start from.")] = None,
     learning_rate: Annotated[float, typer.Option(min=0, help="Peak learning rate.")] = 2e-3,
     encoder: Annotated[
-        str | None, typer.Option(help="ImageNet encoder: lite1 (judge's default), lite2 (street's), none.")
+        str | None, typer.Option(help="ImageNet encoder: lite1 (pyramid's default), lite2 (street's), none.")
     ] = None,
     scene_share: Annotated[float, typer.Option(min=0, max=1, help="Share of drawn scenes in a batch.")] = 0.2,
 ):
     """Train a segmenter and write FOLDER/street-segmenter."""
     from spic.training.loop import Budget
+    from spic.training.pack import read_split
     from spic.training.segmenter import train_segmenter
     from spic.weights import write_weights
 
@@ -94,7 +95,7 @@ def segmenter(
     options = {"batch": batch, "seed": seed, **_machine(device, dtype, threads)}
     options |= {"network": network, "encoder": encoder, "scene_share": scene_share}
     options |= {"init": init, "learning_rate": learning_rate}
-    train_pack, validation = _packs(pack, leave_out or [])
+    train_pack, validation = read_split(pack, leave_out or [])
     state, config = train_segmenter(train_pack, folder, budget, validation=validation, **options)
     target = folder / "street-segmenter"
     _print_weights(target, write_weights(target, state, config, "int8"))
@@ -132,9 +133,11 @@ def decoder(
     On several GPUs: `torchrun --nproc-per-node N -m spic.cli train decoder PACK FOLDER ...`; --batch is that of each.
     """
     from spic.scsrdm import save_checkpoint
+    from spic.training.batches import predicted_maps
     from spic.training.decoder import recipe_of, train_decoder
     from spic.training.distributed import joined
     from spic.training.loop import Budget
+    from spic.training.pack import read_split
 
     budget = Budget(steps, minutes)
     wanted = {"sampler": sampler, "steps": sampling_steps, "start": start}
@@ -150,9 +153,9 @@ def decoder(
         **_machine(device, dtype, threads),
     }
     options |= {"t_min": t_min, "t_max": t_max, "t_focus": t_focus, "init": init, "learning_rate": learning_rate}
-    train_pack, validation = _packs(pack, leave_out or [])
+    train_pack, validation = read_split(pack, leave_out or [])
     if ssm is not None:
-        options["predicted"] = _predicted(ssm, train_pack, options["device"])
+        options["predicted"] = predicted_maps(train_pack, ssm, options["device"])
     with joined(options["device"]) as (ranks, options["device"]):
         state, network = train_decoder(train_pack, folder, budget, validation=validation, ranks=ranks, **options)
     if not ranks.first:
@@ -175,34 +178,30 @@ def adversarial(
     threads: Threads = None,
     batch: Batch = 6,
     seed: Seed = 0,
-    condition: Annotated[str, typer.Option(help="both, or for the methods sr and sdm: coarse, ssm.")] = "both",
+    condition: Annotated[
+        str | None, typer.Option(help="both, coarse or ssm, as in the first stage; by default that of --init.")
+    ] = None,
 ):
     """Train a decoder against discriminators, from the weights of `spic train decoder` or the shipped ones.
 
     Writes FOLDER/street-decoder, which draws in one step and without noise.
     """
     from spic.scsrdm import save_checkpoint
-    from spic.training.adversarial import SAMPLING, Recipe, train_adversarial
+    from spic.training.adversarial import Recipe, train_adversarial
+    from spic.training.batches import predicted_maps
     from spic.training.loop import Budget
+    from spic.training.pack import read_split
 
     budget = Budget(steps, minutes)
     options = _machine(device, dtype, threads)
-    train_pack, validation = _packs(pack, leave_out or [])
+    train_pack, validation = read_split(pack, leave_out or [])
     if ssm is not None:
-        options["predicted"] = _predicted(ssm, train_pack, options["device"])
+        options["predicted"] = predicted_maps(train_pack, ssm, options["device"])
     recipe = Recipe(condition=condition, batch=batch)
-    state, network = train_adversarial(
+    state, config = train_adversarial(
         train_pack, folder, budget, recipe, init=init, validation=validation, seed=seed, **options
     )
-    config = {"network": network, "sampling": SAMPLING, "label_space": train_pack.label_space}
     _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config, "int8"))
-
-
-def _predicted(weights: Path, pack, device: str):
-    """Maps of the pack's images, as the transmitter will make them."""
-    from spic.segmentation import get_segmenter
-
-    return get_segmenter("street", weights, device).segment(pack.pictures)
 
 
 @app.command("labelmap-prior")
@@ -255,21 +254,6 @@ def _machine(device: str, dtype: str, threads: int | None) -> dict:
         set_threads(threads)
     device = pick_device(device)
     return {"device": device, "dtype": pick_dtype(dtype, device)}
-
-
-def _packs(path: Path, prefixes: list[str]):
-    """The pack without, and (None if there are none) with, the pictures whose names start with one of `prefixes`."""
-    from spic.training.pack import read_pack
-
-    everything = read_pack(path)
-    prefixes = tuple(prefixes)
-    if not prefixes:
-        return everything, None
-    left_out = everything.where(lambda name: name.startswith(prefixes))
-    kept = everything.where(lambda name: not name.startswith(prefixes))
-    if not len(kept) or not len(left_out):
-        raise ConfigError(f"{path}: --leave-out {' '.join(prefixes)} leaves {len(kept)} of {len(everything)} pictures")
-    return kept, left_out
 
 
 def _print_weights(path: Path, digest: str) -> None:

@@ -41,13 +41,14 @@ def _shipped_names(manifest: Path) -> list[str]:
 @app.command()
 def check(path: Annotated[Path, typer.Argument(metavar="PATH", help="Stem, .safetensors, .json or .pt file.")]):
     """Read weights and try them in the network that their config describes."""
+    from spic.segmentation.segmenter import network_name
     from spic.weights import read_weights
 
     state, config = read_weights(path)
-    if config.get("arch") == "street":
+    if (network := network_name(config)) is not None:
         from spic.segmentation import get_segmenter
 
-        kind = "street segmenter"
+        kind = f"{network} segmenter"
         get_segmenter("street", path, device="cpu", dtype="float32")
     elif config.get("arch") == "labelmap-prior":
         from spic.codecs.labelmap import read_prior

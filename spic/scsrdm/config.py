@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass, fields
 
 from spic.errors import ConfigError
 
-_MOST = {"num_classes": 255, "num_res_blocks": 16}  # a config may come from anywhere: nobody waits for a billion blocks
+# A config may come from anywhere: nobody waits for a billion blocks.
+_MOST = {"num_classes": 255, "num_res_blocks": 16, "refine_blocks": 64}
 _MOST_CHANNELS = 1 << 14
 _GROUPS = 32  # groups of every GroupNorm in the published network
 _MULTIPLIERS = {64: (1, 2, 3, 4), 128: (1, 1, 2, 3, 4), 256: (1, 1, 2, 2, 4, 4), 512: (0.5, 1, 1, 2, 2, 4, 4)}
@@ -165,16 +166,16 @@ class ScsrdmConfig:
             positive = _number(self.residual_std) and 0 < self.residual_std < 100
             _require(positive, "residual_std", self.residual_std, "a number above 0, or null")
             _require(self.prediction == "x0", "residual_std", self.residual_std, "null unless prediction is x0")
-        if self.refine_channels != 0:
-            fits = _positive_int(self.refine_channels) and self.refine_channels <= _MOST_CHANNELS
-            allowed = fits and self.residual_std is not None
-            _require(allowed, "refine_channels", self.refine_channels, "0, or a width beside a residual_std")
-            if self.size_multiple % 2:
-                raise ConfigError("refine_channels: sides must be even, so patch_size or levels must halve once")
-        for name, most in (("refine_blocks", 64), ("finish_channels", _MOST_CHANNELS)):
-            value = getattr(self, name)
-            fits = value == 0 or (_positive_int(value) and value <= most and self.refine_channels)
-            _require(fits and value is not False, name, value, f"0, or at most {most} beside refine_channels")
+        self._check_head()
+
+    def _check_head(self):
+        beside = (("refine_channels", "residual_std"), ("refine_blocks", "refine_channels"))
+        for name, other in (*beside, ("finish_channels", "refine_channels")):
+            value, most = getattr(self, name), _MOST.get(name, _MOST_CHANNELS)
+            fits = type(value) is int and (value == 0 or (0 < value <= most and getattr(self, other)))
+            _require(fits, name, value, f"0, or a whole number up to {most} beside {other}")
+        if self.refine_channels and self.size_multiple % 2:
+            raise ConfigError("refine_channels: sides must be even, so patch_size or levels must halve once")
         allowed = ("full",) if self.residual_std is None or self.size_multiple % 2 else ("full", "half")
         _require(self.chroma in allowed, "chroma", self.chroma, "full, or half beside a residual_std")
 

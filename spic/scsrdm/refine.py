@@ -63,7 +63,10 @@ class Block(nn.Module):
 
 
 class Finish(nn.Module):
-    """Correction on the full grid from the features at half size, the image so far, coarse image and SSM."""
+    """Correction on the full grid from the features at half size, the image so far, coarse image and SSM.
+
+    To the image so far the first correction is added as it is, in units of the prediction's error.
+    """
 
     def __init__(self, channels, ssm_planes, width):
         super().__init__()

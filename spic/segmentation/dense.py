@@ -1,7 +1,8 @@
 """A segmenter from scratch: dense 3x3 convolutions, no pretrained encoder.
 
-It shares nothing with the EfficientNets of this project (`street`, the critics of the decoder's training, `fd_lite0`):
-no architecture, no starting weights, no data but the labelled street images. The shipped judge is of this kind.
+It shares nothing with the EfficientNets of this project (`street`, `pyramid`, the discriminators of the decoder's
+training, `fd_lite0`): no architecture, no starting weights, no data but the labelled street images. It is meant for the
+judge.
 
 Dense convolutions run faster than depthwise ones in training, most of all in bfloat16. The finest scale of the decoder
 is stride 2, so that poles and pedestrians, a few pixels wide at 256x512, survive.

@@ -1,4 +1,4 @@
-"""The shipped networks, `street` and `judge`, behind the common interface."""
+"""The segmentation networks of this project behind the common interface; `street` and `judge` are shipped ones."""
 
 import numpy as np
 import torch
@@ -6,14 +6,22 @@ import torch
 from spic.devices import autocast, pick_device, pick_dtype
 from spic.errors import ConfigError, DataError, SpicError, WeightsError
 from spic.labels import get_label_space
-from spic.segmentation import dense, judge, street
+from spic.segmentation import dense, pyramid, street
 from spic.weights import load_state, read_weights, shipped
 
 NETWORKS = {  # by `arch` of the weights' config: shape, network, normalisation, what sides must be multiples of
     "street": (street.StreetConfig, street.StreetNet, street.normalize, street.SIZE_MULTIPLE),
-    "judge": (judge.JudgeConfig, judge.JudgeNet, street.normalize, judge.SIZE_MULTIPLE),
+    "pyramid": (pyramid.PyramidConfig, pyramid.PyramidNet, street.normalize, pyramid.SIZE_MULTIPLE),
     "dense": (dense.DenseConfig, dense.DenseNet, dense.normalize, dense.SIZE_MULTIPLE),
 }
+_OLD_NAMES = {"judge": "pyramid"}  # what weights of 0.1.0 call it
+
+
+def network_name(config: dict) -> str | None:
+    """Which of `NETWORKS` the config of weights describes; None for something else."""
+    name = config.get("arch")
+    name = _OLD_NAMES.get(name, name) if isinstance(name, str) else None
+    return name if name in NETWORKS else None
 
 
 class NetworkSegmenter:
@@ -29,9 +37,9 @@ class NetworkSegmenter:
         if input_size != "working":
             raise ConfigError(f"segmenter_input {input_size!r}: this segmenter sees pictures as they come (working)")
         state, config = read_weights(path)
-        if config.get("arch") not in NETWORKS:
+        if (name := network_name(config)) is None:
             raise WeightsError(f"{path}: holds {config.get('arch')!r}, not a segmenter ({', '.join(NETWORKS)})")
-        shape, network, self.normalize, self.multiple = NETWORKS[config["arch"]]
+        shape, network, self.normalize, self.multiple = NETWORKS[name]
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device)
         try:

@@ -10,20 +10,22 @@ import numpy as np
 import torch
 
 from spic.devices import autocast
+from spic.errors import ConfigError, DataError
 from spic.labels import get_label_space
-from spic.scsrdm import build
-from spic.scsrdm.schedule import alphas_cumprod
+from spic.scsrdm import build, load_checkpoint
+from spic.scsrdm.schedule import NUM_TIMESTEPS, alphas_cumprod
 from spic.training import losses
 from spic.training.batches import Batches
-from spic.training.decoder import SMALL
-from spic.training.discriminators import _SHIFT, Discriminators
+from spic.training.decoder import CONDITIONS, recipe_of
+from spic.training.discriminators import SHIFT, Discriminators
 from spic.training.loop import Budget, train
 from spic.training.pack import Pack
 from spic.training.segmenter import class_weights
-from spic.weights import load_state, read_weights, sha256, weight_paths
+from spic.weights import load_state, sha256, weight_paths
 
 DRAWING = {"refine_blocks": 2, "finish_channels": 24, "chroma": "half"}  # what the second stage adds to the network
-SAMPLING = {"sampler": "noiseless", "steps": 1, "start": 200, "guidance": 1.0}
+START = {"both": 200, "coarse": 200, "ssm": NUM_TIMESTEPS - 1}  # timestep of the one step, by condition
+_LOOKS = 8  # batches of an evaluation
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,14 @@ class Recipe:
     Attributes
     ----------
     network : dict
-        Settings of `ScsrdmConfig` over those of the first stage's small network.
-    condition : str
-        What the decoder sees: "both", or "coarse" or "ssm" alone.
+        Settings of `ScsrdmConfig` over those of the weights to start from (of the first stage's "small" without such).
+    condition : str, optional
+        What the decoder sees: "both", or "coarse" or "ssm" alone; by default what it saw before.
     window, batch
-        Height and width of the crops, crops per step.
-    start, spread : int
+        Height and width of the crops, multiples of 64; crops per step.
+    start : int, optional
+        Timestep of the one step; by default that of `START`.
+    spread : int
         Timesteps start - spread to start + spread are trained.
     pixels, low, colour, features, grid, texture : float
         Weights of the losses of likeness (see `spic.training.losses`); `low` and `colour` are L1 distances at a
@@ -53,11 +57,11 @@ class Recipe:
         Of the average of the decoder's weights, which is what is kept.
     """
 
-    network: dict = field(default_factory=lambda: {**SMALL, **DRAWING})
-    condition: str = "both"
+    network: dict = field(default_factory=lambda: dict(DRAWING))
+    condition: str | None = None
     window: tuple[int, int] = (128, 256)
     batch: int = 6
-    start: int = 200
+    start: int | None = None
     spread: int = 20
     pixels: float = 1.0
     low: float = 2.0
@@ -72,6 +76,12 @@ class Recipe:
     hold: int = 200
     ema_decay: float = 0.999
 
+    def __post_init__(self):
+        if len(self.window) != 2 or any(side < 1 or side % losses.WINDOW for side in self.window):
+            raise ConfigError(f"crops of {self.window}: height and width are multiples of {losses.WINDOW}")
+        if min(self.batch - 1, self.spread, self.hold) < 0 or not 0 <= (self.start or 0) < NUM_TIMESTEPS:
+            raise ConfigError("a recipe needs a batch of 1 or more, a start below 1000, a spread and hold of 0 or more")
+
 
 class Trainer:
     """The decoder, its discriminators, and the losses of one step."""
@@ -79,10 +89,13 @@ class Trainer:
     def __init__(self, pack: Pack, predicted, recipe: Recipe, init, device: str, dtype: str):
         space = get_label_space(pack.label_space)
         self.recipe, self.void, self.device, self.dtype = recipe, space.void, device, dtype
-        self.settings = {**recipe.network, "condition": recipe.condition, "num_classes": space.num_classes}
-        self.model = build(self.settings)
-        if init is not None:
-            load_grown(self.model, read_weights(init)[0], f"a decoder to start from ({init})")
+        self.model = grown_network(init, recipe, space)
+        start = START[self.model.config.condition] if recipe.start is None else recipe.start
+        self.config = {
+            "network": self.model.config.to_dict(),
+            "sampling": {"sampler": "noiseless", "steps": 1, "start": start, "guidance": 1.0},
+            "label_space": space.name,
+        }
         planes = self.model.config.ssm_planes
         self.discriminators = Discriminators(space.num_classes, planes)
         for module in (self.model, self.discriminators):
@@ -95,7 +108,8 @@ class Trainer:
     def draw(self, network, batch, rng):
         """Images drawn in one step from the noiseless coarse image."""
         spread = rng.integers(-self.recipe.spread, self.recipe.spread + 1, size=len(batch.labels))
-        t = torch.from_numpy(self.recipe.start + spread).to(self.device)
+        t = np.clip(self.config["sampling"]["start"] + spread, 0, NUM_TIMESTEPS - 1)
+        t = torch.from_numpy(t).to(self.device)
         x_t = self.abar[t].sqrt().view(-1, 1, 1, 1) * network.enlarge(batch.coarse)
         with autocast(self.device, self.dtype):
             return network(x_t, t, batch.ssm, batch.coarse)
@@ -115,8 +129,8 @@ class Trainer:
         coarser = losses.texture(drawn, batch.images)
         change = _change(len(drawn), rng, self.device)
         real, fake = change(batch.images), change(drawn)
-        around = change(self.model.enlarge(batch.coarse)), batch.ssm * (r.condition != "coarse")
-        shift = tuple(rng.integers(_SHIFT + 1, size=2))
+        around = change(self.model.enlarge(batch.coarse)), batch.ssm * (self.model.config.condition != "coarse")
+        shift = tuple(rng.integers(SHIFT + 1, size=2))
         size = real.shape[-2:]
         with autocast(self.device, self.dtype):
             with torch.no_grad():
@@ -167,8 +181,11 @@ def train_adversarial(
     dtype: str = "float32",
     seed: int = 0,
     evaluate_every: int = 500,
+    **saving,
 ) -> tuple[dict, dict]:
-    """Train a decoder against discriminators and return its averaged state dict and its network config.
+    """Train a decoder against discriminators and return its averaged state dict and its config.
+
+    The two are what `spic.scsrdm.save_checkpoint` takes.
 
     Parameters
     ----------
@@ -182,6 +199,8 @@ def train_adversarial(
         start fresh.
     predicted : numpy.ndarray, optional
         uint8 (N, H, W), SSMs of the pack's images as the transmitter will make them.
+    **saving
+        `checkpoint_seconds`, `on_save` of `spic.training.loop.train`.
     """
     torch.manual_seed(seed)
     trainer = Trainer(pack, predicted, recipe, init, device, dtype)
@@ -191,13 +210,16 @@ def train_adversarial(
         {"params": learned, "scale": recipe.discriminator_rate / recipe.learning_rate},
     ]
 
+    planes, left_out = trainer.model.config.ssm_planes, None
+    if validation:
+        left_out = Batches(validation, None, recipe.window, planes, lights=0, device=device)
+
     def evaluate(state):
-        probe = build(trainer.settings).to(device, memory_format=torch.channels_last)
+        probe = build(trainer.model.config).to(device, memory_format=torch.channels_last)
         probe.load_state_dict(state)
         probe.eval()
-        left_out = Batches(validation, None, recipe.window, trainer.model.config.ssm_planes, lights=0, device=device)
         rng, rows = np.random.default_rng(seed), []
-        for _ in range(8):
+        for _ in range(_LOOKS):
             batch = left_out.draw(recipe.batch, rng)
             with torch.no_grad():
                 rows.append(trainer.compare(trainer.draw(probe, batch, rng), batch, rng, 1.0))
@@ -216,6 +238,7 @@ def train_adversarial(
         seed=seed,
         recipe={
             **asdict(recipe),
+            **trainer.config,
             "init": init and sha256(weight_paths(init)[0]),
             "predicted": predicted is not None,
             "names": len(pack),
@@ -225,17 +248,32 @@ def train_adversarial(
         companions={"discriminators": trainer.discriminators},
         evaluate=evaluate if validation else None,
         evaluate_every=evaluate_every,
+        **saving,
     )
-    return state, trainer.settings
+    return state, trainer.config
 
 
-def load_grown(model, state: dict, what: str) -> None:
-    """Load weights into a network that may have more parts in its head `refine`; those keep their fresh values."""
-    fresh = model.state_dict()
-    for name in fresh:
-        if name.startswith("refine.") and name not in state:
-            state[name] = fresh[name]
-    load_state(model, state, what)
+def grown_network(init, recipe: Recipe, space):
+    """The network of the weights `init` with the parts that `recipe` adds to its head, those fresh.
+
+    Without `init` the network of the first stage, all fresh. A fresh part gives zero, so nothing changes at first but
+    what `chroma` does.
+    """
+    if init is None:
+        base, state = recipe_of("small", recipe.condition or "both")["network"], None
+    else:
+        known, config = load_checkpoint(init)
+        base, state = config["network"], known.state_dict()
+        if config.get("label_space", space.name) != space.name:
+            raise DataError(f"{init}: a decoder of {config['label_space']}; the pack's labels are {space.name}")
+    if recipe.condition not in (None, base["condition"]):
+        base = base | CONDITIONS.get(recipe.condition, {}).get("network", {}) | {"condition": recipe.condition}
+    model = build({**base, **recipe.network, "num_classes": space.num_classes})
+    if state is not None:
+        fresh = model.state_dict()
+        added = {name: fresh[name] for name in fresh if name.startswith("refine.") and name not in state}
+        load_state(model, added | state, f"a decoder to start from ({init})")
+    return model
 
 
 def _change(count, rng, device):

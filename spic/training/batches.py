@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from spic.errors import DataError
+from spic.errors import ConfigError, DataError
 from spic.images import COARSE_FACTOR, downscale
-from spic.labels import get_label_space, one_hot
+from spic.labels import one_hot
 from spic.training.pack import Pack
 
-LOSSLESS = -1  # stands for the coarse image as it was before coding
 TRUTH = 0.35  # share of crops whose SSM is the ground truth; the others' is the transmitter's
 
 
@@ -61,7 +60,9 @@ class Batches:
     Raises
     ------
     DataError
-        The pack has no coarse images, or smaller ones than the crops.
+        The pack has no coarse images, or smaller ones than the crops; the predicted maps are not of its size.
+    ConfigError
+        The window's sides are no multiples of 4.
     """
 
     def __init__(self, pack: Pack, predicted, window, planes: int, *, scene_share=0.12, lights=0.3, device="cpu"):
@@ -69,11 +70,12 @@ class Batches:
             raise DataError("the decoder trains on a pack with coarse images (spic train pack --qp ...)")
         if any(side < wanted for side, wanted in zip(pack.labels.shape[1:], window, strict=True)):
             raise DataError(f"the decoder trains on crops of {window[1]}x{window[0]}; the pack's images are smaller")
+        if any(side % COARSE_FACTOR for side in window):
+            raise ConfigError(f"crops of {window[1]}x{window[0]}: sides are multiples of {COARSE_FACTOR}")
+        if predicted is not None and predicted.shape != pack.labels.shape:
+            raise DataError(f"predicted maps {predicted.shape}, the pack's are {pack.labels.shape}")
         self.window, self.planes, self.lights, self.device = tuple(window), planes, lights, device
-        self.void = get_label_space(pack.label_space).void
-        scenes = np.array([source == "street_scenes" for source in pack.sources])
-        shares = {True: scene_share if (~scenes).any() else 1.0, False: 1 - scene_share if scenes.any() else 1.0}
-        self.odds = np.array([shares[bool(scene)] / (scenes == scene).sum() for scene in scenes])
+        self.odds = scene_odds(pack.sources, scene_share)
         self.images = torch.from_numpy(pack.pictures).to(device)
         maps = [pack.labels] if predicted is None else [pack.labels, predicted]
         self.maps = torch.from_numpy(np.stack(maps)).to(device)
@@ -125,6 +127,28 @@ class Batches:
     def _put(self, values):
         values = torch.from_numpy(np.asarray(values))
         return (values.float() if values.is_floating_point() else values).to(self.device)
+
+
+def predicted_maps(pack: Pack, weights, device: str) -> np.ndarray:
+    """SSMs of the pack's images by the segmenter of these weights, as the transmitter will make them: uint8 (N, H, W).
+
+    `DataError` if the segmenter speaks of other classes than the pack.
+    """
+    from spic.segmentation import get_segmenter
+
+    segmenter = get_segmenter(
+        "street", weights, device, "float32"
+    )  # not what is faster today: resumed or not, the same
+    if segmenter.label_space.name != pack.label_space:
+        raise DataError(f"{weights}: a segmenter of {segmenter.label_space.name}; the pack is of {pack.label_space}")
+    return segmenter.segment(pack.pictures)
+
+
+def scene_odds(sources: list, share: float) -> np.ndarray:
+    """Odds (N,) of drawing each image of these sources: drawn scenes get `share` in all where there are others."""
+    scenes = np.array([source == "street_scenes" for source in sources])
+    shares = {True: share if (~scenes).any() else 1.0, False: 1 - share if scenes.any() else 1.0}
+    return np.array([shares[bool(scene)] / (scenes == scene).sum() for scene in scenes])
 
 
 def _packed(x):

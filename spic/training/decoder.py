@@ -18,6 +18,7 @@ from spic.scsrdm import build
 from spic.scsrdm.denoiser import to_x0
 from spic.scsrdm.schedule import NUM_TIMESTEPS, alphas_cumprod
 from spic.training.augment import aligned_crop
+from spic.training.batches import scene_odds
 from spic.training.distributed import Ranks
 from spic.training.loop import Budget, train
 from spic.training.pack import Pack
@@ -187,9 +188,7 @@ def train_decoder(
     model.to(device, memory_format=torch.channels_last)
     planes = model.config.ssm_planes
     abar = torch.tensor(alphas_cumprod(), dtype=torch.float32, device=device)
-    scenes = np.array([source == "street_scenes" for source in pack.sources])
-    shares = {True: scene_share if (~scenes).any() else 1.0, False: 1 - scene_share if scenes.any() else 1.0}
-    odds = np.array([shares[bool(scene)] / (scenes == scene).sum() for scene in scenes])
+    odds = scene_odds(pack.sources, scene_share)
     qps = [LOSSLESS, *sorted(pack.coarse)]
 
     def draw(source: Pack, maps, index, rng):

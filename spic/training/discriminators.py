@@ -19,7 +19,7 @@ from spic.segmentation.street import LITE, StreetConfig, StreetNet, normalize
 from spic.training.pretrained import load_imagenet
 
 ENCODER = "lite2"  # Lite0 measures (`fd_lite0`), Lite1 segments (`street`); the judge is no EfficientNet
-_SHIFT = 4  # pixels that the patch discriminators' window moves, so that no place in a block is special
+SHIFT = 4  # pixels that the patch discriminators' window moves, so that no place in a block is special
 
 
 class Discriminators(nn.Module):
@@ -62,11 +62,12 @@ class Discriminators(nn.Module):
     def patch_scores(self, x, c, ssm, shift=(0, 0)) -> list:
         """Scores of patches, high for real: at full and at half resolution.
 
-        x, c : images and enlarged coarse images (N, 3, H, W); ssm : one-hot SSMs. The window is moved by `shift`.
+        x, c : images and enlarged coarse images (N, 3, H, W); ssm : one-hot SSMs. Four rows and columns are left out,
+        `shift` (each 0..4) of them above and at the left.
         """
         y = torch.cat([x, c, ssm], dim=1)
         down, right = shift
-        y = y[..., down : y.shape[-2] - _SHIFT + down, right : y.shape[-1] - _SHIFT + right]
+        y = y[..., down : y.shape[-2] - SHIFT + down, right : y.shape[-1] - SHIFT + right]
         return [net(z).float() for net, z in zip(self.patches, (y, F.avg_pool2d(y, 2)), strict=True)]
 
     def state_dict(self, *args, **settings):

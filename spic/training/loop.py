@@ -7,17 +7,18 @@ learning rate, which then follows the clock.
 
 import csv
 import math
+import sys
 import time
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from spic.errors import ConfigError, WeightsError
+from spic.errors import ConfigError, SpicError, WeightsError
 from spic.images import atomic_path, write_bytes
 from spic.training.distributed import Ranks
 
@@ -83,6 +84,7 @@ def train(
     seed: int = 0,
     recipe: dict | None = None,
     checkpoint_seconds: float = 120,
+    on_save: Callable[[], None] | None = None,
     companions: dict | None = None,
     evaluate: Callable[[dict], dict] | None = None,
     evaluate_every: int = 0,
@@ -107,8 +109,11 @@ def train(
         Every setting that decides the outcome; a checkpoint of another recipe is refused.
     betas, weight_decay, clip
         Of AdamW, and the largest norm of the module's gradient.
+    checkpoint_seconds, on_save
+        How often to save, and what to call after it.
     companions : dict of str to torch.nn.Module
-        What learns beside `module`, with parameters in `groups`: kept in the checkpoint, not averaged.
+        What learns beside `module`, with parameters in `groups`: kept in the checkpoint, not averaged. In evaluation
+        mode while `evaluate` looks.
     evaluate : callable, optional
         Given the averaged state dict, returns a dict of numbers; called every `evaluate_every` steps and at the end.
     ranks : Ranks
@@ -118,9 +123,12 @@ def train(
     ------
     WeightsError
         The checkpoint in `folder` belongs to another recipe, or is damaged.
+    SpicError
+        The loss is no number any more; the last checkpoint stands.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    companions = companions or {}
     recipe = (recipe or {}) | ({"ranks": ranks.world} if ranks.world > 1 else {})
     device = next(module.parameters()).device
     optimizer = torch.optim.AdamW(
@@ -132,7 +140,7 @@ def train(
         state = _read_checkpoint(saved, recipe)
         module.load_state_dict(state["module"])
         optimizer.load_state_dict(state["optimizer"])
-        for name, companion in (companions or {}).items():
+        for name, companion in companions.items():
             companion.load_state_dict(state["companions"][name])
         for key, value in state["ema"].items():
             ema.state[key].copy_(value)
@@ -150,18 +158,17 @@ def train(
                     "module": module.state_dict(),
                     "optimizer": optimizer.state_dict(),
                     "ema": ema.state,
-                    "companions": {name: companion.state_dict() for name, companion in (companions or {}).items()},
+                    "companions": {name: companion.state_dict() for name, companion in companions.items()},
                     "step": step,
                     "seconds": seconds,
                     "recipe": recipe,
                 },
                 temporary,
             )
+        if on_save:
+            on_save()
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not (console.is_terminal and ranks.first)) as progress:
-        bar = progress.add_task("training", total=1000)
+    with _bar(ranks.first) as show:
         module.train()
         last, last_save, totals, count = time.monotonic(), time.monotonic(), {}, 0
         while budget.progress(step, seconds) < 1:
@@ -171,7 +178,8 @@ def train(
             losses = loss_of(ranks.generator(seed, step), step)
             optimizer.zero_grad(set_to_none=True)
             losses["loss"].backward()
-            ranks.average([p.grad for p in module.parameters() if p.grad is not None])
+            learned = (p for group in optimizer.param_groups for p in group["params"])
+            ranks.average([p.grad for p in learned if p.grad is not None])
             torch.nn.utils.clip_grad_norm_(module.parameters(), clip)
             optimizer.step()
             step += 1
@@ -182,7 +190,9 @@ def train(
             ranks.average(values)
             for key, value in zip(losses, values, strict=True):
                 totals[key] = totals.get(key, 0.0) + float(value)
-            progress.update(bar, completed=int(1000 * budget.progress(step, seconds)))
+            if not math.isfinite(totals["loss"]):
+                raise SpicError(f"{folder}: the loss of step {step} is {totals['loss']}; the last checkpoint stands")
+            show(budget.progress(step, seconds))
             done = budget.progress(step, seconds) >= 1
             if not ranks.first:
                 continue
@@ -191,14 +201,32 @@ def train(
                 _append(folder / "log.csv", {"step": step, "seconds": round(seconds, 1), "rate": rate, **means})
                 totals, count = {}, 0
             if evaluate and evaluate_every and (step % evaluate_every == 0 or done):
-                module.eval()
+                looking = [module, *companions.values()]
+                for each in looking:
+                    each.eval()
                 _append(folder / "evaluation.csv", {"step": step, "seconds": round(seconds, 1), **evaluate(ema.state)})
-                module.train()
+                for each in looking:
+                    each.train()
                 last = time.monotonic()  # looking is not training: it does not count against the budget
             if done or time.monotonic() - last_save > checkpoint_seconds:
                 save()
                 last_save = time.monotonic()
     return ema.state
+
+
+@contextmanager
+def _bar(wanted: bool):
+    """Gives a function that shows which fraction of a training is done: a bar on a terminal, nothing without rich."""
+    if not (wanted and sys.stderr.isatty() and find_spec("rich")):
+        yield lambda fraction: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("training", total=1000)
+        yield lambda fraction: progress.update(bar, completed=int(1000 * fraction))
 
 
 def _read_checkpoint(path: Path, recipe: dict) -> dict:

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-_WINDOW = 64  # pixels; statistics of texture and grid are taken in windows of this size
+WINDOW = 64  # pixels; the statistics of `grid` are taken in windows of this size, those of `texture` of half of it
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -19,7 +19,7 @@ def chroma(x):
 
 
 def reconstruction(drawn, real):
-    """L1 distance of pixels, plus twice that of the images at a quarter of the size: (scalar, scalar)."""
+    """L1 distances of the pixels, and of the images at a quarter of height and width: (scalar, scalar)."""
     return (drawn - real).abs().mean(), F.l1_loss(F.avg_pool2d(drawn, 4), F.avg_pool2d(real, 4))
 
 
@@ -41,14 +41,14 @@ def grid(x, period: int = 4):
     kernel = x.new_tensor([[0, -1, 0], [-1, 4, -1], [0, -1, 0]]).view(1, 1, 3, 3)
     laplacian = F.conv2d(F.pad(luma(x), (1, 1, 1, 1), mode="reflect"), kernel).abs()
     count, _, height, width = laplacian.shape
-    per = _WINDOW // period
-    places = laplacian.reshape(count, height // _WINDOW, per, period, width // _WINDOW, per, period).mean((2, 5))
+    per = WINDOW // period
+    places = laplacian.reshape(count, height // WINDOW, per, period, width // WINDOW, per, period).mean((2, 5))
     places = places.transpose(2, 3).flatten(3)
     return (places.std(-1) / (places.mean(-1) + 0.01)).mean()
 
 
 def texture(drawn, real):
-    """Relative difference of the mean |gradient of luma| in windows of half of 64 pixels: scalar, 0 if equal.
+    """Relative difference of the mean |gradient of luma| in windows of 32 pixels: scalar, 0 if equal.
 
     Where it is, is left open; how much there is, is not.
     """
@@ -56,7 +56,7 @@ def texture(drawn, real):
     def strength(x):
         y = luma(x)
         steps = (y[..., 1:, 1:] - y[..., :-1, 1:]).abs() + (y[..., 1:, 1:] - y[..., 1:, :-1]).abs()
-        return F.avg_pool2d(F.pad(steps, (1, 0, 1, 0)), _WINDOW // 2)
+        return F.avg_pool2d(F.pad(steps, (1, 0, 1, 0)), WINDOW // 2)
 
     wanted = strength(real)
     return ((strength(drawn) - wanted).abs() / (wanted + 0.02)).mean()
@@ -69,14 +69,14 @@ def segmenter_loss(logits_real, logits_drawn, labels, weights, void):
     """
     drawn = logits_real.shape[1] - 1
     weights = torch.cat([weights, weights.new_ones(1)])
-    real = F.cross_entropy(logits_real, _known(labels, void), weights, ignore_index=255)
+    real = _cross_entropy(logits_real, labels, weights, void)
     return real, F.cross_entropy(logits_drawn, torch.full_like(labels, drawn))
 
 
 def readable(logits_drawn, labels, weights, void):
     """Cross-entropy of the drawn pixels against the class that the SSM gives them."""
     weights = torch.cat([weights, weights.new_zeros(1)])
-    return F.cross_entropy(logits_drawn, _known(labels, void), weights, ignore_index=255)
+    return _cross_entropy(logits_drawn, labels, weights, void)
 
 
 def hinge_loss(real: list, drawn: list):
@@ -90,5 +90,8 @@ def hinge_of_generator(drawn: list):
     return -sum(score.mean() for score in drawn) / len(drawn)
 
 
-def _known(labels, void):
-    return torch.where(labels == void, torch.full_like(labels, 255), labels)
+def _cross_entropy(logits, labels, weights, void):
+    """Weighted mean over the pixels that are not void, as torch takes it; 0 where there are none."""
+    labels = torch.where(labels == void, 255, labels)
+    total = F.cross_entropy(logits, labels, weights, ignore_index=255, reduction="sum")
+    return total / F.pad(weights, (0, 256 - len(weights)))[labels].sum().clamp(min=1)

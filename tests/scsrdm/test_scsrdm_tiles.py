@@ -85,3 +85,26 @@ def test_a_network_samples_by_tiles(tiny_decoder, guidance):
     several = sample(Tiled(model, tile=(64, 64), overlap=32), ssm, coarse, **settings)
     assert torch.allclose(whole, one_tile, atol=1e-4)
     assert several.shape == whole.shape and 0 < (several - whole).abs().mean() < 0.3
+
+
+def test_head_and_half_chroma_leave_no_seams(small, monkeypatch):
+    """Tiles start at even pixels, on the grid of the head's patches and of the chroma; borders hardly count."""
+    settings = {"patch_size": 2, "prediction": "x0", "learned_variance": False, "residual_std": 0.13, "chroma": "half"}
+    model = small(**settings, refine_channels=16, refine_blocks=2, finish_channels=8)
+    monkeypatch.setattr(model, "run", lambda planes, times, conditions: [0.5 * planes[:, :3] for _ in conditions])
+    generator = torch.Generator().manual_seed(0)
+    x, coarse = (torch.randn(1, 3, 104 // k, 172 // k, generator=generator) for k in (1, 4))
+    ssm = one_hot(torch.randint(5, (1, 104, 172), generator=generator), 5)
+    t, c = torch.tensor([100]), model.enlarge(coarse)
+    with torch.no_grad():
+        whole = model.predictions(x, t, model.times(t), [model.condition(ssm)], c)[0]
+
+        def worst():
+            tiled = Tiled(model, tile=(64, 64), overlap=32)
+            return (tiled.predictions(x, t, model.times(t), [tiled.condition(ssm)], c)[0] - whole).abs().max()
+
+        assert worst() < 0.1 * whole.std()
+        assert 28 in tile_starts(172, 64, 32, 4)
+        odd = {104: [0, 19, 40], 172: [0, 27, 55, 81, 108]}
+        monkeypatch.setattr("spic.scsrdm.tiles.tile_starts", lambda length, *rest: odd[length])
+        assert worst() > 0.3 * whole.std()  # what it would be otherwise

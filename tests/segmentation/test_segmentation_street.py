@@ -10,7 +10,7 @@ import spic.registry
 from spic.efficientnet import LiteEncoder
 from spic.errors import ConfigError, DataError, WeightsError
 from spic.segmentation import get_segmenter, segmenter_names
-from spic.segmentation.judge import JudgeConfig, JudgeNet
+from spic.segmentation.pyramid import PyramidConfig, PyramidNet
 from spic.segmentation.street import LITE, StreetConfig, StreetNet
 from spic.weights import weight_paths, write_weights
 
@@ -66,14 +66,14 @@ def test_pictures_it_does_not_take(shape, segmenter):
 def test_logits_have_the_size_of_the_picture(size, tiny_segmenter_net):
     net = StreetNet(StreetConfig.from_dict({**tiny_segmenter_net, "num_classes": 4})).eval()
     assert net(torch.zeros(2, 3, *size)).shape == (2, 4, *size)
-    judge = JudgeNet(JudgeConfig.from_dict({"width": 0.3, "depth": 0.3, "pyramid": 8, "num_classes": 4})).eval()
-    assert judge(torch.zeros(2, 3, *size)).shape == (2, 4, *size)
+    pyramid = PyramidNet(PyramidConfig.from_dict({"width": 0.3, "depth": 0.3, "pyramid": 8, "num_classes": 4})).eval()
+    assert pyramid(torch.zeros(2, 3, *size)).shape == (2, 4, *size)
 
 
 def test_config():
-    assert JudgeConfig.from_dict({"pyramid": 8}).pyramid == 8
+    assert PyramidConfig.from_dict({"pyramid": 8}).pyramid == 8
     assert StreetConfig.from_dict({"decoder": [1, 2, 3, 4]}).decoder == (1, 2, 3, 4)
-    for config in (JudgeConfig, StreetConfig):
+    for config in (PyramidConfig, StreetConfig):
         with pytest.raises(ConfigError, match="'size'"):
             config.from_dict({"size": 3})
 
@@ -98,6 +98,22 @@ def test_encoder_against_timm(name):
     assert ours.widths == [info["num_chs"] for info in theirs.feature_info.info]
 
 
+@pytest.mark.parametrize("name", ["judge", "pyramid"])
+def test_pyramids_were_once_called_judge(name, pictures, tmp_path):
+    """Weights of 0.1.0 name their network so, and go on loading."""
+    torch.manual_seed(0)
+    model = PyramidNet(PyramidConfig(width=0.3, depth=0.3, pyramid=8)).eval()
+    net = {"width": 0.3, "depth": 0.3, "pyramid": 8}
+    write_weights(tmp_path / "w", model.state_dict(), {"arch": name, "label_space": "camvid11", "net": net}, "float32")
+    loaded = get_segmenter("judge", tmp_path / "w", "cpu", "float32")
+    assert type(loaded.model) is PyramidNet
+    x = (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - 127) / 128
+    x = torch.nn.functional.pad(x, (0, 16, 0, 0), mode="replicate")
+    with torch.inference_mode():
+        expected = model(x)[..., :48].argmax(1).numpy()
+    assert (loaded.segment(pictures) == expected).mean() > 0.999
+
+
 def test_judge_is_another_network():
     street, judge = (get_segmenter(name, None, "cpu", "float32") for name in ("street", "judge"))
     assert type(judge.model) is not type(street.model) and judge.label_space == street.label_space
@@ -110,6 +126,7 @@ def test_judge_is_another_network():
     [
         {},
         {"arch": "decoder", "label_space": "camvid11", "net": {}},
+        {"arch": ["street"], "label_space": "camvid11", "net": {}},
         {"arch": "street", "net": {}},
         {"arch": "street", "label_space": "camvid11"},
         {"arch": "street", "label_space": "mars", "net": {}},

@@ -63,8 +63,8 @@ def test_two_ranks_are_one_with_both_batches(trained, two_ranks, pack, monkeypat
     real = recipe.train
 
     def both(module, loss_of, *rest, **settings):
-        def loss(_):
-            parts = [loss_of(Ranks(rank, 2).generator(0, 0)) for rank in (0, 1)]
+        def loss(_, step):
+            parts = [loss_of(Ranks(rank, 2).generator(0, 0), step) for rank in (0, 1)]
             return {name: (parts[0][name] + parts[1][name]) / 2 for name in parts[0]}
 
         return real(module, loss, *rest, **settings)

@@ -1,13 +1,15 @@
 """The training loop: bounds, averages, logs, and going on where a killed run stopped."""
 
 import csv
+import io
 import math
+import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from spic.errors import ConfigError, WeightsError
+from spic.errors import ConfigError, SpicError, WeightsError
 from spic.training import loop
 from spic.training.loop import Budget, Ema, cosine_rate, train
 
@@ -148,6 +150,97 @@ def test_looking_does_not_count(tmp_path, clock):
 
     _, done = run(tmp_path, Budget(minutes=1), clock=clock, evaluate=evaluate, evaluate_every=10)
     assert done == 60
+
+
+class Companion(torch.nn.Module):
+    """Learns beside the network; in training mode each look at it changes it, as spectral normalisation does."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(()))
+        self.register_buffer("looks", torch.zeros(()))
+
+    def forward(self, x):
+        if self.training:
+            self.looks += 1
+        return x * self.scale * (1 + 0.01 * self.looks)
+
+
+def run_with_companion(folder, steps, *, die_at=None, evaluate_every=0):
+    torch.manual_seed(0)
+    net, beside = torch.nn.Linear(3, 1), Companion()
+
+    def loss_of(rng, step):
+        if step == die_at:
+            raise Killed
+        x = torch.from_numpy(rng.standard_normal((8, 3)).astype("float32"))
+        return {"loss": (beside(net(x))[:, 0] - x.sum(1)).square().mean()}
+
+    state = train(
+        net,
+        loss_of,
+        folder,
+        Budget(steps=steps),
+        learning_rate=1e-2,
+        groups=[{"params": list(net.parameters())}, {"params": list(beside.parameters()), "scale": 0.5}],
+        betas=(0.0, 0.99),
+        companions={"beside": beside},
+        checkpoint_seconds=-1,
+        evaluate=lambda state: {"x": beside(torch.ones(())).item()},
+        evaluate_every=evaluate_every,
+    )
+    return state, net.state_dict(), beside.state_dict()
+
+
+def test_companions_learn_and_are_resumed_to_the_bit(tmp_path):
+    whole = run_with_companion(tmp_path / "whole", 12)
+    with pytest.raises(Killed):
+        run_with_companion(tmp_path / "killed", 12, die_at=7)
+    resumed = run_with_companion(tmp_path / "killed", 12)
+    assert all(same(a, b) for a, b in zip(whole, resumed, strict=True))
+    assert whole[2]["scale"] != 1 and whole[2]["looks"] == 12
+
+
+def test_looking_changes_nothing(tmp_path):
+    looked = run_with_companion(tmp_path / "looked", 12, evaluate_every=3)
+    assert len(rows(tmp_path / "looked" / "evaluation.csv")) == 4
+    assert all(same(a, b) for a, b in zip(looked, run_with_companion(tmp_path / "blind", 12), strict=True))
+
+
+def test_a_loss_that_is_no_number_stops_the_training(tmp_path):
+    """What was saved before it happened stands."""
+    net = torch.nn.Linear(2, 1)
+
+    def loss_of(rng, step):
+        return {"loss": net(torch.ones(1, 2)).mean() * (math.nan if step == 3 else 1.0)}
+
+    with pytest.raises(SpicError, match=r"the loss of step 4 is nan; the last checkpoint stands"):
+        train(net, loss_of, tmp_path, Budget(steps=9), learning_rate=1e-2, checkpoint_seconds=-1)
+    saved = torch.load(tmp_path / "checkpoint.pt")
+    assert saved["step"] == 3 and saved["module"]["weight"].isfinite().all()
+
+
+def test_what_follows_each_save(tmp_path):
+    saved = []
+    options = {
+        "checkpoint_seconds": -1,
+        "on_save": lambda: saved.append(torch.load(tmp_path / "checkpoint.pt")["step"]),
+    }
+    run(tmp_path, Budget(steps=3), **options)
+    assert saved == [1, 2, 3]
+
+
+@pytest.mark.parametrize("has_rich", [True, False])
+def test_bar_on_a_terminal(has_rich, monkeypatch, tmp_path):
+    """A training runs without rich, too."""
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    if not has_rich:
+        monkeypatch.setattr(loop, "find_spec", lambda name: None)
+        monkeypatch.setitem(sys.modules, "rich.progress", None)
+    run(tmp_path, Budget(steps=3))
+    assert ("1000/1000" in terminal.getvalue()) == has_rich
 
 
 def test_a_finished_folder_gives_its_result_at_once(tmp_path):

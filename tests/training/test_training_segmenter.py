@@ -14,6 +14,7 @@ from spic.efficientnet import LiteEncoder
 from spic.errors import ConfigError, WeightsError
 from spic.labels import CAMVID11
 from spic.segmentation import get_segmenter
+from spic.segmentation.dense import DenseNet
 from spic.segmentation.street import LITE, StreetConfig, StreetNet, normalize
 from spic.training import segmenter as recipe
 from spic.training.loop import Budget
@@ -131,15 +132,50 @@ def test_validate(pack):
     assert np.isnan(scores["sky"])
 
 
-def test_the_judge_starts_from_an_encoder_of_its_own(train, tmp_path, monkeypatch):
+def test_pyramid_starts_from_an_encoder_of_its_own(train, tmp_path, monkeypatch):
     loaded = []
     monkeypatch.setattr(recipe, "load_imagenet", lambda encoder, name: loaded.append(name))
-    _, config = train(tmp_path / "judge", steps=1, network="judge", config={"pyramid": 8}, encoder=None)
-    assert config["arch"] == "judge" and (config["net"]["width"], config["net"]["depth"]) == LITE["lite1"]
+    _, config = train(tmp_path / "pyramid", steps=1, network="pyramid", config={"pyramid": 8}, encoder=None)
+    assert config["arch"] == "pyramid" and (config["net"]["width"], config["net"]["depth"]) == LITE["lite1"]
     train(tmp_path / "street", steps=1, encoder=None)
     assert loaded == ["lite1", "lite2"]
-    with pytest.raises(ConfigError, match="'jury'"):
-        train(tmp_path, network="jury")
+    for name in ("jury", "judge"):
+        with pytest.raises(ConfigError, match=f"'{name}': there are street, pyramid, dense"):
+            train(tmp_path, network=name)
+
+
+DENSE = {"widths": [4, 4, 4, 4, 4], "blocks": [1, 1, 1, 1], "decoder": [4, 4, 4, 4]}
+
+
+def test_dense_starts_from_scratch(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe, "load_imagenet", None)
+    settings = {"network": "dense", "config": DENSE, "encoder": None}
+    whole, config = train(tmp_path / "whole", steps=2, **settings)
+    assert config["arch"] == "dense" and config["net"]["widths"] == (4,) * 5
+    write_weights(tmp_path / "w", whole, config, "float32")
+    assert type(get_segmenter("judge", tmp_path / "w", "cpu", "float32").model) is DenseNet
+    for encoder in ("lite1", "lite9"):
+        with pytest.raises(ConfigError, match=f"'{encoder}': for the network dense there are none"):
+            train(tmp_path / "other", **{**settings, "encoder": encoder})
+    with pytest.raises(ConfigError, match="'lite9': for the network street there are lite1, lite2, none"):
+        train(tmp_path / "other", encoder="lite9")
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_training_can_start_from_weights(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe, "load_imagenet", None)  # what is loaded makes it needless
+    state, config = train(tmp_path / "first", steps=2)
+    write_weights(tmp_path / "w", state, config, "float32")
+    same, _ = train(tmp_path / "second", steps=1, init=tmp_path / "w", learning_rate=1e-12)
+    learned = [name for name in state if not name.endswith(("mean", "var", "tracked"))]
+    assert all(torch.allclose(same[name], state[name], atol=1e-6) for name in learned)
+    with pytest.raises(WeightsError, match="init"):
+        train(tmp_path / "second", steps=2)
+    with pytest.raises(ConfigError, match="weights of the network street, not of dense"):
+        train(tmp_path / "third", init=tmp_path / "w", network="dense", config=DENSE)
+    with pytest.raises(WeightsError, match="fit a segmenter to start from"):
+        train(tmp_path / "third", init=tmp_path / "w", config={**config["net"], "stem": 16})
+    assert not (tmp_path / "third").exists()
 
 
 @pytest.mark.parametrize("name", ["lite1", "lite2"])

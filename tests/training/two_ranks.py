@@ -37,11 +37,11 @@ def train(pack, folder, steps, ranks, die_at=None):
     def watched(module, loss_of, *rest, **settings):
         calls = []
 
-        def watch(rng):
+        def watch(rng, step):
             if len(calls) == die_at:
                 raise Killed
             calls.append(rng)
-            return loss_of(rng)
+            return loss_of(rng, step)
 
         return real(module, watch, *rest, checkpoint_seconds=-1, **settings)
 

@@ -1,9 +1,7 @@
-"""The independent judge: an EfficientNet-Lite1 encoder under a feature pyramid.
+"""A segmenter of two parts: an EfficientNet-Lite1 encoder under a feature pyramid.
 
-It measures `miou_independent` and `small_recall` and does nothing else. Its ImageNet weights are Lite1's, which no
-other part uses: `street` and the critic of the decoder's training have Lite2's, `fd_lite0` has Lite0's. A judge that
-starts from scratch is blind to far pedestrians and thin signs, and what it does not see in the original no codec can
-lose.
+The encoder starts from the ImageNet weights of Lite1: the discriminators of the decoder's training have Lite2's,
+`fd_lite0` has Lite0's. The finest scale is stride 2, where far pedestrians and thin signs still have pixels.
 
 Source: Lin et al. 2017 (feature pyramid networks), its semantic branch after Kirillov et al. 2019, at stride 2.
 """
@@ -21,7 +19,7 @@ SIZE_MULTIPLE = 32
 
 
 @dataclass(frozen=True)
-class JudgeConfig:
+class PyramidConfig:
     """Shape of the network: output classes, scaling of the encoder (Lite1), channels of the pyramid."""
 
     num_classes: int = 11
@@ -30,11 +28,11 @@ class JudgeConfig:
     pyramid: int = 64
 
     @classmethod
-    def from_dict(cls, values: dict) -> "JudgeConfig":
+    def from_dict(cls, values: dict) -> "PyramidConfig":
         """Build from JSON values; `ConfigError` names an unknown key."""
         unknown = set(values) - set(asdict(cls()))
         if unknown:
-            raise ConfigError(f"judge: unknown setting {sorted(unknown)[0]!r}")
+            raise ConfigError(f"pyramid segmenter: unknown setting {sorted(unknown)[0]!r}")
         return cls(**values)
 
 
@@ -45,7 +43,7 @@ class Filter(nn.Sequential):
         super().__init__(nn.Conv2d(channels, channels, 3, padding=1, bias=False), norm(channels), nn.ReLU())
 
 
-class JudgeNet(nn.Module):
+class PyramidNet(nn.Module):
     """Logits (N, classes, H, W) from pictures (N, 3, H, W) normalised as for `street`; H and W multiples of 32.
 
     ::
@@ -57,7 +55,7 @@ class JudgeNet(nn.Module):
         logits <- (sum of the filtered scales at /2)
     """
 
-    def __init__(self, config: JudgeConfig):
+    def __init__(self, config: PyramidConfig):
         super().__init__()
         self.config = config
         self.encoder = LiteEncoder(config.width, config.depth)

@@ -1,0 +1,194 @@
+"""The head at full resolution: zero when fresh, no blocks on the full grid, colour at half resolution."""
+
+import numpy as np
+import pytest
+import torch
+
+from spic.errors import ConfigError
+from spic.scsrdm import ScsrdmConfig, build
+from spic.scsrdm.memory import working_bytes
+from spic.scsrdm.refine import Finish, Refine, half_chroma
+
+PATCHES = {"patch_size": 2, "prediction": "x0", "learned_variance": False, "residual_std": 0.13}
+HEAD = {"refine_channels": 16, "refine_blocks": 2, "finish_channels": 8}
+
+
+def luma(x):
+    return 0.299 * x[:, 0] + 0.587 * x[:, 1] + 0.114 * x[:, 2]
+
+
+def images(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+@pytest.mark.parametrize(("blocks", "finish"), [(0, 0), (3, 0), (0, 6), (2, 6)])
+def test_a_fresh_head_gives_zero(blocks, finish):
+    head = Refine(16, 5, blocks, finish)
+    correction = head(images(2, 3, 8, 12), images(2, 3, 8, 12), images(1, 5, 8, 12))
+    assert correction.shape == (2, 3, 8, 12) and correction.dtype == torch.float32 and not correction.any()
+    assert len(head.blocks) == blocks and (head.finish is None) == (finish == 0)
+
+
+def test_fresh_parts_learn():
+    """Zero at first, but not for ever: gradients reach what gives zero at once, and all the rest a step later."""
+    head = Refine(16, 5, 2, 6)
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.1)
+    inputs = images(2, 3, 8, 12), images(2, 3, 8, 12, seed=1), images(2, 5, 8, 12, seed=2)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (head(*inputs) - images(2, 3, 8, 12, seed=3)).square().mean().backward()
+        optimizer.step()
+    assert all(p.grad.any() for p in head.parameters())
+
+
+def test_blocks_and_finish_change_nothing_at_first(small, inputs):
+    """A network that grows them gives the images that it gave before."""
+    old = small(**PATCHES, refine_channels=16)
+    new = build({**old.config.to_dict(), **HEAD}).eval()
+    state = new.state_dict()
+    new.load_state_dict(state | old.state_dict())
+    x, onehot, coarse = inputs()
+    t = torch.tensor([20, 190])
+    with torch.no_grad():
+        assert torch.equal(new(x, t, onehot, coarse), old(x, t, onehot, coarse))
+
+
+def test_state_of_old_networks_is_the_same():
+    with torch.device("meta"):
+        names = set(build({**PATCHES, "num_classes": 5, "refine_channels": 16}).state_dict())
+    assert {name for name in names if name.startswith("refine.")} == {
+        f"refine.{layer}.{what}" for layer in ("embed", "first", "second", "out") for what in ("weight", "bias")
+    }
+
+
+def test_the_places_of_a_block_start_alike():
+    """So the shuffle to the full grid begins as a plain enlargement (Aitken et al. 2017)."""
+    torch.manual_seed(0)
+    finish = Finish(4, 5, 6)
+    grown = torch.nn.functional.pixel_shuffle(finish.up(images(1, 4, 5, 7)), 2)
+    assert grown.std() > 0.1
+    for i, j in ((0, 1), (1, 0), (1, 1)):
+        assert torch.equal(grown[..., ::2, ::2], grown[..., i::2, j::2])
+
+
+def test_a_shift_of_two_pixels_shifts_the_correction(fill):
+    """Away from the border the head is the same everywhere on its grid of 2x2, from which even crops start."""
+    head = fill(Refine(16, 5, 2, 6))
+    inputs = [images(1, channels, 64, 64, seed=channels) for channels in (3, 3, 5)]
+    with torch.no_grad():
+        whole = head(*inputs)
+        part = head(*(each[..., 2:, 6:] for each in inputs))
+    inner = (..., slice(26, -26), slice(26, -26))
+    torch.testing.assert_close(whole[..., 2:, 6:][inner], part[inner], rtol=1e-4, atol=1e-5)
+
+
+def half_chroma_by_hand(image):
+    """One image (3, H, W): chroma averaged over 2x2, then enlarged by linear interpolation, luma as it was."""
+    y = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
+    enlarged = []
+    for plane in (image[2] - y, image[0] - y):
+        small = plane.reshape(y.shape[0] // 2, 2, y.shape[1] // 2, 2).mean((1, 3))
+        for axis in (0, 1):
+            n = small.shape[axis]
+            at = np.clip((np.arange(2 * n) + 0.5) / 2 - 0.5, 0, n - 1)
+            low = np.floor(at).astype(int)
+            part = np.expand_dims(at - low, 1 - axis)
+            high = np.minimum(low + 1, n - 1)
+            small = np.take(small, low, axis) * (1 - part) + np.take(small, high, axis) * part
+        enlarged.append(small)
+    blue, red = y + enlarged[0], y + enlarged[1]
+    return np.stack([red, (y - 0.299 * red - 0.114 * blue) / 0.587, blue])
+
+
+def test_half_chroma_against_numpy():
+    x = images(2, 3, 10, 16)
+    found = half_chroma(x).numpy()
+    expected = [half_chroma_by_hand(image) for image in x.double().numpy()]
+    assert np.allclose(found, expected, atol=1e-5)
+
+
+def test_half_chroma_keeps_luma():
+    x = 3 * images(2, 3, 16, 16)
+    torch.testing.assert_close(luma(half_chroma(x)), luma(x), rtol=0, atol=2e-6)
+    gray = x[:, :1].expand(-1, 3, -1, -1)
+    torch.testing.assert_close(half_chroma(gray), gray, rtol=0, atol=2e-6)
+    flat = torch.tensor([0.5, -0.2, 0.1]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
+    torch.testing.assert_close(half_chroma(flat), flat, rtol=0, atol=2e-6)
+
+
+def test_half_chroma_leaves_no_coloured_pixels():
+    x = torch.zeros(1, 3, 16, 16)
+    x[:, 0, ::2, ::2] = x[:, 2, 1::2, 1::2] = 1  # a weave of red and blue
+    y = half_chroma(x)
+    colour = y - luma(y)[:, None]
+    inner = colour[..., 2:-2, 2:-2]
+    assert (x - luma(x)[:, None]).std((2, 3))[:, 0] > 0.3 and inner.std((2, 3)).max() < 1e-5
+
+
+@pytest.mark.parametrize("condition", ["both", "ssm"])
+def test_networks_draw_colour_at_half_resolution(condition, small, inputs):
+    full, half = (small(**PATCHES, **HEAD, chroma=chroma, condition=condition) for chroma in ("full", "half"))
+    x, onehot, coarse = inputs()
+    t = torch.tensor([20, 190])
+    with torch.no_grad():
+        drawn = half(x, t, onehot, coarse)
+        torch.testing.assert_close(drawn, half_chroma(full(x, t, onehot, coarse)))
+    assert list(full.state_dict()) == list(half.state_dict())
+
+
+def test_half_precision(small, inputs):
+    model = small(**PATCHES, **HEAD, chroma="half")
+    x, onehot, coarse = inputs()
+    t = torch.tensor([20, 190])
+    with torch.no_grad():
+        reference = model(x, t, onehot, coarse)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            autocast = model(x, t, onehot, coarse)
+        cast = model.torso_to(torch.bfloat16)(x, t, onehot, coarse)
+    for out in (autocast, cast):
+        assert out.dtype == torch.float32
+        assert (out - reference).square().mean().sqrt() < 0.05 * reference.std()
+
+
+def test_memory_counts_the_head(small):
+    plain, grown = (small(**PATCHES, **changes) for changes in ({"refine_channels": 16}, HEAD))
+    sizes = [working_bytes(model, (64, 128), 1, torch.float32) for model in (plain, grown)]
+    assert sizes[1] - sizes[0] >= 4 * 8 * 64 * 128  # at least one map of the finish
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"refine_channels": 0, "refine_blocks": 1},
+        {"refine_channels": 0, "finish_channels": 8},
+        {"refine_channels": False, "refine_blocks": False},
+        {"refine_channels": 0.0},
+        {"refine_channels": -1},
+        {"refine_channels": 16.0},
+        {"refine_blocks": 0.0},
+        {"refine_blocks": False},
+        {"refine_blocks": 65},
+        {"refine_blocks": -1},
+        {"refine_blocks": "2"},
+        {"refine_blocks": [2]},
+        {"finish_channels": True},
+        {"finish_channels": 1 << 20},
+        {"finish_channels": float("nan")},
+        {"finish_channels": None},
+        {"chroma": "quarter"},
+        {"chroma": ["half"]},
+        {"chroma": None},
+        {"residual_std": None},
+        {"residual_std": None, "refine_channels": 0, "refine_blocks": 0, "finish_channels": 0, "chroma": "half"},
+        {"patch_size": 1, "channel_mult": [1], "attention_resolutions": []},
+        {
+            **{"patch_size": 1, "channel_mult": [1], "attention_resolutions": [], "chroma": "half"},
+            **{"refine_channels": 0, "refine_blocks": 0, "finish_channels": 0},
+        },
+    ],
+)
+def test_heads_that_can_not_be(wrong):
+    good = {**PATCHES, **HEAD, "attention_resolutions": []}
+    ScsrdmConfig.from_dict({**good, "chroma": "half"})
+    with pytest.raises(ConfigError):
+        ScsrdmConfig.from_dict({**good, **wrong})

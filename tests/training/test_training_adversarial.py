@@ -1,0 +1,338 @@
+"""The adversarial stage: gradients reach their own network, restarts are exact, old weights grow."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from spic.errors import ConfigError, DataError, WeightsError
+from spic.labels import one_hot
+from spic.scsrdm import build, load_checkpoint, sample, save_checkpoint
+from spic.scsrdm.decoder import Decoder
+from spic.scsrdm.refine import half_chroma
+from spic.training import adversarial as recipe
+from spic.training.adversarial import DRAWING, Recipe, Trainer, grown_network, train_adversarial
+from spic.training.discriminators import Discriminators
+from spic.training.loop import Budget
+
+WINDOW = (64, 64)
+NETWORK = {**DRAWING, "finish_channels": 4}
+pytestmark = pytest.mark.usefixtures("tiny_encoder")
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def make(tiny_decoder):
+    """Recipe of small crops and a small head."""
+    return lambda **numbers: Recipe(**{"network": NETWORK, "window": WINDOW, "batch": 2, "hold": 2, **numbers})
+
+
+@pytest.fixture
+def trainer(coded_pack, tiny_decoder, make):
+    torch.manual_seed(0)
+    return Trainer(coded_pack, None, make(), tiny_decoder, "cpu", "float32")
+
+
+@pytest.fixture
+def train(coded_pack, tiny_decoder, make, monkeypatch):
+    """`train_adversarial` from random weights; may die at a step, then with a checkpoint of the one before."""
+    real = Trainer.losses
+
+    def train(folder, steps=4, die_at=None, init=tiny_decoder, numbers=None, **options):
+        def losses(self, rng, step):
+            if step == die_at:
+                raise Killed
+            return real(self, rng, step)
+
+        monkeypatch.setattr(Trainer, "losses", losses)
+        options = {"checkpoint_seconds": -1, "init": init, **options}
+        return train_adversarial(coded_pack, folder, Budget(steps=steps), make(**(numbers or {})), **options)
+
+    return train
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def gradients(module):
+    return {name: None if p.grad is None else p.grad.clone() for name, p in module.named_parameters()}
+
+
+def test_gradients_reach_their_own_network_alone(trainer):
+    """The decoder's loss leaves the discriminators alone, theirs leaves the decoder alone; the sum is the two."""
+    g, d = trainer.model, trainer.discriminators
+    state = {name: value.clone() for name, value in d.state_dict().items()}
+
+    def of(*names):
+        d.load_state_dict(state)
+        g.zero_grad()
+        d.zero_grad()
+        parts = trainer.losses(np.random.default_rng(3), 100)
+        sum(parts[name] for name in names).backward()
+        return gradients(g), gradients(d)
+
+    g_own, d_none = of("decoder")
+    g_none, d_own = of("on_real", "on_drawn", "hinge")
+    assert all(grad is None for grad in (*d_none.values(), *g_none.values()))
+    assert all(grad.any() for name, grad in g_own.items() if name.startswith(("refine.out", "out.")))
+    for name, grad in d_own.items():
+        assert (grad is None) == ("encoder" in name), name
+        assert grad is None or grad.any(), name
+    g_both, d_both = of("loss")
+    assert same(g_own, g_both)
+    assert all(a is b is None or torch.equal(a, b) for a, b in zip(d_own.values(), d_both.values(), strict=True))
+
+
+@pytest.mark.parametrize(("name", "reached"), [("on_drawn", True), ("on_real", True), ("hinge", False)])
+def test_which_discriminator_learns_from_what(name, reached, trainer):
+    trainer.losses(np.random.default_rng(3), 0)[name].backward()
+    for part, grad in gradients(trainer.discriminators).items():
+        if "encoder" not in part:
+            assert (grad is not None) == (part.startswith("segmenter") == reached), part
+
+
+def test_readable_and_patch_reach_the_decoder(trainer):
+    for name in ("readable", "patch", "features", "grid", "texture", "colour", "low", "pixels"):
+        trainer.model.zero_grad()
+        trainer.losses(np.random.default_rng(3), 0)[name].backward()
+        assert trainer.model.refine.out.weight.grad.any() or name == "grid", name  # which is 0 where there is none
+
+
+def test_adversarial_losses_come_in_slowly(trainer):
+    """Not at all in the first `hold` steps, fully after twice as many; all other losses count from the start."""
+    r = trainer.recipe
+    for step, share in ((0, 0), (2, 0), (3, 0.5), (4, 1), (9, 1)):
+        parts = trainer.losses(np.random.default_rng(step), step)
+        likeness = r.pixels * parts["pixels"] + r.low * parts["low"] + r.colour * parts["colour"]
+        likeness = likeness + r.features * parts["features"] + r.grid * parts["grid"] + r.texture * parts["texture"]
+        adversarial = r.semantic * parts["readable"] + r.patch * parts["patch"]
+        assert parts["decoder"].item() == pytest.approx((likeness + share * adversarial).item(), rel=1e-5)
+        together = parts["decoder"] + parts["on_real"] + parts["on_drawn"] + parts["hinge"]
+        assert parts["loss"].item() == pytest.approx(together.item(), rel=1e-6)
+
+
+def test_a_step_is_the_same_again(trainer):
+    """Every random number comes from the step's generator."""
+    state = {name: value.clone() for name, value in trainer.discriminators.state_dict().items()}
+    seen = []
+    for _ in range(2):
+        trainer.discriminators.load_state_dict(state)
+        torch.randn(3)
+        seen.append({name: x.item() for name, x in trainer.losses(np.random.default_rng(5), 3).items()})
+    assert seen[0] == seen[1] and seen[0] != {
+        name: x.item() for name, x in trainer.losses(np.random.default_rng(6), 3).items()
+    }
+
+
+def test_killed_and_resumed_is_the_same_training(train, coded_pack, monkeypatch, tmp_path):
+    """With discriminators and their optimizer, with predicted maps, looked at in between or not."""
+    monkeypatch.setattr(recipe, "_LOOKS", 1)
+    options = {"predicted": np.full_like(coded_pack.labels, 5), "validation": coded_pack, "evaluate_every": 2}
+    whole, _ = train(tmp_path / "whole", **options)
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", die_at=3, **options)
+    resumed, _ = train(tmp_path / "killed", **options)
+    assert same(whole, resumed)
+    blind, _ = train(tmp_path / "blind", **{**options, "validation": None})
+    assert same(whole, blind)
+    ends = [torch.load(tmp_path / name / "checkpoint.pt") for name in ("whole", "killed", "blind")]
+    for end in ends[1:]:
+        assert same(ends[0]["module"], end["module"])
+        assert same(ends[0]["companions"]["discriminators"], end["companions"]["discriminators"])
+        for a, b in zip(ends[0]["optimizer"]["state"].values(), end["optimizer"]["state"].values(), strict=True):
+            assert same(a, b)
+    rows = [list(csv.DictReader((tmp_path / name / "evaluation.csv").open())) for name in ("whole", "killed")]
+    assert [{**row, "seconds": 0} for row in rows[0]] == [{**row, "seconds": 0} for row in rows[1]]
+    assert [row["step"] for row in rows[0]] == ["2", "4"] and float(rows[0][0]["on_real"]) > 0
+
+
+def test_other_recipes_are_refused(train, tiny_decoder, tmp_path):
+    train(tmp_path / "run", steps=1)
+    for numbers in ({"patch": 0.5}, {"condition": "coarse"}, {"network": {**NETWORK, "refine_blocks": 1}}):
+        with pytest.raises(WeightsError, match="another recipe"):
+            train(tmp_path / "run", steps=2, numbers=numbers)
+    model, config = load_checkpoint(tiny_decoder)
+    model.out[2].weight.data += 1
+    save_checkpoint(tmp_path / "w", model, config)
+    with pytest.raises(WeightsError, match=r"another recipe \(init"):
+        train(tmp_path / "run", steps=2, init=tmp_path / "w")
+
+
+def test_each_network_has_its_learning_rate(train, tmp_path):
+    train(tmp_path, steps=2, numbers={"learning_rate": 4e-4, "discriminator_rate": 1e-4})
+    drawing, judging = torch.load(tmp_path / "checkpoint.pt")["optimizer"]["param_groups"]
+    assert judging["lr"] == pytest.approx(drawing["lr"] / 4) and drawing["betas"] == judging["betas"] == (0.0, 0.99)
+
+
+def test_discriminators_learn_to_tell(trainer):
+    """From the gradients of a step's loss, and a decoder that stands still."""
+    learned = [p for p in trainer.discriminators.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(learned, 3e-3, (0.0, 0.99))
+    errors = []
+    for step in range(16):
+        optimizer.zero_grad()
+        parts = trainer.losses(np.random.default_rng(step), 0)
+        parts["loss"].backward()
+        optimizer.step()
+        errors.append((parts["on_real"] + parts["on_drawn"] + parts["hinge"]).item())
+    assert np.mean(errors[-4:]) < 0.9 * np.mean(errors[:4])
+
+
+def test_weights_load_in_the_decoder(train, coded_pack, tmp_path):
+    """One step, and no seed has a part in the image; colour is at half resolution."""
+    state, config = train(tmp_path, steps=2)
+    assert config["sampling"] == {"sampler": "noiseless", "steps": 1, "start": 200, "guidance": 1.0}
+    assert NETWORK.items() <= config["network"].items() and config["label_space"] == "camvid11"
+    save_checkpoint(tmp_path / "street", state, config, "int8")
+    decoder = Decoder(tmp_path / "street", "cpu", "float32")
+    one, two = (decoder(coded_pack.labels, coded_pack.coarse[40], seeds) for seeds in ([1, 2], [3, 4]))
+    assert one.shape == coded_pack.pictures.shape and np.array_equal(one, two)
+
+
+def test_what_is_trained_is_what_is_sampled(trainer, coded_pack):
+    """A crop of the whole image at the timestep of sampling is drawn as the sampler draws it, up to clipping."""
+    still = replace(trainer.recipe, spread=0)
+    trainer.recipe = still
+    batch = trainer.batches.draw(2, np.random.default_rng(0))
+    with torch.no_grad():
+        drawn = trainer.draw(trainer.model, batch, np.random.default_rng(1))
+        sampled = sample(trainer.model, batch.ssm, batch.coarse, noise=[0, 0], **trainer.config["sampling"])
+    torch.testing.assert_close(drawn.clamp(-1, 1), sampled, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("start", "lowest", "highest"), [(None, 180, 220), (0, 0, 20), (999, 979, 999)])
+def test_timesteps(start, lowest, highest, coded_pack, tiny_decoder, make):
+    trainer = Trainer(coded_pack, None, make(start=start, batch=64), tiny_decoder, "cpu", "float32")
+    seen = []
+
+    def network(x_t, t, ssm, coarse):
+        seen.append(t)
+        return x_t
+
+    network.enlarge = trainer.model.enlarge
+    batch = trainer.batches.draw(64, np.random.default_rng(0))
+    x_t = trainer.draw(network, batch, np.random.default_rng(1))
+    assert lowest <= seen[0].min() < lowest + 6 and highest - 6 < seen[0].max() <= highest
+    expected = recipe.alphas_cumprod()[seen[0].numpy()] ** 0.5
+    flat = (x_t / network.enlarge(batch.coarse)).median(3).values.median(2).values[:, 0]
+    assert np.allclose(flat, expected, atol=1e-3)
+
+
+def test_old_weights_grow(tiny_decoder, coded_pack, make, tmp_path):
+    """Before the first step they give the image they gave before, with its colour at half resolution."""
+    old, config = load_checkpoint(tiny_decoder)
+    model = grown_network(tiny_decoder, make(), recipe.get_label_space("camvid11"))
+    ssm, coarse = one_hot(torch.from_numpy(coded_pack.labels), 12), torch.rand(2, 3, 16, 32) * 2 - 1
+    x_t, t = torch.randn(2, 3, 64, 128), torch.tensor([200, 190])
+    with torch.no_grad():
+        expected = half_chroma(old(x_t, t, ssm, coarse))
+        torch.testing.assert_close(model(x_t, t, ssm, coarse), expected, rtol=0, atol=1e-5)
+        full = grown_network(
+            tiny_decoder, make(network={**NETWORK, "chroma": "full"}), recipe.get_label_space("camvid11")
+        )
+        torch.testing.assert_close(full(x_t, t, ssm, coarse), old(x_t, t, ssm, coarse), rtol=0, atol=1e-5)
+    save_checkpoint(tmp_path / "w", model, config, "float32")  # a second start from what has grown
+    again = grown_network(tmp_path / "w", Recipe(network={}), recipe.get_label_space("camvid11"))
+    assert same(again.state_dict(), model.state_dict()) and again.config == model.config
+
+
+def test_a_network_is_that_of_the_weights_to_start_from(coded_pack, tiny_ablations, make):
+    """Settings that no shape tells are kept: the ablation sdm has another residual."""
+    space = recipe.get_label_space("camvid11")
+    for name, condition in (("sr_weights", "coarse"), ("sdm_weights", "ssm")):
+        assert grown_network(tiny_ablations[name], make(), space).config.condition == condition
+    sdm = tiny_ablations["sdm_weights"]
+    _, config = load_checkpoint(sdm)
+    changed = sdm.with_name("changed")
+    save_checkpoint(changed, build({**config["network"], "residual_std": 0.55}), {})
+    assert grown_network(changed, make(), space).config.residual_std == 0.55
+    trainer = Trainer(coded_pack, None, make(), changed, "cpu", "float32")
+    assert trainer.config["sampling"]["start"] == 999 and not trainer.model.enlarge(torch.ones(1, 3, 4, 4)).any()
+    other = grown_network(tiny_ablations["sr_weights"], make(condition="ssm"), space).config
+    assert (other.condition, other.residual_std) == ("ssm", 0.55)
+    assert Trainer(coded_pack, None, make(), None, "cpu", "float32").model.config.base_channels == 64
+
+
+@pytest.mark.parametrize("condition", ["coarse", "ssm"])
+def test_one_condition_alone(condition, train, tiny_decoder, coded_pack, monkeypatch, tmp_path):
+    """What the decoder does not see, the patch discriminators do not see either."""
+    seen = []
+    real = Discriminators.patch_scores
+
+    def watched(self, x, c, ssm, shift):
+        seen.append((c, ssm))
+        return real(self, x, c, ssm, shift)
+
+    monkeypatch.setattr(Discriminators, "patch_scores", watched)
+    _, config = train(tmp_path, steps=1, numbers={"condition": condition})
+    assert config["network"]["condition"] == condition
+    c, ssm = seen[-1]
+    assert ssm.any() == (condition == "ssm")
+    spread = c.std((2, 3)).max()
+    assert spread == 0 if condition == "ssm" else spread > 0.1
+
+
+def test_weights_that_do_not_do(train, tiny_decoder, coded_pack, make, tmp_path):
+    model, config = load_checkpoint(tiny_decoder)
+    save_checkpoint(tmp_path / "city", model, {**config, "label_space": "cityscapes19"})
+    with pytest.raises(DataError, match="a decoder of cityscapes19; the pack's labels are camvid11"):
+        train(tmp_path / "run", init=tmp_path / "city")
+    save_checkpoint(tmp_path / "few", build({**config["network"], "num_classes": 10}), {})
+    with pytest.raises(WeightsError, match="do not fit a decoder to start from"):
+        train(tmp_path / "run", init=tmp_path / "few")
+    plain = {**config["network"], "residual_std": None, "refine_channels": 0}
+    save_checkpoint(tmp_path / "plain", build(plain), {})
+    with pytest.raises(ConfigError, match="refine_blocks"):
+        train(tmp_path / "run", init=tmp_path / "plain")
+    with pytest.raises(WeightsError, match="not readable"):
+        train(tmp_path / "run", init=tmp_path / "none")
+    with pytest.raises(ConfigError, match="condition 'sound'"):
+        train(tmp_path / "run", numbers={"condition": "sound"})
+    with pytest.raises(ConfigError, match="condition 'sound'"):
+        train(tmp_path / "run", init=None, numbers={"condition": "sound"})
+    with pytest.raises(DataError, match="smaller"):
+        train(tmp_path / "run", numbers={"window": (128, 256)})
+    with pytest.raises(DataError, match="coarse images"):  # at once, and not when it is first looked at
+        train(tmp_path / "run", validation=replace(coded_pack, coarse={}))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"window": (128, 250)}, {"window": (0, 64)}, {"window": (64,)}, {"batch": 0}, {"spread": -1}, {"hold": -1}]
+    + [{"start": start} for start in (-1, 1000)],
+)
+def test_recipes_that_can_not_be(wrong):
+    with pytest.raises(ConfigError):
+        Recipe(**wrong)
+
+
+def test_what_is_shown_changes_alike():
+    """The same brightness, saturation and contrast for all that is shown of an image; some images stay."""
+    change = recipe._change(60, np.random.default_rng(0), "cpu")
+    x = torch.rand(60, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    y, z = change(x), change(0.5 * x)
+    rng = np.random.default_rng(0)
+    on = rng.random(60) < 0.7
+    shift, saturation, contrast = 0.4 * rng.random(60) - 0.2, 0.6 + 0.8 * rng.random(60), 0.75 + 0.5 * rng.random(60)
+    for image, flag, b, s, k, found, half in zip(x.numpy(), on, shift, saturation, contrast, y, z, strict=True):
+        gray = image.mean(0)
+        expected = k * (gray + (image - gray) * s) + b if flag else image
+        assert np.allclose(found, expected, atol=1e-5)
+        assert np.allclose(half, (expected - b * flag) / 2 + b * flag, atol=1e-5)
+    assert 30 < on.sum() < 55
+
+
+def test_bfloat16(coded_pack, tiny_decoder, make):
+    trainer = Trainer(coded_pack, None, make(), tiny_decoder, "cpu", "bfloat16")
+    parts = trainer.losses(np.random.default_rng(0), 9)
+    parts["loss"].backward()
+    for module in (trainer.model, trainer.discriminators):
+        assert all(p.grad.isfinite().all() for p in module.parameters() if p.grad is not None)
+    assert all(part.dtype == torch.float32 and part.isfinite() for part in parts.values())

@@ -1,0 +1,157 @@
+"""Batches of the adversarial stage: crops that belong together, shares that are kept, the same step the same batch."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from spic.errors import ConfigError, DataError
+from spic.images import downscale
+from spic.labels import one_hot
+from spic.segmentation import get_segmenter
+from spic.training.batches import Batches, predicted_maps, scene_odds
+
+WINDOW = (16, 32)
+
+
+@pytest.fixture(scope="module")
+def noisy(coded_pack):
+    """The pack with images of noise, so that every crop has one place, and coarse images that say their QP."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(12, size=coded_pack.labels.shape, dtype=np.uint8)
+    images = rng.integers(256, size=coded_pack.pictures.shape, dtype=np.uint8)
+    coarse = {qp: np.full_like(images_at, qp) for qp, images_at in coded_pack.coarse.items()}
+    return replace(coded_pack, pictures=images, labels=labels, coarse=coarse)
+
+
+def pixels(x):
+    """uint8 (N, H, W, C) of a batch's tensor."""
+    return ((x + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+
+
+def places(images, crops):
+    """(image, top, left, flipped) of each crop, by looking for its first pixel everywhere."""
+    height, width = crops.shape[1:3]
+    found = []
+    for crop in crops:
+        hits = []
+        for flipped, plain in ((False, crop), (True, crop[:, ::-1])):
+            for i, top, left in np.argwhere((images == plain[0, 0]).all(-1)):
+                if np.array_equal(images[i, top : top + height, left : left + width], plain):
+                    hits.append((i, top, left, flipped))
+        (hit,) = hits
+        found.append(hit)
+    return found
+
+
+def test_all_crops_show_the_same_place(noisy):
+    batch = Batches(noisy, None, WINDOW, 12, lights=0).draw(16, np.random.default_rng(1))
+    images = pixels(batch.images)
+    at = places(noisy.pictures, images)
+    assert {flipped for *_, flipped in at} == {False, True} and {i for i, *_ in at} == {0, 1}
+    assert len({top for _, top, *_ in at}) > 4 and all(top % 4 == 0 and left % 4 == 0 for _, top, left, _ in at)
+    for (i, top, left, flipped), labels in zip(at, batch.labels, strict=True):
+        expected = noisy.labels[i, top : top + 16, left : left + 32][:, :: -1 if flipped else 1]
+        assert np.array_equal(labels.numpy(), expected)
+    assert torch.equal(batch.ssm, one_hot(batch.labels, 12)) and batch.labels.dtype == torch.int64
+    uncoded = 0
+    for image, coarse in zip(images, pixels(batch.coarse), strict=True):
+        if len(np.unique(coarse)) > 1:  # as it was before coding
+            assert np.array_equal(coarse, downscale(image))
+            uncoded += 1
+        else:
+            assert coarse.flat[0] in noisy.coarse
+    assert 1 <= uncoded < 12
+
+
+def test_shapes_and_ranges(coded_pack):
+    batch = Batches(coded_pack, None, WINDOW, 12).draw(3, np.random.default_rng(1))
+    assert batch.images.shape == (3, 3, 16, 32) and batch.coarse.shape == (3, 3, 4, 8)
+    assert batch.ssm.shape == (3, 12, 16, 32) and batch.labels.shape == (3, 16, 32)
+    for x in (batch.images, batch.ssm, batch.coarse):
+        assert x.dtype == torch.float32 and x.is_contiguous(memory_format=torch.channels_last)
+        assert -1 <= x.min() and x.max() <= 1
+
+
+def test_the_same_generator_draws_the_same_batch(coded_pack):
+    one, two = (Batches(coded_pack, coded_pack.labels, WINDOW, 12) for _ in range(2))
+    one.draw(5, np.random.default_rng(8))  # what came before has no say
+    first, second = (each.draw(5, np.random.default_rng(3)) for each in (one, two))
+    for name in ("images", "labels", "ssm", "coarse"):
+        assert torch.equal(getattr(first, name), getattr(second, name))
+    other = two.draw(5, np.random.default_rng(4))
+    assert not torch.equal(first.images, other.images)
+
+
+def test_lights_change_image_and_coarse_image_alike(coded_pack):
+    """The same gamma, gain, tint and saturation for both, none for the labels."""
+    flat = np.empty_like(coded_pack.pictures)
+    flat[:] = [200, 120, 60]
+    flat[1] = [40, 90, 180]
+    coarse = dict.fromkeys(coded_pack.coarse, flat[:, ::4, ::4])
+    source = replace(coded_pack, pictures=flat, coarse=coarse)
+    plain, lit = (Batches(source, None, WINDOW, 12, lights=share) for share in (0, 0.5))
+    before, after = (each.draw(40, np.random.default_rng(2)) for each in (plain, lit))
+    assert torch.equal(before.labels, after.labels)
+    assert torch.allclose(after.images[..., ::4, ::4], after.coarse, atol=1e-6)
+    changed = (after.images - before.images).abs().amax((1, 2, 3)) > 1e-3
+    assert 10 < changed.sum() < 30
+    assert torch.equal(before.images[~changed], after.images[~changed])
+    brightness = (after.images - before.images).mean((1, 2, 3))[changed]
+    assert (brightness < 0).float().mean() > 0.6  # mostly darker
+
+
+def test_other_lights_against_numpy(coded_pack):
+    batches = Batches(coded_pack, None, WINDOW, 12, lights=1.0)
+    crops = np.random.default_rng(5).integers(256, size=(3, 4, 6, 3), dtype=np.uint8)
+    found = batches._light(3, np.random.default_rng(6))(torch.from_numpy(crops))
+    rng = np.random.default_rng(6)
+    rng.random(3)
+    gamma, gain = 0.7 + 1.2 * rng.random(3), 0.4 + 0.65 * rng.random(3)
+    tint = np.exp(0.12 * rng.standard_normal((3, 3))) * gain[:, None]
+    saturation = 0.3 + 0.9 * rng.random(3)
+    for crop, gray, *rest, x in zip(crops, gamma, tint, saturation, found, strict=True):
+        y = rest[0] * np.maximum(crop / 255, 1e-4) ** gray
+        mean = y.mean(-1, keepdims=True)
+        expected = np.clip(mean + (y - mean) * rest[1], 0, 1) * 2 - 1
+        assert np.allclose(x.permute(1, 2, 0).numpy(), expected, atol=1e-5)
+
+
+def test_predicted_maps_are_most_of_the_ssms(coded_pack):
+    predicted = np.full_like(coded_pack.labels, 5)
+    batch = Batches(replace(coded_pack, labels=predicted + 1), predicted, WINDOW, 12).draw(
+        200, np.random.default_rng(0)
+    )
+    seen = batch.labels[:, 0, 0]
+    assert set(seen.tolist()) == {5, 6} and (seen == 5).float().mean() == pytest.approx(0.65, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("sources", "odds"),
+    [
+        (["a", "street_scenes", "b", "street_scenes"], [0.44, 0.06, 0.44, 0.06]),
+        (["a", "b"], [0.5, 0.5]),
+        (["street_scenes"] * 2, [0.5, 0.5]),
+    ],
+)
+def test_odds_of_drawn_scenes(sources, odds):
+    assert scene_odds(sources, 0.12) == pytest.approx(odds)
+
+
+def test_packs_that_do_not_do(coded_pack):
+    with pytest.raises(DataError, match="coarse images"):
+        Batches(replace(coded_pack, coarse={}), None, WINDOW, 12)
+    with pytest.raises(DataError, match="256x128; the pack's images are smaller"):
+        Batches(coded_pack, None, (128, 256), 12)
+    with pytest.raises(DataError, match="predicted maps"):
+        Batches(coded_pack, coded_pack.labels[:1], WINDOW, 12)
+    with pytest.raises(ConfigError, match="multiples of 4"):
+        Batches(coded_pack, None, (18, 32), 12)
+
+
+def test_maps_as_the_transmitter_makes_them(coded_pack, tiny_segmenter):
+    maps = predicted_maps(coded_pack, tiny_segmenter, "cpu")
+    assert np.array_equal(maps, get_segmenter("street", tiny_segmenter, "cpu", "float32").segment(coded_pack.pictures))
+    with pytest.raises(DataError, match="a segmenter of camvid11; the pack is of cityscapes19"):
+        predicted_maps(replace(coded_pack, label_space="cityscapes19"), tiny_segmenter, "cpu")

@@ -1,0 +1,157 @@
+"""The losses of the adversarial stage against references in numpy, and what they are blind to."""
+
+import numpy as np
+import pytest
+import torch
+
+from spic.training import losses
+
+
+def noise(seed=0, shape=(2, 3, 64, 128), scale=0.3):
+    return (scale * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
+
+
+def grid_by_hand(image, period=4):
+    """`losses.grid` of one image (3, H, W), pixel by pixel."""
+    y = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
+    padded = np.pad(y, 1, mode="reflect")
+    laplacian = np.abs(4 * y - padded[:-2, 1:-1] - padded[2:, 1:-1] - padded[1:-1, :-2] - padded[1:-1, 2:])
+    values = []
+    for top in range(0, y.shape[0], 64):
+        for left in range(0, y.shape[1], 64):
+            window = laplacian[top : top + 64, left : left + 64]
+            means = [window[i::period, j::period].mean() for i in range(period) for j in range(period)]
+            values.append(np.std(means, ddof=1) / (np.mean(means) + 0.01))
+    return np.mean(values)
+
+
+def test_grid_against_numpy():
+    images = noise(shape=(2, 3, 128, 64))
+    images[:, :, ::4] += 0.2
+    found = float(losses.grid(torch.from_numpy(images)))
+    assert found == pytest.approx(np.mean([grid_by_hand(image) for image in images]), rel=1e-4)
+
+
+def test_grid_sees_patterns_and_no_noise():
+    white = torch.from_numpy(noise(1))
+    pattern = torch.zeros(1, 3, 64, 64)
+    pattern[..., 1::4, 2::4] = 0.5
+    assert losses.grid(white) < 0.1 and losses.grid(pattern) > 1
+    assert losses.grid(white + 0.5) == pytest.approx(float(losses.grid(white)), abs=1e-5)
+    other = torch.zeros(1, 3, 64, 64)
+    other[..., 1::3, 2::3] = 0.5  # a pattern, but not of this grid
+    assert losses.grid(other) < 0.1
+
+
+def test_smooth_images_have_no_grid():
+    ramp = torch.linspace(-1, 1, 128).expand(1, 3, 64, 128)
+    assert losses.grid(ramp) < 0.1 and losses.grid(torch.zeros(1, 3, 64, 64)) == 0
+
+
+def texture_by_hand(drawn, real):
+    def strength(image):
+        y = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
+        steps = np.zeros_like(y)
+        steps[1:, 1:] = np.abs(y[1:, 1:] - y[:-1, 1:]) + np.abs(y[1:, 1:] - y[1:, :-1])
+        return steps.reshape(y.shape[0] // 32, 32, y.shape[1] // 32, 32).mean((1, 3))
+
+    wanted, found = strength(real), strength(drawn)
+    return (np.abs(found - wanted) / (wanted + 0.02)).mean()
+
+
+def test_texture_against_numpy():
+    drawn, real = noise(2), noise(3, scale=0.1)
+    found = float(losses.texture(torch.from_numpy(drawn), torch.from_numpy(real)))
+    assert found == pytest.approx(np.mean([texture_by_hand(a, b) for a, b in zip(drawn, real, strict=True)]), rel=1e-4)
+
+
+def test_texture_is_how_much_there_is_and_not_where():
+    real = torch.from_numpy(noise(4))
+    assert losses.texture(real, real) == 0
+    assert losses.texture(torch.from_numpy(noise(5)), real) < 0.1
+    assert losses.texture(0 * real, real) > 0.9  # a blurred image lacks nearly all of it
+
+
+def test_luma_and_chroma_against_the_standard():
+    """ITU-R BT.601: Y, Cb = (B - Y) / 1.772, Cr = (R - Y) / 1.402."""
+    rgb = noise(6, (1, 3, 4, 4))
+    y = np.tensordot([0.299, 0.587, 0.114], rgb[0], 1)
+    x = torch.from_numpy(rgb)
+    assert np.allclose(losses.luma(x)[0, 0], y, atol=1e-6)
+    expected = [(rgb[0, 2] - y) / 1.772, (rgb[0, 0] - y) / 1.402]
+    assert np.allclose(losses.chroma(x)[0], expected, atol=1e-3)
+    assert losses.chroma(x[:, :1].expand(-1, 3, -1, -1)).abs().max() < 1e-6
+
+
+def test_reconstruction_against_numpy():
+    a, b = noise(7), noise(8)
+    pixels, low = losses.reconstruction(torch.from_numpy(a), torch.from_numpy(b))
+    small = (a - b).reshape(2, 3, 16, 4, 32, 4).mean((3, 5))
+    assert float(pixels) == pytest.approx(np.abs(a - b).mean(), rel=1e-5)
+    assert float(low) == pytest.approx(np.abs(small).mean(), rel=1e-4)
+
+
+def test_feature_distance_against_numpy():
+    found, wanted = ([noise(seed + i, (2, 5, 8 >> i, 8)) for i in (0, 1)] for seed in (10, 20))
+    expected = np.mean(
+        [
+            (np.abs(a - b) / (b.std(axis=(0, 2, 3), ddof=1, keepdims=True) + 0.1)).mean()
+            for a, b in zip(found, wanted, strict=True)
+        ]
+    )
+    tensors = [[torch.from_numpy(x).bfloat16() for x in each] for each in (found, wanted)]
+    assert float(losses.feature_distance(*tensors)) == pytest.approx(expected, rel=0.02)
+    assert losses.feature_distance(tensors[1], tensors[1]) == 0
+
+
+VOID = 3  # the id after the classes, which is also where the class "drawn" sits
+
+
+def cross_entropy_by_hand(logits, labels, weights):
+    shifted = logits - logits.max(1, keepdims=True)
+    surprise = -(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)))
+    total = share = 0.0
+    for n, i, j in np.ndindex(labels.shape):
+        if labels[n, i, j] != VOID:
+            total += weights[labels[n, i, j]] * surprise[n, labels[n, i, j], i, j]
+            share += weights[labels[n, i, j]]
+    return total / share
+
+
+@pytest.fixture
+def maps():
+    rng = np.random.default_rng(9)
+    labels = rng.integers(4, size=(2, 6, 5))
+    return [rng.standard_normal((2, 4, 6, 5)).astype(np.float32) for _ in range(2)], labels, np.array([0.5, 1, 2.5])
+
+
+def test_losses_of_the_segmenter_against_numpy(maps):
+    """Real pixels have their class, void ones none; drawn pixels are all of the last class."""
+    (real, drawn), labels, weights = maps
+    tensors = [torch.from_numpy(x) for x in (real, drawn, labels, weights.astype(np.float32))]
+    on_real, on_drawn = losses.segmenter_loss(*tensors, VOID)
+    assert float(on_real) == pytest.approx(cross_entropy_by_hand(real, labels, weights), rel=1e-5)
+    all_drawn = -torch.log_softmax(tensors[1], 1)[:, 3].mean()
+    assert float(on_drawn) == pytest.approx(float(all_drawn), rel=1e-5)
+    readable = losses.readable(tensors[1], *tensors[2:], VOID)
+    assert float(readable) == pytest.approx(cross_entropy_by_hand(drawn, labels, weights), rel=1e-5)
+
+
+def test_maps_without_a_known_pixel_say_nothing(maps):
+    """And nothing is a number with a gradient: a mean over no pixels would end the training."""
+    (real, drawn), labels, weights = maps
+    tensors = torch.from_numpy(drawn).requires_grad_(), torch.full_like(torch.from_numpy(labels), VOID)
+    loss = losses.readable(*tensors, torch.from_numpy(weights).float(), VOID)
+    loss.backward()
+    assert loss == 0 and not tensors[0].grad.any()
+    on_real, _ = losses.segmenter_loss(torch.from_numpy(real), *tensors, torch.from_numpy(weights).float(), VOID)
+    assert on_real == 0
+
+
+def test_hinge_against_numpy():
+    real, drawn = ([noise(seed + i, (2, 1, 3, 3), 2.0) for i in (0, 1)] for seed in (30, 40))
+    pairs = list(zip(real, drawn, strict=True))
+    expected = np.mean([np.maximum(0, 1 - a).mean() + np.maximum(0, 1 + b).mean() for a, b in pairs])
+    scores = [[torch.from_numpy(x) for x in each] for each in (real, drawn)]
+    assert float(losses.hinge_loss(*scores)) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.hinge_of_generator(scores[1])) == pytest.approx(-np.mean([b.mean() for b in drawn]), rel=1e-4)
