@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from spic.errors import DataError
-from spic.images import atomic_folder, atomic_path, read_picture
+from spic.files import atomic_folder, atomic_path
+from spic.images import read_picture
 from spic.labels import LabelSpace
 from spic.stages import load_segmenter, partner, segmenter_files
 from spic.weights import weight_paths
@@ -279,7 +280,7 @@ def _digest_of_files(paths) -> str:
     digest = hashlib.sha256()
     for path in map(Path, paths):
         data = path.read_bytes()
-        digest.update(f"{path.stem}\0{len(data)}\0".encode())
+        digest.update(f"{path.stem}\0{len(data)}\0".encode("utf-8", "surrogateescape"))
         digest.update(data)
     return digest.hexdigest()
 

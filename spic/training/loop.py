@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from spic.errors import ConfigError, WeightsError
-from spic.images import atomic_path, write_bytes
+from spic.files import atomic_path, write_bytes
 from spic.training.distributed import Ranks
 
 

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from spic.errors import ConfigError, WeightsError
-from spic.images import atomic_path, write_bytes
+from spic.files import atomic_path, write_bytes
 
 FOLDER = Path(__file__).parent
 _SCALE = ":scale"

@@ -301,12 +301,12 @@ def test_not_flif(data):
 
 def test_cold_compile_is_logged(tmp_path, caplog):
     """What is compiled anew says so, once."""
-    source = "from spic.codecs.flif.jit import kernel\n\n\n@kernel\ndef double(x):\n    return 2 * x\n"
+    source = "from spic.codecs.jit import kernel\n\n\n@kernel\ndef double(x):\n    return 2 * x\n"
     (tmp_path / "fresh_kernel.py").write_text(source)
     spec = importlib.util.spec_from_file_location("fresh_kernel", tmp_path / "fresh_kernel.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    with caplog.at_level(logging.INFO, logger="spic.codecs.flif.jit"):
+    with caplog.at_level(logging.INFO, logger="spic.codecs.jit"):
         assert module.double(4) == 8 and module.double(5) == 10
     assert len(caplog.records) == 1 and "double" in caplog.text
 
