@@ -111,6 +111,21 @@ def check_target(target: Path, force: bool, sources=()) -> None:
         raise ConfigError(f"{target}: exists already; --force overwrites it")
 
 
+def check_weights_target(target: Path, force: bool) -> None:
+    """Check the places of two files of weights, as `check_target`; `ConfigError` for a pipe or device, which is one."""
+    from spic.weights import weight_paths
+
+    if is_stream(target):
+        raise ConfigError(f"{target}: weights are two files: give the beginning of their names")
+    for path in weight_paths(target):
+        check_target(path, force)
+
+
+def size_of(path: Path) -> str:
+    """How much a file that was just written holds; of a pipe nobody knows."""
+    return f"{path.stat().st_size} bytes" if path.is_file() else "written"
+
+
 def open_source(source: Path):
     """What reads an image: the path of a file; the bytes of what can be read once only, stdin or a pipe."""
     return _Bytes(read_bytes_from(source), source) if source == STDIO or is_stream(source) else source

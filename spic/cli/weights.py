@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from spic.cli import files
 from spic.cli.common import Force, group
 from spic.errors import WeightsError
 
@@ -88,15 +89,13 @@ def convert(
 
     No code of the file is run. The tensors must be exactly those of the network that the config describes.
     """
-    from spic.cli.files import check_target
     from spic.scsrdm.convert import convert_checkpoint
     from spic.weights import weight_paths
 
-    for path in weight_paths(target):
-        check_target(path, force)
+    files.check_weights_target(target, force)
     digest = convert_checkpoint(source, target, config, label_space=label_space, ema=ema, dtype=dtype)
     tensors = weight_paths(target)[0]
-    typer.echo(f"{tensors}: {tensors.stat().st_size} bytes, sha256 {digest}")
+    typer.echo(f"{tensors}: {files.size_of(tensors)}, sha256 {digest}")
 
 
 @app.command()

@@ -8,7 +8,7 @@ import pandas as pd
 
 from spic import metrics
 from spic.errors import DataError
-from spic.files import write_bytes
+from spic.files import atomic_path, write_bytes
 from spic.looks import check_names
 from spic.metrics import intervals as blocks
 from spic.metrics.objects import SIZE_NAMES, recall
@@ -112,8 +112,6 @@ def write_summary(summary: dict, path, pictures_path) -> None:
 
 def write_parquet(table: pd.DataFrame, path) -> None:
     """Write a table as Parquet; equal tables give equal bytes."""
-    from spic.files import atomic_path
-
     with atomic_path(path) as temporary:
         table.to_parquet(temporary, index=False)
 

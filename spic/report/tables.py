@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from spic.errors import DataError
-from spic.files import write_bytes
+from spic.files import atomic_path, write_bytes
 from spic.metrics import bjontegaard, iou_per_class, matching
 from spic.report.points import IDENTITY, METRICS, POINT_COLUMNS, class_rows
 
@@ -43,8 +43,6 @@ def read_summaries(paths) -> dict[str, pd.DataFrame]:
 def join_pictures(paths, out) -> None:
     """Join the per-picture tables of all points into one Parquet file, a row a picture and point."""
     import pyarrow.parquet as parquet
-
-    from spic.files import atomic_path
 
     first = parquet.read_schema(paths[0])
     with atomic_path(out) as temporary, parquet.ParquetWriter(temporary, first) as writer:

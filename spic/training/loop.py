@@ -17,8 +17,8 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from spic.errors import ConfigError, WeightsError
-from spic.files import atomic_path, write_bytes
+from spic.errors import ConfigError, WeightsError, memory_shortage
+from spic.files import atomic_path, make_folder, write_bytes
 from spic.training.distributed import Ranks
 
 
@@ -113,7 +113,7 @@ def train(
         The checkpoint in `folder` belongs to another recipe, or is damaged.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     recipe = (recipe or {}) | ({"ranks": ranks.world} if ranks.world > 1 else {})
     device = next(module.parameters()).device
     optimizer = torch.optim.AdamW(groups or module.parameters(), lr=learning_rate, weight_decay=weight_decay)
@@ -194,7 +194,8 @@ def _read_checkpoint(path: Path, recipe: dict) -> dict:
         state = torch.load(path, map_location="cpu", weights_only=True)
         other = state["recipe"]
     except Exception as error:  # torch raises a dozen kinds for damaged files
-        raise WeightsError(f"{path}: not a checkpoint of a training ({type(error).__name__})") from None
+        reason = memory_shortage(error) or f"not a checkpoint of a training ({type(error).__name__})"
+        raise WeightsError(f"{path}: {reason}") from None
     for key in sorted({*recipe, *other}):
         if recipe.get(key) != other.get(key):
             raise WeightsError(
