@@ -57,9 +57,9 @@ def atomic_path(path):
     temporary = _beside(target)
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
+        mode = (target if target.exists() else temporary).stat().st_mode
         yield temporary
-        if target.exists():
-            shutil.copymode(target, temporary)
+        temporary.chmod(stat.S_IMODE(mode))  # safetensors puts a file of its own there, for nobody else to read
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -63,6 +63,8 @@ def kernel(function=None, *, fastmath: bool = False):
 def _keep_on_disk(compiled, sources: Path) -> bool:
     """Give a function of the folder `sources` numba's disk cache; whether there is a place for that."""
     try:
+        if _homeless():
+            raise RuntimeError("numba would make a folder that is called ~")
         compiled.enable_caching()
     except RuntimeError:  # numba's word for no folder that it may write in
         folder = _temporary_folder()
@@ -73,12 +75,16 @@ def _keep_on_disk(compiled, sources: Path) -> bool:
         before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
         try:
             compiled.enable_caching()
-        except RuntimeError:
-            return False
         finally:
             numba.config.CACHE_DIR = before
     compiled._cache._cache_file._source_stamp = _source_stamp(sources)
     return True
+
+
+def _homeless() -> bool:
+    """Whether this user has no home that Python knows, a numeric user of a container for one, and named no folder."""
+    named = numba.config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME")
+    return not named and not os.path.isabs(os.path.expanduser("~"))
 
 
 def _temporary_folder() -> Path | None:
