@@ -115,9 +115,10 @@ def check_weights_target(target: Path, force: bool) -> None:
     """Check the places of two files of weights, as `check_target`; `ConfigError` for a pipe or device, which is one."""
     from spic.weights import weight_paths
 
-    if is_stream(target):
+    places = weight_paths(target)
+    if target not in places and is_stream(target):
         raise ConfigError(f"{target}: weights are two files: give the beginning of their names")
-    for path in weight_paths(target):
+    for path in places:
         check_target(path, force)
 
 
