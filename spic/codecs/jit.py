@@ -64,7 +64,7 @@ def _keep_on_disk(compiled, sources: Path) -> bool:
     """Give a function of the folder `sources` numba's disk cache; whether there is a place for that."""
     try:
         if _homeless():
-            raise RuntimeError("numba would make a folder that is called ~")
+            raise RuntimeError("no home")
         compiled.enable_caching()
     except RuntimeError:  # numba's word for no folder that it may write in
         folder = _temporary_folder()
@@ -82,9 +82,12 @@ def _keep_on_disk(compiled, sources: Path) -> bool:
 
 
 def _homeless() -> bool:
-    """Whether this user has no home that Python knows, a numeric user of a container for one, and named no folder."""
-    named = numba.config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME")
-    return not named and not os.path.isabs(os.path.expanduser("~"))
+    """Whether numba would take a folder below the current one for the user's cache, and none is named.
+
+    So it does where Python knows no home, for a numeric user of a container for one, or XDG_CACHE_HOME is empty.
+    """
+    cache = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
+    return not numba.config.CACHE_DIR and not os.path.isabs(cache)
 
 
 def _temporary_folder() -> Path | None:
