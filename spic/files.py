@@ -104,6 +104,21 @@ def check_folder(path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, f"{there} is not a folder")
 
 
+def private_folder(name: str) -> Path | None:
+    """A folder of this user in the temporary folder, the same each time; None where there is none to be trusted.
+
+    Nobody else may own it or write in it, since programs are kept there.
+    """
+    try:
+        folder = Path(tempfile.gettempdir(), f"{name}-{os.getuid()}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+    return folder if ours else None
+
+
 def is_stream(path) -> bool:
     """Whether what is written to a path goes through it: a pipe, a device, a socket, or an open file of this process.
 

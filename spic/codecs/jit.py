@@ -12,12 +12,12 @@ import functools
 import hashlib
 import logging
 import os
-import stat
-import tempfile
 import time
 from pathlib import Path
 
 import numba
+
+from spic.files import private_folder
 
 LOG = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def _keep_on_disk(compiled, sources: Path) -> bool:
             raise RuntimeError("no home")
         compiled.enable_caching()
     except RuntimeError:  # numba's word for no folder that it may write in
-        folder = _temporary_folder()
+        folder = private_folder("spic-numba")
         if folder is None:
             _warn("no folder to keep machine code in, so every process compiles anew; NUMBA_CACHE_DIR can name one")
             return False
@@ -88,18 +88,6 @@ def _homeless() -> bool:
     """
     cache = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
     return not numba.config.CACHE_DIR and not os.path.isabs(cache)
-
-
-def _temporary_folder() -> Path | None:
-    """A folder for this user alone, since code from it is run: nobody else may own it or write in it."""
-    try:
-        folder = Path(tempfile.gettempdir(), f"spic-numba-{os.getuid()}")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-    except OSError:
-        return None
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
-    return folder if ours else None
 
 
 @functools.cache
