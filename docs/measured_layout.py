@@ -151,7 +151,7 @@ authors' own output.""",
 One clip is one clip: neighbouring maps agree in {neighbours_percent} % of their pixels.""",
     "flif_compile": """\
 The first call compiles for this machine, once: about {compile_encode_s} s of CPU time for encoding and
-{compile_decode_s} s for decoding (logged by `spic.codecs.flif.jit` at level INFO), then the code lies in numba's disk
+{compile_decode_s} s for decoding (logged by `spic.codecs.jit` at level INFO), then the code lies in numba's disk
 cache and loads in under a second. `NUMBA_CACHE_DIR` moves the cache.""",
     "flif_agreement": """\
 All {files} files come out bit-exact, {files_buckets} of them with Color_Buckets.""",
@@ -165,7 +165,7 @@ The longest single call of `labelmap` took {longest_ms} ms ({longest_truth_ms} o
 has 19 classes, which the prior never saw.""",
     "ssm-coders_compile": """\
 The first use compiles for this machine: {compile_s} s of CPU time, once for both directions (logged by
-`spic.codecs.flif.jit` at level INFO); then the code lies in numba's disk cache and loads in {load_s} s.
+`spic.codecs.jit` at level INFO); then the code lies in numba's disk cache and loads in {load_s} s.
 `NUMBA_CACHE_DIR` moves the cache.""",
     "segmenters_pass": """\
 A pass takes about {pass_gb} GB beside the weights, at 2048x1024 (`native`) {native_gb} GB and {native_s} CPU seconds;

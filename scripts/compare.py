@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from spic.images import write_bytes
+from spic.files import write_bytes
 from spic.jobs import job
 from spic.report.claims import claims_markdown, judge_claims
 from spic.report.compressai import write_compressai

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from spic.images import write_bytes
+from spic.files import write_bytes
 from spic.jobs import job
 from spic.records import read_record
 from spic.report.overview import Run, overview_html

@@ -1,4 +1,8 @@
-"""The one exception family of the project: everything a user can cause ends in one of these."""
+"""The one exception family of the project: everything a user can cause ends in one of these, or is out of memory."""
+
+import re
+
+_MEMORY = re.compile("out of memory|allocate memory|bad_alloc|_ALLOC_FAILED|create a memory object", re.IGNORECASE)
 
 
 class SpicError(Exception):
@@ -19,3 +23,16 @@ class ConfigError(SpicError):
 
 class WeightsError(SpicError):
     """A weights file is missing, damaged, or does not fit the model it is meant for."""
+
+
+def memory_shortage(error: BaseException) -> str | None:
+    """What to say where memory ran out, which no class of exceptions tells; None for every other error.
+
+    Python and numpy raise `MemoryError`, the system `OSError`, torch and its libraries `RuntimeError` of many wordings
+    (`torch.OutOfMemoryError` among them).
+    """
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, SpicError) or not _MEMORY.search(str(error)):
+        return None
+    return "out of memory on the GPU" if re.search("CUDA|CUBLAS|CUDNN", str(error)) else "out of memory"

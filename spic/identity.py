@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from spic.datasets import Dataset
-from spic.images import write_bytes
+from spic.files import write_bytes
 from spic.methods import Method
 from spic.metrics.columns import observations, registered
 from spic.weights import sha256, weight_paths

@@ -5,16 +5,13 @@ Pictures are uint8 sRGB (H, W, 3), label maps uint8 (H, W). The paper works on 2
 """
 
 import contextlib
-import os
-import shutil
-import tempfile
 import warnings
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from spic.errors import DataError
+from spic.files import atomic_folder, atomic_path, write_bytes  # noqa: F401, their place before 0.2
 
 WORKING_SIZE = (256, 512)  # (height, width) of the paper's pictures
 COARSE_FACTOR = 4  # 256x512 -> 64x128
@@ -48,36 +45,6 @@ def write_png(path, array: np.ndarray) -> None:
     """Write uint8 (H, W) or (H, W, 3) as PNG, under a temporary name first."""
     with atomic_path(path) as temporary:
         Image.fromarray(array).save(temporary, format="PNG", compress_level=3)
-
-
-class atomic_path:
-    """Context manager: gives a temporary path beside `path`; renames it on success, removes it on failure."""
-
-    def __init__(self, path):
-        self.path = Path(path)
-
-    def __enter__(self) -> Path:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".tmp")
-        os.close(handle)
-        self.temporary = Path(name)
-        return self.temporary
-
-    def __exit__(self, kind, value, traceback):
-        try:
-            if kind is None:
-                umask = os.umask(0)
-                os.umask(umask)
-                self.temporary.chmod(0o666 & ~umask)
-                self.temporary.replace(self.path)
-        finally:
-            self.temporary.unlink(missing_ok=True)
-
-
-def write_bytes(path, data: bytes) -> None:
-    """Write `data` to `path`, all or nothing."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
 
 
 def to_working_size(picture: np.ndarray, size=WORKING_SIZE) -> np.ndarray:
@@ -183,23 +150,3 @@ def _open(path) -> Image.Image:
     if image.mode == "F":
         raise DataError(f"{path}: floating-point samples, of which nobody says what white is")
     return image
-
-
-class atomic_folder:
-    """Context manager: gives an empty temporary folder beside `path`; renames it on success, removes it on failure."""
-
-    def __init__(self, path):
-        self.path = Path(path)
-
-    def __enter__(self) -> Path:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.temporary = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=f".{self.path.name}.", suffix=".tmp"))
-        return self.temporary
-
-    def __exit__(self, kind, value, traceback):
-        if kind is None:
-            shutil.rmtree(self.path, ignore_errors=True)
-            self.temporary.chmod(0o755)
-            self.temporary.rename(self.path)
-        else:
-            shutil.rmtree(self.temporary, ignore_errors=True)

@@ -12,7 +12,8 @@ from contextlib import contextmanager, redirect_stderr
 from datetime import UTC, datetime
 from pathlib import Path
 
-from spic.errors import SpicError
+from spic.errors import SpicError, memory_shortage
+from spic.files import left_overs
 
 JOBS_LOCK = Path(".snakemake", "spic.jobs.lock")  # shared by all jobs; see `spic.workflow`
 
@@ -21,7 +22,7 @@ JOBS_LOCK = Path(".snakemake", "spic.jobs.lock")  # shared by all jobs; see `spi
 def job(about):
     """Send stderr to the job's log while it runs; end with exit status 1 on any error.
 
-    A `SpicError` or an error of the file system becomes one line, anything else (a bug) its traceback.
+    A `SpicError`, an error of the file system or lack of memory becomes one line, anything else (a bug) its traceback.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def job(about):
     log = getattr(about, "log", [about])[0]
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file, redirect_stderr(file):
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as file, redirect_stderr(file):
         logging.basicConfig(stream=file, format="spic: %(message)s", force=True)
         logging.getLogger("spic").setLevel(logging.INFO)
         try:
@@ -42,11 +43,12 @@ def job(about):
                     yield
             else:
                 yield
-        except (SpicError, OSError) as error:
-            print(f"spic: {error}", file=file)
-            code = 1
-        except Exception:
-            traceback.print_exc(file=file)
+        except Exception as error:
+            said = memory_shortage(error) or (isinstance(error, (SpicError, OSError)) and str(error))
+            if said:
+                print(f"spic: {said}", file=file)
+            else:
+                traceback.print_exc(file=file)
             code = 1
         else:
             code = 0
@@ -98,7 +100,7 @@ def _hold():
 def _remove_left_overs(outputs) -> None:
     """Remove what an earlier attempt at these outputs, killed while it wrote, left half-written."""
     for output in map(Path, outputs):
-        for path in output.parent.glob(f".{output.name}.*.tmp"):
+        for path in left_overs(output):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 

@@ -18,8 +18,9 @@ import numpy as np
 
 from spic.devices import set_threads
 from spic.errors import ConfigError, DataError
+from spic.files import atomic_folder, atomic_path
 from spic.identity import module_version
-from spic.images import atomic_folder, atomic_path, read_labels, read_picture
+from spic.images import read_labels, read_picture
 from spic.labels import LabelSpace, get_label_space
 from spic.metrics.columns import observations
 from spic.metrics.observations import Observation, Sample
@@ -313,7 +314,7 @@ def _digest_of_files(paths) -> str:
     digest = hashlib.sha256()
     for path in map(Path, paths):
         data = path.read_bytes()
-        digest.update(f"{path.stem}\0{len(data)}\0".encode())
+        digest.update(f"{path.stem}\0{len(data)}\0".encode("utf-8", "surrogateescape"))
         digest.update(data)
     return digest.hexdigest()
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import spic
 from spic.errors import DataError
-from spic.images import write_bytes
+from spic.files import write_bytes
 from spic.weights import sha256
 
 SUFFIX = ".provenance.json"
@@ -42,7 +42,7 @@ def describe(path) -> dict:
         hashes = {file.relative_to(path).as_posix(): sha256(file) for file in _files(path)}
         text = "".join(f"{name}\0{value}\n" for name, value in hashes.items())
         files = {name: value[:32] for name, value in hashes.items()}
-        return {"sha256": hashlib.sha256(text.encode()).hexdigest(), "files": files}
+        return {"sha256": hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest(), "files": files}
     if not path.is_file():
         raise DataError(f"{path}: no such file or folder")
     return {"sha256": sha256(path)}

@@ -16,7 +16,8 @@ import numpy as np
 
 from spic.datasets import Dataset, get_dataset
 from spic.errors import ConfigError, DataError
-from spic.images import atomic_folder, read_labels, read_picture, write_bytes, write_png
+from spic.files import atomic_folder, write_bytes
+from spic.images import read_labels, read_picture, write_png
 from spic.methods import SHIPPED_DECODERS, Method, Picture, Settings, get_method, point_name
 from spic.protocols import Protocol, get_protocol
 from spic.segmentation import describe_segmenter

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from spic.cluster import cancel_left_jobs
 from spic.errors import ConfigError
+from spic.files import private_folder
 from spic.jobs import JOBS_LOCK
 
 
@@ -30,6 +31,7 @@ def run_workflow(arguments: list[str], folder=".") -> int:
     if not (folder / "Snakefile").exists():
         raise ConfigError(f"{folder.resolve()}: no Snakefile here; run this in a clone of the project")
     command = [sys.executable, "-m", "snakemake"]
+    os.environ.update(_cache_home())
     with _exclusive(folder / ".snakemake" / "spic.lock") as lock:
         if not _names(arguments, "--dry-run", "--dryrun", "-n"):
             cancel_left_jobs(folder)
@@ -41,6 +43,23 @@ def run_workflow(arguments: list[str], folder=".") -> int:
         if not _names(arguments, *_SIZES) and "SNAKEMAKE_PROFILE" not in os.environ:
             command += ["--cores", str(os.cpu_count() or 1)]
         return subprocess.run([*command, *arguments], cwd=folder, pass_fds=[lock.fileno()]).returncode
+
+
+def _cache_home() -> dict[str, str]:
+    """XDG_CACHE_HOME in the temporary folder where this user has no cache: Snakemake does not start without one."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    try:
+        if os.path.isabs(cache):
+            os.makedirs(cache, exist_ok=True)
+            if os.access(cache, os.W_OK):
+                return {}
+    except OSError:
+        pass
+    folder = private_folder("spic-cache")
+    if folder is None:
+        raise ConfigError(f"{cache}: not writable, and Snakemake needs a cache; XDG_CACHE_HOME can name a folder")
+    print(f"{cache} is not writable; the cache is in {folder}. XDG_CACHE_HOME can name a folder.", file=sys.stderr)
+    return {"XDG_CACHE_HOME": str(folder)}
 
 
 # Options that say how many jobs run, or where.

@@ -16,7 +16,8 @@ from spic import weights
 from spic.cli import app
 from spic.datasets import get_dataset
 from spic.errors import ConfigError, DataError, WeightsError
-from spic.images import read_labels, read_picture, write_bytes, write_png
+from spic.files import write_bytes
+from spic.images import read_labels, read_picture, write_png
 from spic.labels import CAMVID11
 
 ROOT = Path(__file__).resolve().parent.parent

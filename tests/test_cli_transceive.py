@@ -206,9 +206,9 @@ def test_demo_and_a_second_process_with_the_shipped_weights(tmp_path):
 
 def test_a_killed_encode_leaves_nothing(folder):
     code = (
-        "import sys, time, spic.images, spic.cli.files as f; replace = spic.images.Path.replace\n"
+        "import sys, time, spic.files, spic.cli.files as f; replace = spic.files.Path.replace\n"
         "def slow(self, target): print('ready', flush=True); time.sleep(60)\n"
-        "spic.images.Path.replace = slow\n"
+        "spic.files.Path.replace = slow\n"
         "f.for_each('', [f.Path('x')], lambda s: f.write_bytes_to(f.Path(sys.argv[1]), b'bits'))"
     )
     target = folder / "killed.spic"

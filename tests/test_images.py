@@ -1,4 +1,4 @@
-"""Working geometry, and files that are either whole or not there."""
+"""Reading images, and working geometry."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,11 @@ from PIL import Image
 
 from spic.errors import DataError
 from spic.images import (
-    atomic_path,
     downscale,
     read_labels,
     read_picture,
     to_working_size,
     upscale,
-    write_bytes,
     write_png,
 )
 
@@ -128,29 +126,3 @@ def test_huge_pictures_are_refused_by_their_header(tmp_path, monkeypatch):
     monkeypatch.setattr("spic.images.MAX_PIXELS", 899)
     with pytest.raises(DataError, match="30x30"):
         read_labels(tmp_path / "a.png")
-
-
-def test_atomic_path_replaces_only_on_success(tmp_path):
-    path = tmp_path / "sub" / "file"
-    write_bytes(path, b"old")
-    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
-        temporary.write_bytes(b"half")
-        raise RuntimeError
-    assert path.read_bytes() == b"old" and [p.name for p in path.parent.iterdir()] == ["file"]
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(b"new")
-        assert path.read_bytes() == b"old"
-    assert path.read_bytes() == b"new" and [p.name for p in path.parent.iterdir()] == ["file"]
-
-
-def test_atomic_path_leaves_nothing_beside_a_folder(tmp_path):
-    (tmp_path / "taken").mkdir()
-    with pytest.raises(OSError):
-        write_bytes(tmp_path / "taken", b"x")
-    assert [p.name for p in tmp_path.iterdir()] == ["taken"]
-
-
-def test_written_files_have_the_usual_mode(tmp_path):
-    (tmp_path / "usual").touch()
-    write_bytes(tmp_path / "ours", b"")
-    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from spic.errors import DataError
-from spic.images import write_bytes, write_png
+from spic.files import write_bytes
+from spic.images import write_png
 from spic.labels import CAMVID11
 from spic.looks import save_arrays
 from spic.methods import CodecMethod

@@ -13,7 +13,7 @@ import typer
 
 from spic import __version__
 from spic.cli import codec, compare, demo, files, provenance, train, transceive, weights
-from spic.cli.common import Commands, Device, Dtype, Force, Source, about, group
+from spic.cli.common import Commands, Device, Dtype, Force, Source, about, group, print_anything
 from spic.errors import ConfigError
 
 _ABOUT = "Semantic-preserving image coding: pictures as segmentation map and coarse image."
@@ -41,6 +41,7 @@ Version = Annotated[
 
 @app.callback()
 def main(version: Version = False):
+    print_anything()
     logging.basicConfig(format="spic: %(message)s")
     logging.getLogger("spic").setLevel(logging.INFO)  # what takes long and why, on stderr
 
@@ -56,18 +57,19 @@ def segment(
     force: Force = False,
 ):
     """Write the segmentation map of a picture at working size (256x512)."""
-    from spic.images import read_picture, to_working_size, write_png
+    from spic.images import to_working_size
     from spic.segmentation import get_segmenter
 
-    if target.suffix.lower() != ".png":
+    target = files.as_target(target)
+    if files.image_format(target) != "PNG":
         raise ConfigError(f"{target}: a label map is written as .png")
-    files.check_target(target, force)
+    files.check_target(target, force, [source])
     with about(source):
-        picture = to_working_size(read_picture(source))
+        picture = to_working_size(files.read_picture_from(source))
     network = get_segmenter("street", weights, device, dtype)
-    labels = network.segment(picture[None])[0]
-    with about(target):
-        write_png(target, network.label_space.colorize(labels) if color else labels)
+    with about(source):
+        labels = network.segment(picture[None])[0]
+    files.write_picture_to(target, network.label_space.colorize(labels) if color else labels)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from spic.cli import files
-from spic.cli.common import Force, MaxPixels, Source, Target, about, group, whole
+from spic.cli.common import Force, MaxPixels, Source, Target, about, group, report, whole
 from spic.errors import ConfigError, DataError
 
 app = group("Encode and decode single files by any codec.")
@@ -37,20 +37,19 @@ def encode(
 ):
     """Code a picture, or for label codecs a label map (one 8-bit channel)."""
     from spic.codecs import crosscheck, get_codec
-    from spic.images import write_bytes
 
-    files.check_target(target, force)
+    target = files.as_target(target)
+    files.check_target(target, force, [source])
     codec = get_codec(name)
     setting = _quality(codec, quality)
-    image = _read_image(source, codec.kind)
     with about(source):
+        image = _read_image(files.open_source(source), codec.kind)
         data = codec.encode(image, **setting)
         found = crosscheck.cross_check(codec, image, data, setting) if cross_check else []
-    with about(target):
-        write_bytes(target, data)
-    _print_rate(target, len(data), image)
+    files.write_bytes_to(target, data)
+    _print_rate(target, len(data), image, target)
     for line in found:
-        typer.echo(f"cross-check: {line}")
+        typer.echo(f"cross-check: {line}", err=target == files.STDIO)
 
 
 @app.command()
@@ -59,14 +58,15 @@ def decode(name: CodecName, source: Source, target: Target, max_pixels: MaxPixel
     from spic.codecs import get_codec
     from spic.codecs.base import at_most
 
-    files.check_target(target, force)
+    target = files.as_target(target)
+    files.check_target(target, force, [source])
     codec = get_codec(name)
     files.image_format(target)
     with about(source), at_most(max_pixels):
-        data = source.read_bytes()
+        data = files.read_bytes_from(source)
         image = codec.decode(data)
     files.write_picture_to(target, image)
-    _print_rate(source, len(data), image)
+    _print_rate(source, len(data), image, target)
 
 
 def _quality(codec, value: float | None) -> dict:
@@ -77,19 +77,20 @@ def _quality(codec, value: float | None) -> dict:
     return {codec.quality_name: whole(value)}
 
 
-def _read_image(path: Path, kind: str):
+def _read_image(file, kind: str):
     """What a codec of `kind` takes; for "both", a file with one channel is a label map and any other a picture."""
     from spic.images import read_labels, read_picture
 
     if kind == "both":
         try:
-            return read_labels(path)
+            return read_labels(file)
         except DataError:
-            return read_picture(path)
-    return read_labels(path) if kind == "label" else read_picture(path)
+            return read_picture(file)
+    return read_labels(file) if kind == "label" else read_picture(file)
 
 
-def _print_rate(path: Path, num_bytes: int, image) -> None:
+def _print_rate(path: Path, num_bytes: int, image, target: Path) -> None:
     from spic.metrics.rate import bpp
 
-    typer.echo(f"{path}: {num_bytes} bytes, {bpp(num_bytes, *image.shape[:2]):.4f} bpp")
+    line = f"{path}: {num_bytes} bytes, {bpp(num_bytes, *image.shape[:2]):.4f} bpp"
+    report({}, line, as_json=False, data_on_stdout=target == files.STDIO)

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from spic.errors import DataError, SpicError
+from spic.errors import DataError, SpicError, memory_shortage
+from spic.files import spelled
 
 
 class Commands(TyperGroup):
@@ -20,15 +21,17 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise
-        except (SpicError, OSError) as error:
+        except Exception as error:
+            if not isinstance(error, (SpicError, OSError)) and not memory_shortage(error):
+                raise
             complain(error)
             raise typer.Exit(1) from None
 
 
 def complain(error: Exception) -> None:
     """Say an error in one line on stderr."""
-    message = _reason(error) if isinstance(error, OSError) else str(error)
-    typer.echo(f"spic: {' '.join(message.split())}", err=True)
+    message = memory_shortage(error) or (_reason(error) if isinstance(error, OSError) else str(error))
+    typer.echo(f"spic: {' '.join(spelled(message).split())}", err=True)
 
 
 def group(text: str, **options) -> typer.Typer:
@@ -66,8 +69,11 @@ def about(path: Path | str):
         raise type(error)(f"{path}: {error}") from None
     except BrokenPipeError:
         raise
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from None
+    except Exception as error:
+        reason = memory_shortage(error) or (isinstance(error, OSError) and (error.strerror or str(error)))
+        if not reason:
+            raise
+        raise DataError(f"{path}: {reason}") from None
 
 
 @contextmanager
@@ -86,7 +92,14 @@ def progress(what: str, total: int):
 
 def report(record: dict, line: str, as_json: bool, data_on_stdout: bool = False) -> None:
     """Print a result, as a line for people or as JSON; on stderr where stdout carries a file."""
-    typer.echo(json.dumps(record) if as_json else line, err=data_on_stdout)
+    typer.echo(json.dumps(record) if as_json else spelled(line), err=data_on_stdout)
+
+
+def print_anything() -> None:
+    """Let stdout and stderr take names that they can not spell (\u591c.png in Latin-1), in escapes, for no error."""
+    for out in (sys.stdout, sys.stderr):
+        if hasattr(out, "reconfigure"):
+            out.reconfigure(errors="backslashreplace")
 
 
 def whole(value: float | None):

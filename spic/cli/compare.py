@@ -8,9 +8,10 @@ from urllib.parse import quote
 import typer
 
 from spic.cli import files
-from spic.cli.common import Device, Dtype, Force, Json, Threads, complain, report, set_cpu_threads
+from spic.cli.common import Device, Dtype, Force, Json, Threads, about, complain, report, set_cpu_threads
 from spic.cli.transceive import DecoderWeights, Pictures, SegmenterWeights
 from spic.errors import ConfigError, SpicError
+from spic.files import IMAGES, spelled
 
 _RANGES = {"qp": (0, 51, True), "quality": (1, 100, True), "distance": (0.1, 25, False)}  # "bpp" is asked for itself
 _COLUMNS = ("picture", "method", "setting", "bpp", "miou", "psnr", "status")
@@ -48,8 +49,8 @@ def compare(
     """
     if not 0 < bpp <= 24:
         raise ConfigError(f"--bpp {bpp}: expected a rate above 0, at most 24")
-    sources = files.find_sources(inputs, files.PICTURES)
-    files.find_targets(inputs, sources, f"{output}/", "", force=True)  # names must differ
+    sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
+    files.check_distinct(sources, [output / files.stem(source) for source in sources])
     files.check_target(output / "index.html", force)
     from spic.images import downscale
     from spic.methods import Picture, Settings, get_method, method_names
@@ -69,13 +70,13 @@ def compare(
     def work(source):
         prepared = transmitter.prepare(files.read_picture_from(source))
         picture = Picture(prepared.pixels, prepared.ssm)
-        name = "stdin" if source == files.STDIO else source.stem
+        name = files.stem(source)
         space, coarse = transmitter.label_space, downscale(prepared.pixels)
         shown, missing = [], []
 
         def show(label, pixels, numbers, stem):
             files.write_picture_to(output / f"{name}.{stem}.png", pixels)
-            shown.append((label, quote(f"{name}.{stem}.png"), numbers))
+            shown.append((label, quote(f"{name}.{stem}.png", errors="surrogateescape"), numbers))
 
         show(ORIGINAL, prepared.pixels, {}, "original")
         show(SSM, space.colorize(prepared.ssm), {}, "ssm")
@@ -93,7 +94,7 @@ def compare(
                 missing.append(f"{method_name}: {result.status}{reached}")
             rows.append(row)
             report(row, _line(row), as_json)
-        entries.append(entry(name, prepared.pixels.shape[:2], shown, "; ".join(missing)))
+        entries.append(entry(spelled(name), prepared.pixels.shape[:2], shown, "; ".join(missing)))
 
     try:
         files.for_each("comparing", sources, work)
@@ -104,7 +105,7 @@ def compare(
             page = _page(bpp, transmitter.label_space, methods)
             files.write_bytes_to(output / "index.html", page.render(entries))
     if not as_json:
-        typer.echo(f"{output / 'index.html'}: all of it")
+        typer.echo(spelled(f"{output / 'index.html'}: all of it"))
 
 
 def at_rate(name: str, coder, picture, bpp: float) -> Result:
@@ -120,19 +121,20 @@ def at_rate(name: str, coder, picture, bpp: float) -> Result:
 
     kind = coder.parameter.removeprefix("coarse_")
     try:
-        if kind in _RANGES:
-            low, high, integer = _RANGES[kind]
-            match = find_setting(rate_of, bpp, low, high, integer=integer)
-            if match.setting is None:
-                return Result(name, None, match.rate, "unreachable")
-            setting, rate = match.setting, match.rate
-        elif coder.parameter == "bpp":
-            setting, rate = bpp, rate_of(bpp)
-        else:
-            return Result(name, None, None, f"no known range of {coder.parameter}")
-        decoded = coder.decode([coded[setting]], ["picture"])[0]
+        with about(name):
+            if kind in _RANGES:
+                low, high, integer = _RANGES[kind]
+                match = find_setting(rate_of, bpp, low, high, integer=integer)
+                if match.setting is None:
+                    return Result(name, None, match.rate, "unreachable")
+                setting, rate = match.setting, match.rate
+            elif coder.parameter == "bpp":
+                setting, rate = bpp, rate_of(bpp)
+            else:
+                return Result(name, None, None, f"no known range of {coder.parameter}")
+            decoded = coder.decode([coded[setting]], ["picture"])[0]
     except ConfigError as error:  # JPEG 2000: the headers alone take more
-        complain(ConfigError(f"{name}: {error}"))
+        complain(error)
         return Result(name, None, None, "unreachable")
     except SpicError as error:
         complain(error)
@@ -162,7 +164,7 @@ def _csv(rows: list[dict]) -> bytes:
 
     text = io.StringIO()
     csv.writer(text).writerows([_COLUMNS, *([_text(row[key]) for key in _COLUMNS] for row in rows)])
-    return text.getvalue().encode()
+    return spelled(text.getvalue()).encode()
 
 
 def _page(bpp: float, space, methods):

@@ -2,8 +2,10 @@
 
 import glob
 import io
+import os
 import signal
 import sys
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,31 +13,31 @@ import typer
 
 from spic.cli.common import about, complain, progress
 from spic.errors import ConfigError, DataError, SpicError
+from spic.files import check_folder, descriptor, files_in, is_stream, only_files, write_bytes
 
 STDIO = Path("-")
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 _MAX_BYTES = 1 << 28  # of a file to decode
 
 
-def find_sources(inputs: list[str], suffixes: tuple[str, ...]) -> list[Path]:
-    """Files that arguments name: themselves, what is in folders (by suffix, not below them), what globs match, "-".
+def find_sources(inputs: list[str], endings: tuple[str, ...], beside: tuple[str, ...] = ()) -> list[Path]:
+    """Files that arguments name: themselves, what is in folders (as `spic.files.files_in`), what globs match, "-".
 
     `DataError` for a folder or glob without such files. Files that do not exist are left to the one who reads them.
     """
     found = []
     for name in inputs:
-        path = Path(name)
+        path = STDIO if descriptor(name) == 0 else Path(name)
         if path.is_dir():
-            files = sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith("."))
-            if not files:
-                raise DataError(f"{name}: no {suffixes[0]} files in this folder")
-        elif path != STDIO and glob.has_magic(name) and not path.exists():
-            files = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
-            if not files:
+            taken = files_in(path, endings, beside)
+            if not taken:
+                raise DataError(f"{name}: no {endings[0]} files in this folder")
+        elif path != STDIO and glob.has_magic(name) and not os.path.lexists(path):
+            taken = only_files(map(Path, glob.glob(name, recursive=True)), name)
+            if not taken:
                 raise DataError(f"{name}: no file matches")
         else:
-            files = [path]
-        found += files
+            taken = [path]
+        found += taken
     return list(dict.fromkeys(found))
 
 
@@ -43,52 +45,102 @@ def find_targets(inputs: list[str], sources: list[Path], output: str | None, suf
     """Where the result of each source goes.
 
     Without `output` beside the source, with `suffix`; in a folder if `output` is one, ends in "/", or several results
-    are to come; else to the file `output`. stdin goes to stdout by default.
+    are to come; else to the file `output`. stdin, and what else is an open file (/dev/fd/3), goes to stdout by default.
 
     Raises
     ------
     ConfigError
-        Two results in one place, a result in place of a source, or a file there already and not `force`.
+        Two results in one place, or one that `check_target` refuses.
     """
     several = len(sources) > 1 or any(Path(name).is_dir() for name in inputs)
-    if output == "-":
+    if output is not None and as_target(output) == STDIO:
         if several:
             raise ConfigError("several files do not fit into stdout: give a folder with --output")
         return [STDIO]
     if output is None:
-        targets = [STDIO if source == STDIO else source.with_suffix(suffix) for source in sources]
+        opened = [source == STDIO or descriptor(source) is not None for source in sources]
+        targets = [STDIO if is_open else s.with_suffix(suffix) for s, is_open in zip(sources, opened, strict=True)]
     elif several or output.endswith("/") or Path(output).is_dir():
-        names = ["stdin" if source == STDIO else source.stem for source in sources]
-        targets = [Path(output) / f"{name}{suffix}" for name in names]
+        targets = [Path(output) / f"{stem(source)}{suffix}" for source in sources]
     else:
         targets = [Path(output)]
-    taken = {}
-    for source, target in zip(sources, targets, strict=True):
-        if target in taken:
-            raise ConfigError(f"{source} and {taken[target]} would both become {target}")
-        taken[target] = source
-        if target in sources and target != STDIO:
-            raise ConfigError(f"{target} is an input: give another --output")
+    check_distinct(sources, targets)
     for target in targets:
-        check_target(target, force)
+        check_target(target, force, sources)
     return targets
 
 
-def check_target(target: Path, force: bool) -> None:
-    """`ConfigError` if a file is there and must not be overwritten."""
-    if target != STDIO and not force and target.is_file():
+def stem(source: Path) -> str:
+    """What results of a source are called."""
+    return "stdin" if source == STDIO else source.stem
+
+
+def as_target(path) -> Path:
+    """The path to write to, "-" for all the names of stdout: /dev/stdout, /dev/fd/1, links to them."""
+    return STDIO if descriptor(path) == 1 else Path(path)
+
+
+def check_distinct(sources: list[Path], targets: list[Path]) -> None:
+    """`ConfigError` if two results would go to one place, links followed."""
+    taken = {}
+    for source, target in zip(sources, targets, strict=True):
+        first = taken.setdefault(os.path.realpath(target), source)
+        if first != source:
+            raise ConfigError(f"{first} and {source} would both become {target}")
+
+
+def check_target(target: Path, force: bool, sources=()) -> None:
+    """Check what can be known of a place before the work begins.
+
+    Raises
+    ------
+    ConfigError
+        A source is there, or a folder, or a file that must not be overwritten, or what is above it is no folder.
+    """
+    if target == STDIO:
+        return
+    if os.path.realpath(target) in {os.path.realpath(source) for source in sources if source != STDIO}:
+        raise ConfigError(f"{target} is an input: give another output")
+    if is_stream(target) and not target.is_block_device():
+        return
+    with about(target):
+        check_folder(target.parent)
+    if target.is_dir():
+        raise ConfigError(f"{target}: is a folder")
+    if not force and target.exists():
         raise ConfigError(f"{target}: exists already; --force overwrites it")
 
 
+def check_weights_target(target: Path, force: bool) -> None:
+    """Check the places of two files of weights, as `check_target`; `ConfigError` for a pipe or device, which is one."""
+    from spic.weights import weight_paths
+
+    places = weight_paths(target)
+    if target not in places and is_stream(target):
+        raise ConfigError(f"{target}: weights are two files: give the beginning of their names")
+    for path in places:
+        check_target(path, force)
+
+
+def size_of(path: Path) -> str:
+    """How much a file that was just written holds; of a pipe nobody knows."""
+    return f"{path.stat().st_size} bytes" if path.is_file() else "written"
+
+
+def open_source(source: Path):
+    """What reads an image: the path of a file; the bytes of what can be read once only, stdin or a pipe."""
+    return _Bytes(read_bytes_from(source), source) if source == STDIO or is_stream(source) else source
+
+
 def read_picture_from(source: Path):
-    """A picture file or stdin as uint8 sRGB (H, W, 3)."""
+    """A picture file, a pipe or stdin as uint8 sRGB (H, W, 3)."""
     from spic.images import read_picture
 
-    return read_picture(_Stdin(sys.stdin.buffer.read()) if source == STDIO else source)
+    return read_picture(open_source(source))
 
 
 def read_bytes_from(source: Path) -> bytes:
-    """A coded file or stdin; `DataError` beyond 256 MB, which no `.spic` file has."""
+    """A coded file, a pipe or stdin; `DataError` beyond 256 MB, which no `.spic` file has."""
     if source == STDIO:
         data = sys.stdin.buffer.read(_MAX_BYTES + 1)
     else:
@@ -100,9 +152,7 @@ def read_bytes_from(source: Path) -> bytes:
 
 
 def write_bytes_to(target: Path, data: bytes) -> None:
-    """All or nothing to a file, or to stdout."""
-    from spic.images import write_bytes
-
+    """All or nothing to a file, or through a pipe, a device or stdout."""
     if target == STDIO:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -112,24 +162,30 @@ def write_bytes_to(target: Path, data: bytes) -> None:
 
 
 def image_format(path: Path) -> str:
-    """Pillow's name of the picture format that a suffix says; PNG without one."""
+    """Pillow's name of the image format that a suffix says, one that it both writes and reads; PNG without one."""
     from PIL import Image
 
-    formats = {suffix: name for suffix, name in Image.registered_extensions().items() if name in Image.SAVE}
-    if path.suffix and path.suffix.lower() not in formats:
+    both = Image.SAVE.keys() & Image.OPEN.keys() if Image.registered_extensions() else set()
+    formats = {suffix: name for suffix, name in Image.registered_extensions().items() if name in both}
+    if path.suffix and path.suffix.lower() not in formats and not is_stream(path):
         raise ConfigError(f"{path}: no picture format has the suffix {path.suffix}")
     return formats.get(path.suffix.lower(), "PNG")
 
 
 def write_picture_to(target: Path, image) -> None:
-    """Write uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in the format that the suffix says."""
+    """Write uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in the format that the suffix says.
+
+    `DataError` where that format can not hold the image: its size, its colours or, of (H, W), the exact ids.
+    """
     from PIL import Image
 
     gray = image.ndim == 3 and image.shape[2] == 1
     kind, out = image_format(target), io.BytesIO()
     with about(target):
         try:
-            Image.fromarray(image[:, :, 0] if gray else image).save(out, format=kind)
+            given = Image.fromarray(image[:, :, 0] if gray else image)
+            given.save(out, format=kind)
+            _check_held(given, kind, out, exact=image.ndim == 2)
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"not to be written as {kind} ({error})") from None
     write_bytes_to(target, out.getvalue())
@@ -153,6 +209,25 @@ def for_each(what: str, sources: list[Path], work) -> None:
         raise typer.Exit(1)
 
 
+def _check_held(given, kind: str, file, exact: bool) -> None:
+    """`DataError` if a file does not hold the image: made smaller (ICO), without alpha (BMP), of 256 colours (GIF).
+
+    A format that is lossy in itself may change the values, unless they have to be `exact`.
+    """
+    import numpy as np
+    from PIL import Image
+
+    with warnings.catch_warnings(action="ignore"):  # Pillow's limit on sizes
+        found = Image.open(file)
+    if found.size != given.size:
+        raise DataError(f"{kind} would make {found.width}x{found.height} of {given.width}x{given.height} pixels")
+    if exact and not np.array_equal(np.asarray(found), np.asarray(given)):
+        raise DataError(f"{kind} would change the ids of this label map")
+    same = found.mode == given.mode or (given.mode, found.mode) == ("L", "RGB")
+    if not same and not np.array_equal(np.asarray(found.convert(given.mode)), np.asarray(given)):
+        raise DataError(f"{kind} would change the colours or the transparency: it makes {found.mode} of {given.mode}")
+
+
 @contextmanager
 def _ends_cleanly():
     """SIGTERM as an exception, so that half-written temporary files are removed."""
@@ -171,8 +246,12 @@ def _ends_cleanly():
         signal.signal(signal.SIGTERM, before)
 
 
-class _Stdin(io.BytesIO):
+class _Bytes(io.BytesIO):
     """Bytes that messages call by where they came from."""
 
+    def __init__(self, data: bytes, source: Path):
+        super().__init__(data)
+        self.source = source
+
     def __str__(self):
-        return "stdin"
+        return "stdin" if self.source == STDIO else str(self.source)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from spic.cli import files
 from spic.cli.common import Device, Dtype, about, group, progress
 from spic.errors import ConfigError
 
@@ -34,13 +35,15 @@ def pack(
     from spic.codecs import get_codec
     from spic.training.pack import write_pack
 
+    target = files.as_target(target)
+    files.check_target(target, force=True)
     sets = _training_sets(dataset, root, limit, scenes)
     codec = get_codec("bpg")
     for value in qp or []:
         codec.encode(_tiny_picture(), qp=value)  # a wrong QP shall not show after minutes
     with about(target), progress("packing", sum(map(len, sets))) as report:
-        count = write_pack(target, sets, qp or (), codec, report=report)
-    typer.echo(f"{target}: {count} pictures, {target.stat().st_size} bytes")
+        count = write_pack("/dev/stdout" if target == files.STDIO else target, sets, qp or (), codec, report=report)
+    typer.echo(f"{target}: {count} pictures, {files.size_of(target)}", err=target == files.STDIO)
 
 
 def _training_sets(dataset: str, root: Path | None, limit: int | None, scenes: int) -> list:
@@ -224,6 +227,7 @@ def labelmap_prior(
     from spic.segmentation import get_segmenter
     from spic.training.labelmap_prior import HIDDEN, collect_maps, train_prior, write_prior
 
+    files.check_weights_target(target, force=True)
     data = get_dataset(dataset, root, "train", limit)
     device = _machine(device, "auto", threads)["device"]
     network = None if segmenter == "none" else get_segmenter(segmenter, device=device)
@@ -260,4 +264,4 @@ def _print_weights(path: Path, digest: str) -> None:
     from spic.weights import weight_paths
 
     tensors, _ = weight_paths(path)
-    typer.echo(f"{tensors}: {tensors.stat().st_size} bytes, sha256 {digest}")
+    typer.echo(f"{tensors}: {files.size_of(tensors)}, sha256 {digest}")

@@ -22,6 +22,7 @@ from spic.cli.common import (
     whole,
 )
 from spic.errors import ConfigError, DataError
+from spic.files import IMAGES
 
 Pictures = Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders, globs, or - for stdin.")]
 SpicFiles = Annotated[list[str], typer.Argument(metavar="IN...", help=".spic files, folders, globs, or - for stdin.")]
@@ -71,7 +72,7 @@ def encode(
 
     Sampler, steps, start, guidance and seed are recommendations to the receiver; by default those of the decoder.
     """
-    sources = files.find_sources(inputs, files.PICTURES)
+    sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
     targets = dict(zip(sources, files.find_targets(inputs, sources, output, ".spic", force), strict=True))
     from spic.bitstream import write_spic
     from spic.transceiver import NO_STREET, Transmitter
@@ -131,7 +132,7 @@ def decode(
     """
     if part not in ("picture", "preview", "coarse", "ssm"):
         raise ConfigError(f"--part {part}: expected picture, preview, coarse or ssm")
-    sources = files.find_sources(inputs, (".spic",))
+    sources = files.find_sources(inputs, (".spic",), beside=IMAGES)
     targets = dict(zip(sources, files.find_targets(inputs, sources, output, ".png", force), strict=True))
     for target in targets.values():
         files.image_format(target)
@@ -171,7 +172,7 @@ def info(inputs: SpicFiles, max_pixels: MaxPixels = MAX_PIXELS, as_json: Json = 
         record = _describe(read_spic(data, max_pixels), len(data))
         report({"input": str(source), **record}, _long(source, record), as_json)
 
-    files.for_each("reading", files.find_sources(inputs, (".spic",)), work)
+    files.for_each("reading", files.find_sources(inputs, (".spic",), beside=IMAGES), work)
 
 
 def roundtrip(
@@ -191,7 +192,7 @@ def roundtrip(
     as_json: Json = False,
 ):
     """Encode and decode, and say what it cost and what was kept."""
-    sources = files.find_sources(inputs, files.PICTURES)
+    sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
     targets = {}
     if output is not None:
         for suffix in (".spic", ".png"):

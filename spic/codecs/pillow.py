@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from spic.codecs.base import check_size
-from spic.errors import BitstreamError
+from spic.errors import BitstreamError, memory_shortage
 
 
 def encode_with_pillow(image: np.ndarray, kind: str, **options) -> bytes:
@@ -51,7 +51,7 @@ def decode_with_pillow(data: bytes, kind: str, what: str, modes: tuple[str, ...]
         *(OSError, ValueError, SyntaxError, RuntimeError, MemoryError, EOFError, TypeError, KeyError, IndexError),
         *(struct.error, Image.DecompressionBombError),
     ) as error:
-        raise BitstreamError(f"{what}: {error}") from None
+        raise BitstreamError(f"{what}: {memory_shortage(error) or error}") from None
     if image.dtype != np.uint8:
         raise BitstreamError(f"{what}: the picture is not as its header says")
     return image[..., None] if image.ndim == 2 else image

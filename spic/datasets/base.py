@@ -1,11 +1,13 @@
 """What every data set offers, and what those on disk share."""
 
+import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 
 import numpy as np
 
 from spic.errors import ConfigError, DataError
+from spic.files import files_in, spelled
 from spic.images import read_labels, read_picture, to_working_size
 from spic.labels import LabelSpace
 
@@ -65,6 +67,39 @@ def check_root(name: str, root) -> Path:
     if root is None:
         raise ConfigError(f"{name} needs its folder (dataset_root)")
     return Path(root)
+
+
+def image_files(name: str, folder: Path, endings: tuple[str, ...], ending: str = "") -> dict[str, Path]:
+    """The image files of a folder, by the names that images get from them.
+
+    Parameters
+    ----------
+    name : str
+        The data set's name, for messages.
+    folder : pathlib.Path
+        Where they are; `spic.files.files_in` says which files count.
+    endings : tuple of str
+        File endings of images.
+    ending : str
+        Take only files whose names end so, and leave that out of the image's name; by default the file ending.
+
+    Raises
+    ------
+    DataError
+        There is no such folder, a link in it leads nowhere, or two files differ in nothing but their ending.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{name}: no folder {folder}")
+    found: dict[str, Path] = {}
+    for path in files_in(folder, endings, beside=(".json",) if ending else ()):
+        if not path.name.endswith(ending):
+            continue
+        if not os.path.exists(path):
+            raise DataError(f"{path}: leads nowhere; get the file that it stands for, or remove it")
+        image = spelled(path.name.removesuffix(ending) if ending else path.stem)
+        if found.setdefault(image, path) != path:
+            raise DataError(f"{name}: {found[image]} and {path} would both be called {image}")
+    return found
 
 
 def check_partners(name: str, pictures: dict[str, Path], labels: dict[str, Path], wanted) -> list[str]:

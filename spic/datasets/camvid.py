@@ -8,7 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from spic.datasets.base import Dataset, check_partners, check_root, check_split, sized_labels, sized_picture
+from spic.datasets.base import (
+    Dataset,
+    check_partners,
+    check_root,
+    check_split,
+    image_files,
+    sized_labels,
+    sized_picture,
+)
 from spic.errors import DataError
 from spic.images import WORKING_SIZE
 from spic.labels import CAMVID11
@@ -41,32 +49,26 @@ class CamVid(Dataset):
         check_split(self.name, split)
         root = check_root(self.name, root)
         self.size = tuple(size)
-        self._pictures = root / split
-        self._labels = root / f"{split}annot"
+        frames, maps = root / split, root / f"{split}annot"
+        self._frames, self._maps = (image_files(self.name, folder, (".png",)) for folder in (frames, maps))
         self.names = check_partners(
             self.name,
-            _by_stem(self._pictures),
-            _by_stem(self._labels),
-            lambda stem, lacks_labels: (self._labels if lacks_labels else self._pictures) / f"{stem}.png",
+            self._frames,
+            self._maps,
+            lambda name, lacks_map: (maps if lacks_map else frames) / f"{name}.png",
         )
         if not self.names:
-            raise DataError(f"camvid: no PNG files in {self._pictures}")
+            raise DataError(f"camvid: no PNG files in {frames}")
 
     def picture(self, i: int) -> np.ndarray:
         """Picture i: uint8 sRGB (H, W, 3)."""
-        return sized_picture(self._pictures / f"{self.names[i]}.png", self.size)
+        return sized_picture(self._frames[self.names[i]], self.size)
 
     def labels(self, i: int) -> np.ndarray:
         """Label map i: uint8 (H, W), ids of CAMVID11; `DataError` on foreign ids or a size unlike the frame's."""
-        name = f"{self.names[i]}.png"
-        return sized_labels(self._labels / name, self._pictures / name, self.label_space, self.size)
+        name = self.names[i]
+        return sized_labels(self._maps[name], self._frames[name], self.label_space, self.size)
 
     def files(self, i: int) -> list[Path]:
         """The frame's file and that of its label map."""
-        return [folder / f"{self.names[i]}.png" for folder in (self._pictures, self._labels)]
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise DataError(f"camvid: no folder {folder}")
-    return {path.stem: path for path in folder.glob("*.png")}
+        return [files[self.names[i]] for files in (self._frames, self._maps)]

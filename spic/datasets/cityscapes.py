@@ -9,7 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from spic.datasets.base import Dataset, check_partners, check_root, check_split, sized_labels, sized_picture
+from spic.datasets.base import (
+    Dataset,
+    check_partners,
+    check_root,
+    check_split,
+    image_files,
+    sized_labels,
+    sized_picture,
+)
 from spic.errors import DataError
 from spic.images import WORKING_SIZE
 from spic.labels import CITYSCAPES19
@@ -93,7 +101,9 @@ class Cityscapes(Dataset):
 
 
 def _by_name(folder: Path, suffix: str) -> dict[str, Path]:
-    return {path.name.removesuffix(suffix): path for path in folder.glob(f"*/*{suffix}")}
+    cities = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    found = [image_files("cityscapes", city, (".png",), suffix) for city in cities]
+    return {name: path for files in found for name, path in files.items()}
 
 
 def _path(folder: Path, name: str, suffix: str) -> Path:

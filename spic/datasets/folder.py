@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from spic.datasets.base import Dataset, check_root, check_split, sized_picture
+from spic.datasets.base import Dataset, check_root, check_split, image_files, sized_picture
 from spic.errors import DataError
+from spic.files import IMAGES
 from spic.images import WORKING_SIZE
 from spic.labels import CAMVID11
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".j2k")
 
 
 class Folder(Dataset):
@@ -31,7 +30,7 @@ class Folder(Dataset):
     ConfigError
         No root given, or an unknown split.
     DataError
-        No such folder, no pictures in it, or two of them differ in nothing but their suffix.
+        No such folder, no pictures in it, a link that leads nowhere, or two files that differ in their ending only.
     """
 
     labelled = False
@@ -42,17 +41,9 @@ class Folder(Dataset):
         check_split(self.name, split)
         root = check_root(self.name, root)
         self.size = tuple(size)
-        if not root.is_dir():
-            raise DataError(f"folder: no folder {root}")
-        self._files: dict[str, Path] = {}
-        for path in sorted(root.iterdir()):
-            if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not path.is_file():
-                continue
-            twin = self._files.setdefault(path.stem, path)
-            if twin != path:
-                raise DataError(f"folder: {twin} and {path} would both be called {path.stem}")
+        self._files = image_files(self.name, root, IMAGES)
         if not self._files:
-            raise DataError(f"folder: no pictures in {root} ({', '.join(SUFFIXES)})")
+            raise DataError(f"folder: no pictures in {root} ({', '.join(IMAGES)})")
         self.names = sorted(self._files)
 
     def picture(self, i: int) -> np.ndarray:

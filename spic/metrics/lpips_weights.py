@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from spic.errors import WeightsError
-from spic.images import atomic_path
+from spic.files import atomic_path
 from spic.metrics.perceptual import STAGES
 
 _ALLOWED = {  # what a pickle of numpy arrays names, by old and by new numpy

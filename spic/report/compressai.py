@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from spic.errors import DataError
-from spic.images import write_bytes
+from spic.files import write_bytes
 
 RENAMED = {"psnr": "psnr-rgb", "ms_ssim": "ms-ssim-rgb"}
 NOT_RESULTS = ("run", "protocol", "method", "point", "n")

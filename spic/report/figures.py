@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from spic.images import atomic_path
+from spic.files import atomic_path
 
 DPI = 200  # of the PNG files, and of pictures in SVG files
 LOOK = {

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from spic.errors import DataError
-from spic.images import COARSE_FACTOR, atomic_folder, read_labels, read_picture, write_png
+from spic.files import atomic_folder
+from spic.images import COARSE_FACTOR, read_labels, read_picture, write_png
 from spic.labels import LabelSpace
 from spic.methods import Picture, Settings, get_method
 from spic.metrics import confusion_matrix, miou_per_picture

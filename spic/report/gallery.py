@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from spic.errors import DataError
-from spic.images import atomic_folder, write_bytes
+from spic.files import atomic_folder, write_bytes
 
 TEMPLATE = Path(__file__).with_name("gallery.html")
 MAX_PAGE = 3_000_000  # bytes of index.html

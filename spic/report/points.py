@@ -9,7 +9,7 @@ import pandas as pd
 
 from spic import metrics
 from spic.errors import DataError
-from spic.images import write_bytes
+from spic.files import atomic_path, write_bytes
 from spic.looks import check_names
 from spic.metrics.columns import Metric, columns_in, columns_of
 from spic.metrics.objects import SIZE_NAMES, recall
@@ -102,8 +102,6 @@ def write_summary(summary: dict, path, pictures_path) -> None:
 
 def write_parquet(table: pd.DataFrame, path) -> None:
     """Write a table as Parquet; equal tables give equal bytes."""
-    from spic.images import atomic_path
-
     with atomic_path(path) as temporary:
         table.to_parquet(temporary, index=False)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from spic.images import write_bytes
+from spic.files import write_bytes
 
 TEMPLATE = Path(__file__).with_name("tablepage.html")
 

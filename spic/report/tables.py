@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from spic.errors import DataError
-from spic.images import write_bytes
+from spic.files import atomic_path, write_bytes
 from spic.metrics import bjontegaard, iou_per_class, matching
 from spic.metrics.columns import Metric, columns_in
 from spic.report.points import IDENTITY, class_rows, point_columns
@@ -44,8 +44,6 @@ def read_summaries(paths) -> dict[str, pd.DataFrame]:
 def join_pictures(paths, out) -> None:
     """Join the per-picture tables of all points into one Parquet file, a row a picture and point."""
     import pyarrow.parquet as parquet
-
-    from spic.images import atomic_path
 
     first = parquet.read_schema(paths[0])
     with atomic_path(out) as temporary, parquet.ParquetWriter(temporary, first) as writer:

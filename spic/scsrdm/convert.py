@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from spic.errors import ConfigError, WeightsError
+from spic.errors import ConfigError, WeightsError, memory_shortage
 from spic.labels import get_label_space
 from spic.scsrdm.checkpoint import save_checkpoint
 from spic.scsrdm.config import ScsrdmConfig, config_from_official
@@ -93,7 +93,8 @@ def _load(path: Path) -> dict:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the reader raises a dozen kinds for damaged bytes
-        raise WeightsError(f"{path}: damaged or not a weights file ({error})") from None
+        reason = memory_shortage(error) or f"damaged or not a weights file ({error})"
+        raise WeightsError(f"{path}: {reason}") from None
     if not isinstance(content, dict):
         raise WeightsError(f"{path}: not a state dict")
     return content

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from spic.devices import pick_device, pick_dtype
 from spic.errors import ConfigError, SpicError, WeightsError
-from spic.images import atomic_path, write_bytes
+from spic.files import atomic_path, write_bytes
 from spic.scsrdm import save_checkpoint
 from spic.training import pretrained
 from spic.training.adversarial import Recipe, train_adversarial

@@ -3,14 +3,13 @@
 The input is a sum of about 120 rows of a table, which a numba loop does much faster than dense layers would.
 """
 
-import numba
 import numpy as np
 
+from spic.codecs.jit import fast_helper, kernel
 from spic.codecs.labelmap.network import LIMIT_1, LIMIT_2, NUM_FEATURES, OUTPUTS, UNIT, num_rows
 
 _CLIP_1, _CLIP_2 = np.float32(LIMIT_1 / UNIT), np.float32(LIMIT_2 / UNIT)
 _ZERO, _ONE = np.float32(0), np.float32(1)
-_fast = numba.njit(fastmath=True, nogil=True, error_model="numpy", cache=True)
 
 
 def start_parameters(hidden: tuple[int, int], classes: int, seed: int) -> list[np.ndarray]:
@@ -28,7 +27,7 @@ def start_parameters(hidden: tuple[int, int], classes: int, seed: int) -> list[n
     return [array.astype(np.float32) for array in arrays]
 
 
-@_fast
+@fast_helper
 def _forward(rows, parameters, sums_1, sums_2, logits):
     table, bias_1, weights_2, bias_2, weights_3, bias_3 = parameters
     sums_1[:] = bias_1
@@ -50,7 +49,7 @@ def _forward(rows, parameters, sums_1, sums_2, logits):
         logits[i] = total
 
 
-@_fast
+@kernel(fastmath=True)
 def gradients(features, answers, chosen, parameters, grads):
     """Add the gradients of the chosen samples to `grads` (arrays like `parameters`); returns their cost in nats.
 
@@ -102,7 +101,7 @@ def gradients(features, answers, chosen, parameters, grads):
     return cost
 
 
-@_fast
+@kernel(fastmath=True)
 def adam(weights, gradient, mean, square, rate, step, count, decay):
     """One step of Adam (Kingma and Ba, 2015) with decoupled weight decay on flat float32 arrays; clears `gradient`."""
     scale_1 = np.float32(rate / (1 - 0.9**step))

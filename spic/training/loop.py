@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spic.errors import ConfigError, SpicError, WeightsError
-from spic.images import atomic_path, write_bytes
+from spic.errors import ConfigError, SpicError, WeightsError, memory_shortage
+from spic.files import atomic_path, make_folder, write_bytes
 from spic.training.distributed import Ranks
 
 
@@ -127,7 +127,7 @@ def train(
         The loss is no number any more; the last checkpoint stands.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     companions = companions or {}
     recipe = (recipe or {}) | ({"ranks": ranks.world} if ranks.world > 1 else {})
     device = next(module.parameters()).device
@@ -234,7 +234,8 @@ def _read_checkpoint(path: Path, recipe: dict) -> dict:
         state = torch.load(path, map_location="cpu", weights_only=True)
         other = state["recipe"]
     except Exception as error:  # torch raises a dozen kinds for damaged files
-        raise WeightsError(f"{path}: not a checkpoint of a training ({type(error).__name__})") from None
+        reason = memory_shortage(error) or f"not a checkpoint of a training ({type(error).__name__})"
+        raise WeightsError(f"{path}: {reason}") from None
     for key in sorted({*recipe, *other}):
         if recipe.get(key) != other.get(key):
             raise WeightsError(

@@ -21,7 +21,8 @@ import numpy as np
 from PIL import Image
 
 from spic.errors import ConfigError, DataError
-from spic.images import COARSE_FACTOR, atomic_path, downscale
+from spic.files import atomic_path
+from spic.images import COARSE_FACTOR, downscale
 from spic.labels import get_label_space
 
 FRAME_SIZE = (384, 512)  # a whole CamVid frame at working scale; crops of it are what the networks see

@@ -11,8 +11,8 @@ import re
 import shutil
 from pathlib import Path
 
-from spic.errors import ConfigError, WeightsError
-from spic.images import atomic_path, write_bytes
+from spic.errors import ConfigError, WeightsError, memory_shortage
+from spic.files import atomic_path, write_bytes
 
 FOLDER = Path(__file__).parent
 _SCALE = ":scale"
@@ -83,8 +83,8 @@ def write_weights(path, state: dict, config: dict, dtype: str = "float16") -> st
             save_file(stored, temporary)
         except SafetensorError as error:  # its form of a full disk
             raise WeightsError(f"{tensors}: not written ({error})") from None
-    digest = sha256(tensors)
-    full = {**config, "weights": {"sha256": digest, "bytes": tensors.stat().st_size, "dtype": dtype}}
+        digest, size = sha256(temporary), temporary.stat().st_size
+    full = {**config, "weights": {"sha256": digest, "bytes": size, "dtype": dtype}}
     write_bytes(sidecar, (json.dumps(full, indent=2, allow_nan=False) + "\n").encode())
     return digest
 
@@ -247,7 +247,8 @@ def read_tensors(path) -> dict:
         if all(hasattr(tensor, "is_floating_point") for tensor in state.values()):
             return state
     except Exception as error:  # the readers raise a dozen kinds for damaged bytes
-        raise WeightsError(f"{path}: damaged or not a weights file ({error})") from None
+        reason = memory_shortage(error) or f"damaged or not a weights file ({error})"
+        raise WeightsError(f"{path}: {reason}") from None
     raise WeightsError(f"{path}: not a plain state dict")
 
 

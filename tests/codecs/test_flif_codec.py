@@ -1,9 +1,7 @@
 """The FLIF codec as a whole: reference files, round trips, damage, and the reference decoder where there is one."""
 
 import hashlib
-import importlib.util
 import json
-import logging
 import shutil
 import subprocess
 from pathlib import Path
@@ -297,18 +295,6 @@ def test_metadata_is_skipped():
 def test_not_flif(data):
     with pytest.raises(BitstreamError):
         CODEC.decode(data)
-
-
-def test_cold_compile_is_logged(tmp_path, caplog):
-    """What is compiled anew says so, once."""
-    source = "from spic.codecs.flif.jit import kernel\n\n\n@kernel\ndef double(x):\n    return 2 * x\n"
-    (tmp_path / "fresh_kernel.py").write_text(source)
-    spec = importlib.util.spec_from_file_location("fresh_kernel", tmp_path / "fresh_kernel.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    with caplog.at_level(logging.INFO, logger="spic.codecs.flif.jit"):
-        assert module.double(4) == 8 and module.double(5) == 10
-    assert len(caplog.records) == 1 and "double" in caplog.text
 
 
 @pytest.mark.skipif(shutil.which("flif") is None, reason="no reference tool flif on PATH")

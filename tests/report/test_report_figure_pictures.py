@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from spic.errors import DataError
-from spic.images import COARSE_FACTOR, downscale, read_picture, upscale, write_bytes, write_png
+from spic.files import write_bytes
+from spic.images import COARSE_FACTOR, downscale, read_picture, upscale, write_png
 from spic.labels import CAMVID11
 from spic.methods import Picture, Settings, get_method
 from spic.report import figures_shown

@@ -7,7 +7,8 @@ import pytest
 from spic.bitstream import SpicFile, write_spic
 from spic.codecs import get_codec
 from spic.errors import ConfigError
-from spic.images import write_bytes, write_png
+from spic.files import write_bytes
+from spic.images import write_png
 from spic.labels import CAMVID11
 from spic.report.showcase import Showcase, choose_pictures, choose_points, enlarged, name_of, under
 

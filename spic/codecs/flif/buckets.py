@@ -8,7 +8,6 @@ the layout of the buckets and their use.
 import numpy as np
 
 from spic.codecs.flif.integers import fresh_contexts, read_integer
-from spic.codecs.flif.jit import helper, kernel
 from spic.codecs.flif.ranges import (
     BUCKET_COUNT,
     BUCKET_HIGH,
@@ -30,6 +29,7 @@ from spic.codecs.flif.ranges import (
     value_range,
 )
 from spic.codecs.flif.stream import DEFAULT_TABLE, Reader
+from spic.codecs.jit import helper, kernel
 from spic.errors import BitstreamError
 
 MOST = (255, 510, 5, 255)  # values in a listed bucket of each plane

@@ -4,9 +4,9 @@ import numpy as np
 
 from spic.codecs.flif.integers import INITIAL
 from spic.codecs.flif.items import BIT_COST, Items, item_cost
-from spic.codecs.flif.jit import kernel
 from spic.codecs.flif.rangecoder import transition_table
 from spic.codecs.flif.trees import ABOVE, BELOW, PROPERTY, SPLIT
+from spic.codecs.jit import kernel
 
 CUTOFFS = (1, 2, 3, 4, 6, 8, 11, 15, 20, 28, 40)
 DIVISORS = (3, 4, 5, 6, 7, 8, 10, 12, 15, 19, 24, 32, 45, 64, 90, 128)

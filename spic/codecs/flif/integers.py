@@ -5,8 +5,8 @@ A context is a row of uint16 chances: [zero, sign, exponent (18 x 2 signs), mant
 
 import numpy as np
 
-from spic.codecs.flif.jit import helper
 from spic.codecs.flif.rangecoder import read_bit, write_bit
+from spic.codecs.jit import helper
 
 BITS = 18  # magnitudes below 2^18; the largest in an 8-bit file is a palette of 30000 colours
 ZERO, SIGN, EXPONENT, MANTISSA = 0, 1, 2, 2 + 2 * BITS

@@ -7,10 +7,10 @@ that grid (the horizontal pass), to an odd z its odd columns (the vertical pass)
 import numpy as np
 
 from spic.codecs.flif.integers import read_integer
-from spic.codecs.flif.jit import helper, kernel
 from spic.codecs.flif.ranges import Ranges, pixel_range, snap, value_range
 from spic.codecs.flif.scanlines import earlier_planes, median
 from spic.codecs.flif.trees import find_context
+from spic.codecs.jit import helper, kernel
 
 
 def row_step(zoom: int) -> int:

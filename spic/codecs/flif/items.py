@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spic.codecs.flif.integers import EXPONENT, MANTISSA, SIGN, ZERO, bit_length
-from spic.codecs.flif.jit import helper, kernel
+from spic.codecs.jit import helper, kernel
 
 CLASSES = 40  # of values: 0, and one for each exponent and sign
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from spic.codecs.flif.integers import INITIAL
 from spic.codecs.flif.items import BIT_COST, CLASSES, Items, item_cost
-from spic.codecs.flif.jit import helper, kernel
 from spic.codecs.flif.trees import ABOVE, BELOW, COLUMNS, COUNT, LEAF, PROPERTY, SPLIT
+from spic.codecs.jit import helper, kernel
 
 SPLIT_BITS = 8.0  # what a split costs in the coded tree, as measured on label maps
 SPLIT_COUNT = 1  # visits before a split takes effect; larger ones gain nothing where chances adapt fast

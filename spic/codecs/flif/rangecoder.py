@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-from spic.codecs.flif.jit import helper
+from spic.codecs.jit import helper
 
 DEFAULT_CUTOFF, DEFAULT_DIVISOR = 2, 19
 FULL_RANGE = 1 << 24

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spic.codecs.flif.jit import helper
+from spic.codecs.jit import helper
 
 STATIC, YCOCG, SUBTRACT, BUCKETS = 0, 1, 2, 3
 KIND, QUARTER, LOW, HIGH, SOURCE_LOW, SOURCE_HIGH = 0, 1, 2, 6, 10, 14

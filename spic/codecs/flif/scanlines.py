@@ -3,9 +3,9 @@
 import numpy as np
 
 from spic.codecs.flif.integers import read_integer
-from spic.codecs.flif.jit import helper, kernel
 from spic.codecs.flif.ranges import HIGH, LOW, Ranges, pixel_range, snap, value_range
 from spic.codecs.flif.trees import find_context
+from spic.codecs.jit import helper, kernel
 
 ORDER = (3, 0, 1, 2)  # planes in the order of the stream: alpha first
 

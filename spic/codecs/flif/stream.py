@@ -3,7 +3,7 @@
 import numpy as np
 
 from spic.codecs.flif import integers, rangecoder
-from spic.codecs.flif.jit import kernel
+from spic.codecs.jit import kernel
 from spic.errors import BitstreamError
 
 FLUSH = 3  # bytes a decoder is ahead of the bits it has decoded

@@ -7,8 +7,8 @@ has been visited that often, it acts as a leaf; then its context is copied and b
 import numpy as np
 
 from spic.codecs.flif.integers import INITIAL, fresh_contexts, write_integer
-from spic.codecs.flif.jit import helper, kernel
 from spic.codecs.flif.stream import Reader, Writer
+from spic.codecs.jit import helper, kernel
 from spic.errors import BitstreamError
 
 PROPERTY, SPLIT, ABOVE, BELOW, COUNT, CONTEXT = 0, 1, 2, 3, 4, 5  # property -1: a leaf; ABOVE: property > split

@@ -7,7 +7,7 @@ run above ends.
 
 import numpy as np
 
-from spic.codecs.labelmap.jit import helper
+from spic.codecs.jit import helper
 
 OUTSIDE = 256  # label of pixels beyond the map
 PAD = 14

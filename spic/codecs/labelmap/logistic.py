@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from spic.codecs.labelmap.jit import helper
+from spic.codecs.jit import helper
 
 LOGIT_ONE = 256  # units of a logit
 LOGIT_LIMIT = 2900  # logits that `squash` is asked for stay within +-2900, probabilities within 1e-5

@@ -6,8 +6,8 @@ weights are chosen by what the pixel's surroundings look like, and their sum is 
 
 import numpy as np
 
+from spic.codecs.jit import helper
 from spic.codecs.labelmap.contexts import NUM_CONTEXTS
-from spic.codecs.labelmap.jit import helper
 from spic.codecs.labelmap.logistic import COUNT_BITS, COUNT_LIMIT, LOGIT_LIMIT, SQUASH, STATE_BITS, STRETCH, TRUST
 
 NUM_INPUTS = NUM_CONTEXTS + 2  # and a constant, and the network

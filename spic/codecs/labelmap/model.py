@@ -7,8 +7,8 @@
 
 import numpy as np
 
+from spic.codecs.jit import helper, kernel
 from spic.codecs.labelmap import contexts as ctx
-from spic.codecs.labelmap.jit import helper, kernel
 from spic.codecs.labelmap.logistic import adapt, chance
 from spic.codecs.labelmap.mixer import NUM_INPUTS, SETS_A, learn, mix
 from spic.codecs.labelmap.network import NUM_FEATURES, OUTPUTS, describe, infer

@@ -9,8 +9,8 @@ Where the pixel is modulo 16 tells of label maps that were enlarged by repeating
 
 import numpy as np
 
+from spic.codecs.jit import helper
 from spic.codecs.labelmap.contexts import PAD
-from spic.codecs.labelmap.jit import helper
 
 KINDS = 6  # of a template pixel: candidate 0, 1, 2, a later one, no candidate, outside
 OUTPUTS = 3

@@ -9,7 +9,7 @@ from spic.codecs.labelmap.contexts import OUTSIDE
 from spic.codecs.labelmap.logistic import COUNT_BITS, STATE_BITS, state
 from spic.codecs.labelmap.mixer import NUM_INPUTS, SETS_A, SETS_B, fresh_weights
 from spic.codecs.labelmap.network import LIMIT_1, NUM_FEATURES, OUTPUTS, num_rows
-from spic.errors import WeightsError
+from spic.errors import WeightsError, memory_shortage
 
 SHIPPED = "labelmap-prior-camvid11"
 RUN_BINS = 16  # contexts of a uniform pixel for every label: 8 heights, and whether the run above is very long
@@ -133,7 +133,8 @@ def read_prior(path) -> Prior:
     try:
         arrays = load(path.read_bytes())
     except Exception as error:  # the reader raises a dozen kinds for damaged bytes
-        raise WeightsError(f"{path}: damaged or not a prior ({error})") from None
+        reason = memory_shortage(error) or f"damaged or not a prior ({error})"
+        raise WeightsError(f"{path}: {reason}") from None
     return unpack_prior(arrays, bytes.fromhex(sha256(path)[:4]), str(path))
 
 

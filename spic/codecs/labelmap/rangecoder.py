@@ -7,7 +7,7 @@ four.
 
 import numpy as np
 
-from spic.codecs.labelmap.jit import helper
+from spic.codecs.jit import helper
 
 FULL_RANGE = (1 << 32) - 1
 _TOP = 1 << 24

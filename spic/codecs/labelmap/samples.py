@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from spic.codecs.jit import kernel
 from spic.codecs.labelmap import contexts as ctx
-from spic.codecs.labelmap.jit import kernel
 from spic.codecs.labelmap.model import forget, observe, survey
 from spic.codecs.labelmap.network import NUM_FEATURES, OUTPUTS, describe
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from spic.codecs.base import check_array
-from spic.codecs.labelmap.jit import kernel
+from spic.codecs.jit import kernel
 from spic.errors import ConfigError
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from spic.errors import WeightsError
+from spic.errors import WeightsError, memory_shortage
 from spic.segmentation.internimage import build
 from spic.segmentation.internimage.sizes import PAGE, SIZES
 from spic.weights import load_state
@@ -66,8 +66,9 @@ def read_state_dict(path) -> dict[str, torch.Tensor]:
     try:
         content = _load(path)
     except Exception as error:  # the readers raise a dozen kinds for damaged bytes
-        reason = str(error).split("\n")[0]
-        raise WeightsError(f"{path}: damaged or not a PyTorch checkpoint ({reason})") from None
+        first, *_ = str(error).split("\n")
+        reason = memory_shortage(error) or f"damaged or not a PyTorch checkpoint ({first})"
+        raise WeightsError(f"{path}: {reason}") from None
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     tensors = isinstance(state, dict) and all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
