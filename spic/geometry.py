@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from spic.errors import DataError
-from spic.images import MAX_PIXELS, rgb_pixels
+from spic.images import rgb_pixels
+from spic.limits import MAX_PIXELS
 
 LONGER_SIDE = 512  # of a picture at working size; 1024x2048 becomes the paper's 256x512
 SHORTEST_SIDE = 64  # at working size: 16 pixels of the coarse picture
@@ -25,7 +26,7 @@ def as_pixels(image) -> np.ndarray:
     Raises
     ------
     DataError
-        For other types and shapes, no pixels, or more than `spic.images.MAX_PIXELS`.
+        For other types and shapes, no pixels, or more than `spic.limits.MAX_PIXELS`.
     """
     if isinstance(image, Image.Image):
         if image.width * image.height > MAX_PIXELS:

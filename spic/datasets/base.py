@@ -1,12 +1,13 @@
 """What every data set offers, and what those on disk share."""
 
+import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 
 import numpy as np
 
 from spic.errors import ConfigError, DataError
-from spic.images import read_labels, read_picture, to_working_size
+from spic.images import label_ids, open_upright, read_picture, to_working_size
 from spic.labels import LabelSpace
 
 SPLITS = ("train", "val", "test")
@@ -64,7 +65,40 @@ def check_root(name: str, root) -> Path:
     """`root` as a path; `ConfigError` where a data set on disk was given none."""
     if root is None:
         raise ConfigError(f"{name} needs its folder (dataset_root)")
-    return Path(root)
+    return Path(os.path.expanduser(root))
+
+
+def list_folder(name: str, folder: Path, wanted, folders: bool = False) -> list[Path]:
+    """The visible files of a folder, sorted.
+
+    Parameters
+    ----------
+    name : str
+        The data set's name, for messages.
+    folder : pathlib.Path
+        What is in folders below it does not count.
+    wanted : callable
+        wanted(file name) tells whether it counts.
+    folders : bool
+        List folders instead of files.
+
+    Raises
+    ------
+    DataError
+        There is no such folder, it can not be read, or a link there leads to nothing (content of git-annex or DVC that
+        was not fetched, say) and would be missing without a word.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry for entry in entries if not entry.name.startswith(".") and wanted(entry.name)]
+        for entry in found:
+            if entry.is_symlink() and not os.path.exists(entry.path):
+                raise DataError(f"{name}: {entry.path} is a link to nothing ({os.readlink(entry.path)})")
+        return sorted(Path(entry.path) for entry in found if (entry.is_dir() if folders else entry.is_file()))
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"{name}: no folder {folder}") from None
+    except OSError as error:
+        raise DataError(f"{name}: {error.filename or folder}: {error.strerror}") from None
 
 
 def check_partners(name: str, pictures: dict[str, Path], labels: dict[str, Path], wanted) -> list[str]:
@@ -112,9 +146,11 @@ def sized_labels(path: Path, picture: Path, space: LabelSpace, size, table: np.n
     Raises
     ------
     DataError
-        Names the file: foreign ids, or a size unlike the picture's.
+        Names the file: foreign ids, a size unlike the picture's, or another EXIF orientation than the picture's, so
+        that nobody knows how the two lie on each other.
     """
-    ids = read_labels(path)
+    map_, turned = open_upright(path)
+    ids = label_ids(map_, path)
     if table is None:
         space.check(ids, str(path))
     else:
@@ -122,22 +158,15 @@ def sized_labels(path: Path, picture: Path, space: LabelSpace, size, table: np.n
         if (labels == 255).any():
             raise DataError(f"{path}: id {int(ids[labels == 255][0])} has no meaning in {space.name}")
         ids = labels
-    frame = png_size(picture)
-    if ids.shape != frame:
-        raise DataError(f"{path}: {_by(ids.shape)}, but its frame is {_by(frame)}")
+    frame, frame_turned = open_upright(picture)
+    if turned != frame_turned:
+        raise DataError(
+            f"{path}: its EXIF orientation is {turned}, that of its frame {frame_turned}; how they lie on each other "
+            "can not be told"
+        )
+    if ids.shape != (frame.height, frame.width):
+        raise DataError(f"{path}: {_by(ids.shape)}, but its frame is {_by((frame.height, frame.width))}")
     return _resized(ids, size, path)
-
-
-def png_size(path: Path) -> tuple[int, int]:
-    """Height and width from the header of a PNG (IHDR), without decoding its pixels."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(24)
-    except OSError:
-        raise DataError(f"{path}: no such file") from None
-    if len(head) < 24 or head[:8] != b"\x89PNG\r\n\x1a\n":
-        raise DataError(f"{path}: not a PNG file")
-    return int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
 
 
 def _resized(array, size, path):

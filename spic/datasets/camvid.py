@@ -8,7 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from spic.datasets.base import Dataset, check_partners, check_root, check_split, sized_labels, sized_picture
+from spic.datasets.base import (
+    Dataset,
+    check_partners,
+    check_root,
+    check_split,
+    list_folder,
+    sized_labels,
+    sized_picture,
+)
 from spic.errors import DataError
 from spic.images import WORKING_SIZE
 from spic.labels import CAMVID11
@@ -67,6 +75,4 @@ class CamVid(Dataset):
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise DataError(f"camvid: no folder {folder}")
-    return {path.stem: path for path in folder.glob("*.png")}
+    return {path.stem: path for path in list_folder("camvid", folder, lambda name: name.endswith(".png"))}

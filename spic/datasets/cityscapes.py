@@ -9,7 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from spic.datasets.base import Dataset, check_partners, check_root, check_split, sized_labels, sized_picture
+from spic.datasets.base import (
+    Dataset,
+    check_partners,
+    check_root,
+    check_split,
+    list_folder,
+    sized_labels,
+    sized_picture,
+)
 from spic.errors import DataError
 from spic.images import WORKING_SIZE
 from spic.labels import CITYSCAPES19
@@ -63,11 +71,9 @@ class Cityscapes(Dataset):
         root = check_root(self.name, root)
         self.size = tuple(size)
         frames, maps = root / "leftImg8bit" / split, root / "gtFine" / split
-        for folder in (frames, maps):
-            if not folder.is_dir():
-                raise DataError(f"cityscapes: no folder {folder}")
-        self._frames = _by_name(frames, _FRAME)
-        self._maps = _by_name(maps, _MAPS[1]) | _by_name(maps, _MAPS[0])
+        cities = {folder: list_folder(self.name, folder, bool, folders=True) for folder in (frames, maps)}
+        self._frames = _by_name(cities[frames], _FRAME)
+        self._maps = _by_name(cities[maps], _MAPS[1]) | _by_name(cities[maps], _MAPS[0])
         if not self._frames:
             raise DataError(f"cityscapes: no *{_FRAME} in the folders of {frames}")
         self.names = check_partners(
@@ -92,8 +98,9 @@ class Cityscapes(Dataset):
         return [files[self.names[i]] for files in (self._frames, self._maps)]
 
 
-def _by_name(folder: Path, suffix: str) -> dict[str, Path]:
-    return {path.name.removesuffix(suffix): path for path in folder.glob(f"*/*{suffix}")}
+def _by_name(cities: list[Path], suffix: str) -> dict[str, Path]:
+    files = [path for city in cities for path in list_folder("cityscapes", city, lambda name: name.endswith(suffix))]
+    return {path.name.removesuffix(suffix): path for path in files}
 
 
 def _path(folder: Path, name: str, suffix: str) -> Path:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spic.datasets.base import Dataset, check_root, check_split, sized_picture
+from spic.datasets.base import Dataset, check_root, check_split, list_folder, sized_picture
 from spic.errors import DataError
 from spic.images import WORKING_SIZE
 from spic.labels import CAMVID11
@@ -42,12 +42,8 @@ class Folder(Dataset):
         check_split(self.name, split)
         root = check_root(self.name, root)
         self.size = tuple(size)
-        if not root.is_dir():
-            raise DataError(f"folder: no folder {root}")
         self._files: dict[str, Path] = {}
-        for path in sorted(root.iterdir()):
-            if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not path.is_file():
-                continue
+        for path in list_folder(self.name, root, lambda name: Path(name).suffix.lower() in SUFFIXES):
             twin = self._files.setdefault(path.stem, path)
             if twin != path:
                 raise DataError(f"folder: {twin} and {path} would both be called {path.stem}")

