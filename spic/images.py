@@ -26,7 +26,8 @@ _ORIENTATION = 0x0112  # of EXIF
 
 def read_picture(path) -> np.ndarray:
     """Read any image file as `rgb_pixels` does: uint8 sRGB (H, W, 3); `DataError` names the file and the reason."""
-    return _pixels(_open(path), path)
+    with _opened(path) as image:
+        return rgb_pixels(image)
 
 
 def rgb_pixels(image: Image.Image) -> np.ndarray:
@@ -52,7 +53,7 @@ def rgb_pixels(image: Image.Image) -> np.ndarray:
     with warnings.catch_warnings(action="ignore"):  # what Pillow finds odd but reads
         profile = image.info.get("icc_profile")
         sixteen = image.mode.startswith("I;") or image.format in ("PNG", "PPM")  # read as "I", but of 16 bits
-        image = upright(image)[0]
+        image = _upright(image)
         if image.mode == "F" or (image.mode == "I" and not sixteen):
             kind = "floating-point" if image.mode == "F" else "32-bit"
             raise DataError(f"{kind} samples, of which nobody says what white is")
@@ -98,32 +99,37 @@ def read_labels(path) -> np.ndarray:
     DataError
         Names the file: unreadable, several channels, other depths, another palette.
     """
-    return label_ids(open_upright(path)[0], path)
+    with _opened(path) as image:
+        return _label_ids(_upright(image))
 
 
 def read_either(path) -> np.ndarray:
-    """Read an image of one 8-bit gray channel as `read_labels` does, any other one as `read_picture` does."""
-    image = _open(path)
-    return label_ids(upright(image)[0], path) if image.mode == "L" else _pixels(image, path)
+    """Read one plain 8-bit gray channel as `read_labels` does, any other image as `read_picture` does."""
+    with _opened(path) as image:
+        ids = image.mode == "L" and "icc_profile" not in image.info
+        return _label_ids(_upright(image)) if ids else rgb_pixels(image)
 
 
-def label_ids(image: Image.Image, path) -> np.ndarray:
-    """The ids in an image that is read and upright, as `read_labels` gives them; `path` is for messages."""
+def read_layout(path) -> tuple[tuple[int, int], int]:
+    """Height and width of an image file as it is shown, and its EXIF orientation, 1 to 8 (1: shown as it is stored)."""
+    with _opened(path) as image:
+        shown = _upright(image)
+        return (shown.height, shown.width), _orientation(image)
+
+
+def _label_ids(image: Image.Image) -> np.ndarray:
     if image.mode == "L":
         return np.array(image)
     if image.mode != "P":
-        raise DataError(f"{path}: a label map has one 8-bit channel, this file is {image.mode}")
+        raise DataError(f"a label map has one 8-bit channel, this file is {image.mode}")
     indices, palette = np.array(image), np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
     if indices.max() >= len(palette):
-        raise DataError(f"{path}: index {indices.max()} is not in its palette of {len(palette)} colours")
+        raise DataError(f"index {indices.max()} is not in its palette of {len(palette)} colours")
     if any(_begins_like(palette, known) for known in _KNOWN_PALETTES):
         return indices
     colours = palette[np.unique(indices)]
     if (colours != colours[:, :1]).any():
-        raise DataError(
-            f"{path}: whether the indices of its palette are ids can not be told; a label map is 8-bit gray, its ids "
-            "the gray values"
-        )
+        raise DataError("its palette may have been sorted, so the ids are not known: store them as 8-bit gray values")
     return palette[:, 0][indices]
 
 
@@ -145,18 +151,15 @@ _PROBE = np.stack(np.meshgrid(*[np.arange(0, 256, 17, np.uint8)] * 3), axis=-1).
 _SRGB_STEPS = 3  # a profile that changes no colour by more is that of sRGB, rounded
 
 
-def open_upright(path) -> tuple[Image.Image, int]:
-    """Read an image file and turn it as its EXIF data says; also returns that orientation, 1 to 8 (1: as stored)."""
-    return upright(_open(path))
+def _orientation(image: Image.Image) -> int:
+    with contextlib.suppress(Exception):  # Pillow raises many kinds for damaged EXIF data, which say nothing
+        if (orientation := image.getexif().get(_ORIENTATION)) in range(1, 9):
+            return orientation
+    return 1
 
 
-def upright(image: Image.Image) -> tuple[Image.Image, int]:
-    """A PIL image turned as its EXIF data says, and that orientation."""
-    with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
-        orientation = image.getexif().get(_ORIENTATION, 1)
-        if orientation in range(2, 9):
-            return ImageOps.exif_transpose(image), orientation
-    return image, 1  # also for damaged EXIF data, for which Pillow raises many kinds
+def _upright(image: Image.Image) -> Image.Image:
+    return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
 
 
 def write_png(path, array: np.ndarray) -> None:
@@ -284,25 +287,21 @@ def upscale(coarse: np.ndarray, size) -> np.ndarray:
     return np.array(Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC))
 
 
-def _open(path) -> Image.Image:
+@contextlib.contextmanager
+def _opened(path):
+    """A PIL image with its pixels read; every `DataError` from inside names the file."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # what Pillow finds odd but reads, and its own limit on sizes
-            image = Image.open(path)
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # what Pillow finds odd but reads
             if image.width * image.height > MAX_PIXELS:
-                raise DataError(f"{path}: {image.width}x{image.height} is more than {MAX_PIXELS} pixels")
+                raise DataError(f"{image.width}x{image.height} is more than {MAX_PIXELS} pixels")
             image.load()
+            yield image
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: not a readable picture ({error})") from None
-    return image
-
-
-def _pixels(image: Image.Image, path) -> np.ndarray:
-    try:
-        return rgb_pixels(image)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: not a readable picture ({error})") from None
 
 
 class atomic_folder:

@@ -189,7 +189,7 @@ def test_wrong_settings(transmitter, tiny_segmenter):
             transmitter(**options)
     with pytest.raises(WeightsError, match="not the config of a decoder"):
         transmitter(decoder_weights=tiny_segmenter)
-    with pytest.raises(WeightsError, match="nowhere.safetensors: no such file"):
+    with pytest.raises(WeightsError, match=r"nowhere\.safetensors: no such file"):
         transmitter(decoder_weights="nowhere")
 
 

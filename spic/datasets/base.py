@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spic.errors import ConfigError, DataError
-from spic.images import label_ids, open_upright, read_picture, to_working_size
+from spic.images import read_labels, read_layout, read_picture, to_working_size
 from spic.labels import LabelSpace
 
 SPLITS = ("train", "val", "test")
@@ -149,8 +149,7 @@ def sized_labels(path: Path, picture: Path, space: LabelSpace, size, table: np.n
         Names the file: foreign ids, a size unlike the picture's, or another EXIF orientation than the picture's, so
         that nobody knows how the two lie on each other.
     """
-    map_, turned = open_upright(path)
-    ids = label_ids(map_, path)
+    ids = read_labels(path)
     if table is None:
         space.check(ids, str(path))
     else:
@@ -158,14 +157,14 @@ def sized_labels(path: Path, picture: Path, space: LabelSpace, size, table: np.n
         if (labels == 255).any():
             raise DataError(f"{path}: id {int(ids[labels == 255][0])} has no meaning in {space.name}")
         ids = labels
-    frame, frame_turned = open_upright(picture)
+    turned, (frame, frame_turned) = read_layout(path)[1], read_layout(picture)
     if turned != frame_turned:
         raise DataError(
-            f"{path}: its EXIF orientation is {turned}, that of its frame {frame_turned}; how they lie on each other "
-            "can not be told"
+            f"{path}: its EXIF orientation is {turned}, that of its frame {frame_turned}: how they lie on each other "
+            "is not known"
         )
-    if ids.shape != (frame.height, frame.width):
-        raise DataError(f"{path}: {_by(ids.shape)}, but its frame is {_by((frame.height, frame.width))}")
+    if ids.shape != frame:
+        raise DataError(f"{path}: {_by(ids.shape)}, but its frame is {_by(frame)}")
     return _resized(ids, size, path)
 
 

@@ -18,7 +18,7 @@ def expand(path):
 
 
 def check_file(path) -> None:
-    """`WeightsError` where a weights file is missing or empty, or a web page or a Git LFS pointer stands in its place."""
+    """`WeightsError` where a weights file is missing or empty, or a web page or Git LFS pointer is in its place."""
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD)
