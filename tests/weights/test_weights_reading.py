@@ -5,15 +5,19 @@ import json
 import sys
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
+from spic.bitstream import SpicFile, write_spic
 from spic.cli import app
+from spic.codecs import get_codec
 from spic.codecs.labelmap import read_prior
 from spic.decoder_info import describe_decoder
 from spic.errors import WeightsError
+from spic.images import write_png
 from spic.metrics.features import InceptionFeatures, Lite0Features, fid_weights_path
 from spic.metrics.perceptual import Lpips, lpips_weights_path
 from spic.scsrdm import load_checkpoint
@@ -123,12 +127,10 @@ def test_a_file_without_its_config(tmp_path):
 @pytest.mark.parametrize("command", ["decode", "encode", "check", "convert", "roundtrip"])
 @pytest.mark.parametrize("name", ["missing.pt", "model.pt"])
 def test_the_command_line_says_it_in_one_line(command, name, tmp_path, tiny_scenes):
-    from spic.bitstream import SpicFile, write_spic
-    from spic.images import write_png
-
     (tmp_path / "model.pt").write_bytes(PAGE)
     write_png(tmp_path / "a.png", tiny_scenes(1).picture(0))
-    file = SpicFile((64, 64), (64, 64), "camvid11", "png", "png", "00000000", b"x", b"y")
+    ssm, coarse = (get_codec("png").encode(np.zeros(shape, np.uint8)) for shape in ((64, 64), (16, 16, 3)))
+    file = SpicFile((64, 64), (64, 64), "camvid11", "png", "png", "00000000", ssm, coarse)
     (tmp_path / "coded.spic").write_bytes(write_spic(file))
     weights, cpu = tmp_path / name, ["--device", "cpu", "--dtype", "float32"]
     arguments = {
