@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from typer.testing import CliRunner
 
 from spic import Transmitter
@@ -158,6 +158,7 @@ KINDS = {
     "ICC RGB": (saved(RGB, icc_profile=icc("RGB ", 1.8)), to_srgb((RGB / 255) ** 1.8 @ P3_TO_SRGB.T)),
     "ICC gray": (saved(GRAY, icc_profile=icc("GRAY", 1.5)), gray(to_srgb((GRAY / 255) ** 1.5))),
     "ICC gray, JPEG": (jpeg(GRAY, icc("GRAY", 1.5)), gray(to_srgb((GRAY / 255) ** 1.5))),
+    "ICC of sRGB": (saved(RGB, icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()), RGB),
     "ICC of other channels": (saved(RGB, icc_profile=icc("GRAY", 1.5)), RGB),
     "ICC CMYK of other channels": (cmyk(icc_profile=icc("RGB ", 1.8)), RGB),
     "ICC damaged": (saved(RGB, icc_profile=b"no profile"), RGB),

@@ -9,6 +9,7 @@ from spic.errors import ConfigError, WeightsError
 from spic.labels import CITYSCAPES19
 from spic.segmentation.info import SegmenterInfo
 from spic.segmentation.internimage.sizes import SIZES, get_size, missing_message
+from spic.weights.reading import check_file
 
 INPUTS = ("native", "working", "sliding")
 
@@ -60,6 +61,8 @@ class Maker:
         if weights is None:
             raise WeightsError(missing_message(self.size))
         path = Path(weights)
-        if not path.is_file():
-            raise WeightsError(f"{path}: no such file; {missing_message(self.size)}")
+        try:
+            check_file(path)
+        except WeightsError as error:
+            raise WeightsError(f"{error}; {missing_message(self.size)}") from None
         return SegmenterInfo(path, CITYSCAPES19, INPUTS)
