@@ -8,11 +8,11 @@ import zlib
 from dataclasses import dataclass
 
 from spic.errors import BitstreamError, ConfigError, DataError
+from spic.limits import MAX_PIXELS
 
 MAGIC = b"SPIC"
 VERSION = 1
 COARSE_FACTOR = 4  # working size over coarse size
-MAX_PIXELS = 1 << 24  # default limit of a receiver, for the working and for the original size
 MAX_SIDE = (1 << 16) - 1
 SAMPLERS = ("published", "ancestral", "ddim", "dpmsolver++", "noiseless")  # by their number in a file
 NUM_TIMESTEPS = 1000
@@ -93,7 +93,8 @@ class SpicFile:
 
 def write_spic(file: SpicFile) -> bytes:
     """Return the bytes of a file; `DataError` or `ConfigError` for values that the format can not express."""
-    _check(file, MAX_SIDE**2, DataError)
+    check_sizes(file.size, file.original_size, MAX_PIXELS, DataError)
+    _check_payloads(file, DataError)
     fields = []
     if file.sampling is not None:
         fields.append((_SAMPLING, _write_sampling(file.sampling)))
@@ -166,17 +167,23 @@ def read_spic(data: bytes, max_pixels: int = MAX_PIXELS) -> SpicFile:
         sampling=_read_sampling(fields[_SAMPLING]) if _SAMPLING in fields else None,
         seed=_read_seed(fields[_SEED]) if _SEED in fields else 0,
     )
-    _check(file, max_pixels, BitstreamError)
+    check_sizes(file.size, file.original_size, max_pixels, BitstreamError)
+    _check_payloads(file, BitstreamError)
     return file
 
 
-def _check(file: SpicFile, max_pixels: int, error) -> None:
-    """Raise `error` for sizes out of range and for empty payloads."""
-    for what, (height, width) in (("working", file.size), ("original", file.original_size)):
-        if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and height * width <= max_pixels):
-            raise error(f".spic: {what} size {width}x{height} is out of range (at most {max_pixels} pixels)")
-    if file.size[0] % COARSE_FACTOR or file.size[1] % COARSE_FACTOR:
-        raise error(f".spic: sides of the working size must be multiples of {COARSE_FACTOR}, not {file.size}")
+def check_sizes(size, original_size, max_pixels: int, error) -> None:
+    """Raise `error`, an exception type, for (height, width) that a file can not say, or of more than `max_pixels`."""
+    for what, (height, width) in (("working", size), ("original", original_size)):
+        if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+            raise error(f".spic: {what} size {width}x{height} is out of range (sides of 1 to {MAX_SIDE} pixels)")
+        if height * width > max_pixels:
+            raise error(f".spic: {what} size {width}x{height} is out of range (max_pixels is {max_pixels})")
+    if size[0] % COARSE_FACTOR or size[1] % COARSE_FACTOR:
+        raise error(f".spic: sides of the working size must be multiples of {COARSE_FACTOR}, not {tuple(size)}")
+
+
+def _check_payloads(file: SpicFile, error) -> None:
     if not file.ssm or not file.coarse:
         raise error(".spic: a payload is empty")
 

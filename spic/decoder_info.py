@@ -1,6 +1,5 @@
 """What a transmitter must know of the decoder it codes for, read from the weights' config without loading them."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,11 +36,12 @@ class DecoderInfo:
 def describe_decoder(weights=None) -> DecoderInfo:
     """Read the config of decoder weights, None for the shipped; `WeightsError` if that fails."""
     from spic.scsrdm.config import ScsrdmConfig, config_from_official
-    from spic.weights import sha256, shipped, weight_paths
+    from spic.weights import read_config, sha256, shipped, weight_paths
 
-    path, sidecar = weight_paths(weights or shipped("street-decoder"))
+    weights = weights or shipped("street-decoder")
+    path, sidecar = weight_paths(weights)
+    config = read_config(weights)
     try:
-        config = json.loads(sidecar.read_bytes())
         digest = config["weights"]["sha256"] if "weights" in config else sha256(path)
         network = config_from_official(config["official"]) if "official" in config else config["network"]
         return DecoderInfo(

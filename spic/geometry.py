@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from spic.errors import DataError
-from spic.images import MAX_PIXELS, rgb_pixels
+from spic.images import rgb_pixels
+from spic.limits import MAX_PIXELS
 
 LONGER_SIDE = 512  # of a picture at working size; 1024x2048 becomes the paper's 256x512
 SHORTEST_SIDE = 64  # at working size: 16 pixels of the coarse picture
@@ -19,13 +20,13 @@ def as_pixels(image) -> np.ndarray:
     Parameters
     ----------
     image : numpy.ndarray or PIL.Image.Image
-        uint8 or uint16 (H, W) or (H, W, C) with 1, 3 or 4 channels; alpha is dropped, 16 bits are rounded to 8. A PIL
-        picture of any mode is turned as its EXIF data says.
+        uint8 or uint16 (H, W) or (H, W, C) with 1, 3 or 4 channels; alpha is dropped, 16 bits are rounded to 8. Or a
+        PIL image, as `spic.images.rgb_pixels` takes it.
 
     Raises
     ------
     DataError
-        For other types and shapes, no pixels, or more than `spic.images.MAX_PIXELS`.
+        For other types and shapes, samples without a known white, no pixels, or more than `spic.limits.MAX_PIXELS`.
     """
     if isinstance(image, Image.Image):
         if image.width * image.height > MAX_PIXELS:

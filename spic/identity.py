@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from spic.datasets import Dataset
+from spic.errors import DataError
 from spic.files import write_bytes
 from spic.methods import Method
 from spic.metrics.columns import observations, registered
@@ -69,10 +70,16 @@ def observations_version(paired: bool) -> dict[str, list]:
 
 
 def pictures_signature(dataset: Dataset, first: int, count: int) -> str:
-    """Hash of the names, sizes and dates of the files of some pictures; of the names alone where they are drawn."""
+    """Hash of the names, sizes and dates of the files of some pictures; of the names alone where they are drawn.
+
+    `DataError` names a file that is there no more.
+    """
     seen = []
     for i in range(first, min(first + count, len(dataset))):
-        stats = [(path.name, os.stat(path)) for path in dataset.files(i)]
+        try:
+            stats = [(path.name, os.stat(path)) for path in dataset.files(i)]
+        except OSError as error:  # gone since the data set was opened
+            raise DataError(f"{error.filename}: {error.strerror}") from None
         seen.append([dataset.names[i], *([name, one.st_size, one.st_mtime_ns] for name, one in stats)])
     return digest(seen)
 

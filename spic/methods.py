@@ -15,7 +15,8 @@ from spic import registry
 from spic.bitstream import read_spic
 from spic.codecs import codec_names, get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
-from spic.images import COARSE_FACTOR, MAX_PIXELS, downscale, downscale_bilinear, upscale
+from spic.images import COARSE_FACTOR, downscale, downscale_bilinear, upscale
+from spic.limits import MAX_PIXELS
 from spic.protocols import get_protocol
 from spic.transceiver import Receiver, Transmitter
 

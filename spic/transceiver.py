@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from spic.bitstream import COARSE_FACTOR, MAX_PIXELS, SpicFile, read_spic, write_spic
+from spic.bitstream import COARSE_FACTOR, SpicFile, check_sizes, read_spic, write_spic
 from spic.codecs import get_codec
 from spic.codecs.base import at_most
 from spic.decoder_info import DecoderInfo, describe_decoder, merge_sampling
@@ -23,6 +23,7 @@ from spic.errors import BitstreamError, ConfigError, DataError, WeightsError
 from spic.geometry import as_pixels, enlarge_labels, resize, working_size
 from spic.images import downscale, upscale
 from spic.labels import get_label_space
+from spic.limits import MAX_PIXELS
 from spic.streets import looks_like_a_street
 
 LOG = logging.getLogger(__name__)
@@ -158,7 +159,7 @@ class Transmitter:
         Raises
         ------
         DataError
-            For pictures and maps of other types and shapes.
+            For pictures and maps of other types and shapes, or of sizes that the file or a codec can not hold.
         ConfigError
             `target_bpp` can not be reached, or the quality is out of range.
         """
@@ -175,15 +176,23 @@ class Transmitter:
             labels = self.label_space.check(np.asarray(ssm), "SSM")
             if labels.shape != original or original[0] % COARSE_FACTOR or original[1] % COARSE_FACTOR:
                 raise DataError(f"an SSM of {labels.shape} and a picture of {original}: want one size, multiples of 4")
+            self._check_sizes(original, original)
             return Prepared(pixels, labels, original)
         multiple = math.lcm(_SIZE_MULTIPLE, self.decoder.size_multiple)
+        size = working_size(original, multiple, **({"longer_side": None} if self.native else {}))
+        self._check_sizes(size, original)
         small = resize(pixels, working_size(original, multiple))
         labels = self.segmenter.segment(small[None])[0]
         is_street = looks_like_a_street(labels, self.label_space)
         if self.native:
-            size = working_size(original, multiple, longer_side=None)
             small, labels = resize(pixels, size), enlarge_labels(labels, size)
         return Prepared(small, labels, original, is_street)
+
+    def _check_sizes(self, size, original) -> None:
+        """`DataError` for what could not be coded in the end, before the work begins."""
+        check_sizes(size, original, MAX_PIXELS, DataError)
+        self.ssm_codec.check_sides(*size)
+        self.coarse_codec.check_sides(*(side // COARSE_FACTOR for side in size))
 
     def code(self, prepared: Prepared) -> SpicFile:
         """Code what `prepare` made."""

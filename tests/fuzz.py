@@ -18,6 +18,7 @@ import zlib
 from pathlib import Path
 
 MAX_SECONDS, MAX_MEGABYTES = 2.0, 512
+MAX_PIXELS = 1 << 24  # that a file may claim; time and memory grow with it
 HANGS = 300.0  # wall-clock seconds without progress after which a worker is ended
 FINDINGS = Path("fuzz-findings")
 INTERESTING = (0, 1, 2, 15, 16, 31, 32, 63, 64, 127, 128, 129, 192, 240, 254, 255)
@@ -59,7 +60,7 @@ def targets(folder: Path) -> dict:
         for extra in ({}, {"seed": 7, "sampling": sampling}):
             file = SpicFile(original_size=(30, 61), ssm_codec=name, ssm=ssm, coarse=coarse, **common, **extra)
             spic.append(write_spic(file))
-    found["spic"] = Receiver().parts, spic
+    found["spic"] = Receiver(max_pixels=MAX_PIXELS).parts, spic
     found["weights"] = _weights_target(folder)
     return found
 
@@ -146,13 +147,15 @@ def try_case(decode, data: bytes) -> str | None:
 
 
 def _try_once(decode, data: bytes) -> str | None:
+    from spic.codecs.base import at_most
     from spic.errors import SpicError
 
     idle = _megabytes("VmRSS")
     _reset_peak()
     start, wrong = time.process_time(), None
     try:
-        decode(data)
+        with at_most(MAX_PIXELS):
+            decode(data)
     except SpicError:
         pass
     except Exception as error:

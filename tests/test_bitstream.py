@@ -124,14 +124,28 @@ def test_damage_is_noticed():
 
 @pytest.mark.parametrize("field", ["size", "original_size"])
 def test_sizes_are_limited_before_anything_else(field):
-    file = replace(DEFAULT, **{field: (4096, 4100)})
-    with pytest.raises(BitstreamError, match=f"{field.split('_')[0] if 'orig' in field else 'working'} size 4100x4096"):
-        read_spic(write_spic(file))
+    file, what = replace(DEFAULT, **{field: (4096, 4100)}), "original" if "original" in field else "working"
+    with pytest.raises(BitstreamError, match=rf"{what} size 4100x4096 is out of range \(max_pixels is 16793599\)"):
+        read_spic(write_spic(file), max_pixels=4096 * 4100 - 1)
     assert read_spic(write_spic(file), max_pixels=4096 * 4100) == file
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="65540x4 is out of range"):
         write_spic(replace(DEFAULT, **{field: (4, 65540)}))
     with pytest.raises((DataError, ConfigError)):
         write_spic(replace(DEFAULT, **{field: (0, 4)}))
+
+
+def test_what_is_written_is_read_by_default(monkeypatch):
+    """Sizes of today's cameras, to the limit; beyond it the writer refuses, and so does the reader."""
+    for size in ((4000, 6000), (6000, 8000), (8192, 8192)):
+        for field in ("size", "original_size"):
+            file = replace(DEFAULT, **{field: size})
+            assert read_spic(write_spic(file)) == file
+    large = replace(DEFAULT, original_size=(8192, 8193))
+    with pytest.raises(DataError, match="original size 8193x8192 is out of range"):
+        write_spic(large)
+    monkeypatch.setattr("spic.bitstream.MAX_PIXELS", 1 << 40)
+    with pytest.raises(BitstreamError, match="original size 8193x8192 is out of range"):
+        read_spic(write_spic(large))
 
 
 def test_what_can_not_be_written():

@@ -1,5 +1,6 @@
 """Sizes and kinds of pictures on their way into a .spic file and out of it."""
 
+import functools
 import io
 
 import numpy as np
@@ -55,8 +56,12 @@ def test_arrays_of_every_kind():
 
 def test_pil_pictures_of_every_mode():
     gray = Image.fromarray(np.linspace(0, 255, 64).astype(np.uint8).reshape(8, 8))
-    for mode in ("L", "P", "LA", "RGB", "RGBA", "CMYK", "1", "I", "F"):
-        assert as_pixels(gray.convert(mode)).shape == (8, 8, 3)
+    for mode in ("L", "P", "LA", "RGB", "RGBA", "RGBa", "La", "PA", "HSV", "CMYK", "1"):
+        steps = {"RGBa": ("RGBA", "RGBa"), "La": ("LA", "La"), "HSV": ("RGB", "HSV")}.get(mode, (mode,))
+        assert as_pixels(functools.reduce(Image.Image.convert, steps, gray)).shape == (8, 8, 3)
+    for mode in ("I", "F"):
+        with pytest.raises(DataError, match="nobody says what white is"):
+            as_pixels(gray.convert(mode))
     deep = Image.fromarray(np.asarray(gray).astype(np.uint16) * 257)
     assert deep.mode.startswith("I") and np.array_equal(as_pixels(deep)[..., 0], np.asarray(gray))
 

@@ -74,13 +74,6 @@ def test_png_round_trip(rng, tmp_path):
     assert np.array_equal(read_picture(tmp_path / "b.png"), labels[..., None].repeat(3, 2))
 
 
-def test_palettes_are_ignored_in_label_maps(tmp_path):
-    image = Image.fromarray(np.array([[0, 3], [7, 1]], np.uint8), "P")
-    image.putpalette([200, 10, 30] * 256)
-    image.save(tmp_path / "p.png")
-    assert read_labels(tmp_path / "p.png").tolist() == [[0, 3], [7, 1]]
-
-
 def test_colours_are_no_label_map(tmp_path):
     write_png(tmp_path / "a.png", np.zeros((2, 2, 3), np.uint8))
     with pytest.raises(DataError, match=r"a\.png: .*RGB"):

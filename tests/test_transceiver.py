@@ -189,7 +189,7 @@ def test_wrong_settings(transmitter, tiny_segmenter):
             transmitter(**options)
     with pytest.raises(WeightsError, match="not the config of a decoder"):
         transmitter(decoder_weights=tiny_segmenter)
-    with pytest.raises(WeightsError, match="No such file"):
+    with pytest.raises(WeightsError, match=r"nowhere\.safetensors: no such file"):
         transmitter(decoder_weights="nowhere")
 
 
@@ -219,6 +219,39 @@ def test_payloads_that_do_not_belong_together(bits, receiver, monkeypatch):
             receiver().decode(write_spic(replace(file, **changes)))
     with pytest.raises(BitstreamError, match="out of range"):
         receiver(max_pixels=32 * 64 - 1).decode(bits)
+
+
+def test_photographs_of_48_megapixels_come_back(transmitter, receiver):
+    """By default; what is decoded at working size is only resized to it."""
+    data = transmitter().encode(np.full((6000, 8000, 3), 99, np.uint8))
+    assert read_spic(data).original_size == (6000, 8000) and read_spic(data).size == (384, 512)
+    assert receiver().preview(data).shape == (6000, 8000, 3)
+    with pytest.raises(BitstreamError, match="max_pixels is 47999999"):
+        receiver(max_pixels=47_999_999).preview(data)
+
+
+def test_strips_at_their_own_size(transmitter, receiver):
+    """The coarse picture of 5000x16 is one that x265 would refuse for its level, which BPG does not have."""
+    strip = np.zeros((64, 20000, 3), np.uint8)
+    parts = receiver().parts(transmitter(native=True).encode(strip))
+    assert parts.ssm.shape == (64, 20000) and parts.coarse.shape == (16, 5000, 3)
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "reason"),
+    [
+        ((8, 70000), {}, "original size 70000x8 is out of range"),
+        ((8191, 8193), {"native": True}, "working size 8208x8192 is out of range"),
+        ((64, 65535), {"native": True}, "working size 65536x64 is out of range"),
+        ((64, 16384), {"native": True, "ssm_codec": "webp-lossless"}, "16384x64 pixels: webp-lossless takes sides"),
+        ((9000, 9000), {}, "no or too many pixels"),
+    ],
+)
+def test_what_no_file_can_hold_is_refused_before_the_work(size, options, reason, transmitter, monkeypatch):
+    own = transmitter(**options)
+    monkeypatch.setattr(Transmitter, "segmenter", None)
+    with pytest.raises(DataError, match=reason):
+        own.prepare(np.broadcast_to(np.uint8(0), (*size, 3)))
 
 
 def test_a_size_that_does_not_suit_the_network(receiver, transmitter):

@@ -7,7 +7,8 @@ import typer
 
 from spic.cli import files
 from spic.cli.common import Force, MaxPixels, Source, Target, about, group, report, whole
-from spic.errors import ConfigError, DataError
+from spic.errors import ConfigError
+from spic.limits import MAX_PIXELS
 
 app = group("Encode and decode single files by any codec.")
 
@@ -16,12 +17,13 @@ CodecName = Annotated[str, typer.Argument(metavar="NAME", help="A name of `spic 
 
 @app.command("list")
 def list_codecs():
-    """Every codec: name, kind, file extension, quality setting."""
+    """Every codec: name, kind, file extension, quality setting, longest side it takes."""
     from spic.codecs import codec_names, get_codec
 
     for name in codec_names():
         codec = get_codec(name)
-        typer.echo(f"{name:18}{codec.kind:9}{codec.extension:6}{codec.quality_name or 'lossless'}")
+        sides = f"sides up to {codec.max_side}" if codec.max_side else ""
+        typer.echo(f"{name:18}{codec.kind:9}{codec.extension:6}{codec.quality_name or 'lossless':10}{sides}".rstrip())
 
 
 @app.command()
@@ -53,7 +55,7 @@ def encode(
 
 
 @app.command()
-def decode(name: CodecName, source: Source, target: Target, max_pixels: MaxPixels = 1 << 24, force: Force = False):
+def decode(name: CodecName, source: Source, target: Target, max_pixels: MaxPixels = MAX_PIXELS, force: Force = False):
     """Decode a file to PNG, or to what the suffix of OUT says."""
     from spic.codecs import get_codec
     from spic.codecs.base import at_most
@@ -77,16 +79,11 @@ def _quality(codec, value: float | None) -> dict:
     return {codec.quality_name: whole(value)}
 
 
-def _read_image(file, kind: str):
-    """What a codec of `kind` takes; for "both", a file with one channel is a label map and any other a picture."""
-    from spic.images import read_labels, read_picture
+def _read_image(path: Path, kind: str):
+    """What a codec of `kind` takes; for "both", a file with one gray channel stays one, any other is a picture."""
+    from spic.images import read_either, read_labels, read_picture
 
-    if kind == "both":
-        try:
-            return read_labels(file)
-        except DataError:
-            return read_picture(file)
-    return read_labels(file) if kind == "label" else read_picture(file)
+    return {"both": read_either, "label": read_labels, "picture": read_picture}[kind](path)
 
 
 def _print_rate(path: Path, num_bytes: int, image, target: Path) -> None:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from spic.bitstream import MAX_PIXELS
 from spic.cli import files
 from spic.cli.common import (
     Device,
@@ -23,6 +22,7 @@ from spic.cli.common import (
 )
 from spic.errors import ConfigError, DataError
 from spic.files import IMAGES
+from spic.limits import MAX_PIXELS
 
 Pictures = Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders, globs, or - for stdin.")]
 SpicFiles = Annotated[list[str], typer.Argument(metavar="IN...", help=".spic files, folders, globs, or - for stdin.")]

@@ -11,7 +11,6 @@ from spic.codecs.pillow import decode_with_pillow, encode_with_pillow
 from spic.errors import BitstreamError
 
 _SPEED = 4
-_MAX_SIDE = 65535
 _TOP_BOXES = (b"ftyp", b"meta", b"mdat")
 
 
@@ -22,10 +21,12 @@ class AvifCodec(Codec):
     kind = "picture"
     extension = "avif"
     quality_name = "quality"
+    max_side = 32768  # of libavif's decoder
 
     def encode(self, image: np.ndarray, quality: int = 50) -> bytes:
         """Code uint8 sRGB (H, W, 3). One thread, so that the bytes are the same everywhere."""
-        image = check_array(image, (3,), max_side=_MAX_SIDE)
+        image = check_array(image, (3,))
+        self.check_sides(*image.shape[:2])
         quality = round(check_quality("quality", quality, 0, 100))
         options = {"quality": quality, "speed": _SPEED, "subsampling": "4:2:0", "codec": "aom"}
         return encode_with_pillow(image, "AVIF", max_threads=1, autotiling=False, **options)

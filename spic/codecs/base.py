@@ -7,11 +7,10 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from spic import images
 from spic.errors import BitstreamError, ConfigError, DataError
+from spic.limits import MAX_PIXELS
 
-MAX_DECODED = 1 << 24  # pixels that coded bytes may claim unless a caller of `at_most` says otherwise
-_limit = ContextVar("max_pixels", default=MAX_DECODED)
+_limit = ContextVar("max_pixels", default=MAX_PIXELS)  # what coded bytes may claim
 
 
 class Codec(ABC):
@@ -29,12 +28,15 @@ class Codec(ABC):
         Usual file extension, without the dot.
     quality_name : str or None
         The keyword of `encode` that sets the rate ("qp", "bpp"), None for lossless codecs.
+    max_side : int or None
+        Most rows or columns that the codec takes; None where `spic.limits.MAX_PIXELS` alone is the limit.
     """
 
     name: str
     kind: str
     extension: str
     quality_name: str | None = None
+    max_side: int | None = None
 
     @abstractmethod
     def encode(self, image: np.ndarray, **quality) -> bytes:
@@ -44,24 +46,27 @@ class Codec(ABC):
     def decode(self, data: bytes) -> np.ndarray:
         """Return the uint8 array that `data` codes; `BitstreamError` for anything that is not right."""
 
+    def check_sides(self, height: int, width: int) -> None:
+        """Raise `DataError` where a side is longer than the codec takes; told before anything is coded."""
+        if self.max_side is not None and max(height, width) > self.max_side:
+            raise DataError(f"{width}x{height} pixels: {self.name} takes sides of at most {self.max_side} pixels")
+
     def takes(self, kind: str) -> bool:
         """Tell whether the codec is for "label" maps or "picture"s."""
         return self.kind in (kind, "both")
 
 
-def check_array(image, channels: tuple[int, ...], labels: bool = False, max_side: int | None = None) -> np.ndarray:
+def check_array(image, channels: tuple[int, ...], labels: bool = False) -> np.ndarray:
     """Return `image` as a contiguous array if a codec can take it.
 
     Parameters
     ----------
     image : numpy.ndarray
-        uint8, (H, W, C) with C in `channels`, or (H, W) where `labels` is true; at most `images.MAX_PIXELS` pixels.
+        uint8, (H, W, C) with C in `channels`, or (H, W) where `labels` is true; at most `limits.MAX_PIXELS` pixels.
     channels : tuple of int
         Channel counts allowed.
     labels : bool
         Whether a label map is allowed.
-    max_side : int, optional
-        Most rows or columns that the format can have.
 
     Raises
     ------
@@ -73,10 +78,8 @@ def check_array(image, channels: tuple[int, ...], labels: bool = False, max_side
     if not ((image.ndim == 3 and image.shape[2] in channels) or (image.ndim == 2 and labels)):
         wanted = [f"(H, W, {count})" for count in channels] + ["(H, W)"] * labels
         raise DataError(f"expected shape {' or '.join(wanted)}, got {image.shape}")
-    if not 0 < image.shape[0] * image.shape[1] <= images.MAX_PIXELS:
-        raise DataError(f"cannot code {image.shape[0]}x{image.shape[1]} pixels")
-    if max_side is not None and max(image.shape[:2]) > max_side:
-        raise DataError(f"{image.shape[1]}x{image.shape[0]} pixels: no side may be longer than {max_side} here")
+    if not 0 < image.shape[0] * image.shape[1] <= MAX_PIXELS:
+        raise DataError(f"cannot code {image.shape[1]}x{image.shape[0]} pixels: expected 1 to {MAX_PIXELS}")
     return np.ascontiguousarray(image)
 
 
@@ -98,9 +101,10 @@ def at_most(max_pixels: int):
 
 
 def check_size(width: int, height: int, what: str) -> None:
-    """Raise `BitstreamError` where a header claims no pixels, or more than `at_most` or `images.MAX_PIXELS` allow."""
-    if not 0 < width * height <= min(_limit.get(), images.MAX_PIXELS):
-        raise BitstreamError(f"{what}: {width}x{height} pixels are out of range")
+    """Raise `BitstreamError` where a header claims no pixels, or more than `at_most` or `limits.MAX_PIXELS` allow."""
+    most = min(_limit.get(), MAX_PIXELS)
+    if not 0 < width * height <= most:
+        raise BitstreamError(f"{what}: {width}x{height} pixels are out of range (max_pixels is {most})")
 
 
 def check_quality(name: str, value, low: float, high: float):

@@ -12,7 +12,6 @@ from spic.errors import BitstreamError
 
 _SOI, _EOI, _SOS = b"\xff\xd8", b"\xff\xd9", b"\xff\xda"
 _MAX_SCANS = 32  # usual progressive files have 10; each one costs the time of the whole picture
-_MAX_SIDE = 65500  # of libjpeg
 
 
 class JpegCodec(Codec):
@@ -22,10 +21,12 @@ class JpegCodec(Codec):
     kind = "picture"
     extension = "jpg"
     quality_name = "quality"
+    max_side = 65500  # of libjpeg
 
     def encode(self, image: np.ndarray, quality: int = 50) -> bytes:
         """Code uint8 sRGB (H, W, 3) or gray (H, W, 1)."""
-        image = check_array(image, (1, 3), max_side=_MAX_SIDE)
+        image = check_array(image, (1, 3))
+        self.check_sides(*image.shape[:2])
         quality = round(check_quality("quality", quality, 1, 100))
         subsampling = {"subsampling": "4:2:0"} if image.shape[2] == 3 else {}
         return encode_with_pillow(image, "JPEG", quality=quality, optimize=True, **subsampling)

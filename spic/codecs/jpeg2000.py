@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from spic.codecs.base import Codec, check_array, check_bytes, check_quality, check_size
-from spic.errors import BitstreamError, ConfigError, DataError
+from spic.codecs.pillow import quiet
+from spic.errors import BitstreamError, ConfigError
 
 _SOC_SIZ = b"\xff\x4f\xff\x51"
 _EOC = b"\xff\xd9"
@@ -20,7 +21,6 @@ _SOT, _COMMENT = 0xFF90, 0xFF64
 _RESOLUTIONS = 6
 _ATTEMPTS = 8
 _CLOSE = 0.99  # of the byte budget: good enough to stop
-_MAX_PIXELS = 1 << 24  # OpenJPEG takes some 20 bytes a pixel, and a few bytes can code any plain picture
 
 
 class Jpeg2000Codec(Codec):
@@ -52,8 +52,6 @@ class Jpeg2000Codec(Codec):
             Where the headers alone take more than `bpp`: the rate is unreachable.
         """
         image = check_array(image, (1, 3))
-        if image.shape[0] * image.shape[1] > _MAX_PIXELS:
-            raise DataError(f"JPEG 2000 is limited to {_MAX_PIXELS} pixels here, got {image.shape[1]}x{image.shape[0]}")
         check_quality("bpp", bpp, 0.001, 24)
         budget = int(bpp * image.shape[0] * image.shape[1] / 8)
         best = _compress(image, 0)
@@ -95,7 +93,7 @@ class Jpeg2000Codec(Codec):
         data = check_bytes(data)
         height, width, channels = _read_header(data)
         try:
-            with Image.open(io.BytesIO(data), formats=["JPEG2000"]) as picture:
+            with quiet(), Image.open(io.BytesIO(data), formats=["JPEG2000"]) as picture:
                 image = np.array(picture)
         except (OSError, ValueError, SyntaxError, MemoryError, struct.error, Image.DecompressionBombError) as error:
             raise BitstreamError(f"JPEG 2000: {error}") from None
@@ -147,6 +145,4 @@ def _read_header(data: bytes) -> tuple[int, int, int]:
     if left or top or tile[2] or tile[3] or tile[0] < right or tile[1] < bottom:
         raise BitstreamError("JPEG 2000: tiles and offsets are not supported")
     check_size(right, bottom, "JPEG 2000")
-    if right * bottom > _MAX_PIXELS:
-        raise BitstreamError(f"JPEG 2000: {right}x{bottom} pixels are out of range")
     return bottom, right, channels

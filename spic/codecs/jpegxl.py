@@ -21,12 +21,14 @@ class JpegXlLosslessCodec(Codec):
     name = "jpegxl-lossless"
     kind = "both"
     extension = "jxl"
+    max_side = 1 << 18  # of level 5; beyond it libjxl writes a container
 
     def encode(self, image: np.ndarray) -> bytes:
         """Code uint8 (H, W) or (H, W, 3) without loss, as a bare codestream."""
         import imagecodecs
 
         image = check_array(image, (3,), labels=True)
+        self.check_sides(*image.shape[:2])
         return imagecodecs.jpegxl_encode(image, lossless=True, effort=_LOSSLESS_EFFORT, numthreads=1)
 
     def decode(self, data: bytes) -> np.ndarray:
@@ -67,6 +69,7 @@ class JpegXlCodec(JpegXlLosslessCodec):
         import imagecodecs
 
         image = check_array(image, (3,))
+        self.check_sides(*image.shape[:2])
         distance = float(check_quality("distance", distance, 0.1, 25))
         return imagecodecs.jpegxl_encode(image, distance=distance, effort=_LOSSY_EFFORT, numthreads=1)
 

@@ -2,12 +2,18 @@
 
 import io
 import struct
+import warnings
 
 import numpy as np
 from PIL import Image
 
 from spic.codecs.base import check_size
 from spic.errors import BitstreamError, memory_shortage
+
+
+def quiet():
+    """Context in which Pillow keeps its warnings about damaged bytes to itself: they end in one error or in none."""
+    return warnings.catch_warnings(action="ignore")
 
 
 def encode_with_pillow(image: np.ndarray, kind: str, **options) -> bytes:
@@ -42,7 +48,7 @@ def decode_with_pillow(data: bytes, kind: str, what: str, modes: tuple[str, ...]
         For damaged data, other modes, several pictures, and sizes beyond `spic.codecs.base.at_most`.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=[kind]) as picture:
+        with quiet(), Image.open(io.BytesIO(data), formats=[kind]) as picture:
             check_size(*picture.size, what)
             if picture.mode not in modes or picture.format != kind or getattr(picture, "n_frames", 1) != 1:
                 raise BitstreamError(f"{what}: only plain 8-bit {' and '.join(modes)} pictures are supported")

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from spic.codecs.base import Codec, check_array, check_bytes, check_size
+from spic.codecs.pillow import quiet
 from spic.errors import BitstreamError
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -42,7 +43,7 @@ class PngCodec(Codec):
         if height * width * _CHANNELS[colour] > _DEFLATE_RATIO * len(data):
             raise BitstreamError(f"PNG: {len(data)} bytes cannot hold {width}x{height} pixels")
         try:
-            with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            with quiet(), Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
                 image = np.array(picture)
         except (OSError, ValueError, SyntaxError, struct.error, zlib.error, Image.DecompressionBombError) as error:
             raise BitstreamError(f"PNG: {error}") from None

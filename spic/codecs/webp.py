@@ -7,7 +7,7 @@ from spic.codecs.pillow import decode_with_pillow, encode_with_pillow
 from spic.errors import BitstreamError
 
 _METHOD = 6
-_MAX_SIDE = 16383
+_MAX_SIDE = 16383  # 14 bits
 _START_CODE = b"\x9d\x01\x2a"
 _LOSSLESS_MARK = 0x2F
 
@@ -19,10 +19,12 @@ class WebpCodec(Codec):
     kind = "picture"
     extension = "webp"
     quality_name = "quality"
+    max_side = _MAX_SIDE
 
     def encode(self, image: np.ndarray, quality: float = 50) -> bytes:
         """Code uint8 sRGB (H, W, 3)."""
-        image = check_array(image, (3,), max_side=_MAX_SIDE)
+        image = check_array(image, (3,))
+        self.check_sides(*image.shape[:2])
         check_quality("quality", quality, 0, 100)
         return encode_with_pillow(image, "WEBP", quality=quality, method=_METHOD)
 
@@ -39,10 +41,12 @@ class WebpLosslessCodec(Codec):
     name = "webp-lossless"
     kind = "label"
     extension = "webp"
+    max_side = _MAX_SIDE
 
     def encode(self, image: np.ndarray) -> bytes:
         """Code uint8 (H, W)."""
-        image = check_array(image, (), labels=True, max_side=_MAX_SIDE)
+        image = check_array(image, (), labels=True)
+        self.check_sides(*image.shape[:2])
         gray = np.repeat(image[..., None], 3, axis=2)
         return encode_with_pillow(gray, "WEBP", lossless=True, quality=100, method=_METHOD, exact=True)
 

@@ -2,13 +2,14 @@
 
 import os
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from spic.errors import ConfigError, DataError
 from spic.files import files_in, spelled
-from spic.images import read_labels, read_picture, to_working_size
+from spic.images import read_labels, read_layout, read_picture, to_working_size
 from spic.labels import LabelSpace
 
 SPLITS = ("train", "val", "test")
@@ -66,7 +67,16 @@ def check_root(name: str, root) -> Path:
     """`root` as a path; `ConfigError` where a data set on disk was given none."""
     if root is None:
         raise ConfigError(f"{name} needs its folder (dataset_root)")
-    return Path(root)
+    return Path(os.path.expanduser(root))
+
+
+def folders_in(name: str, folder: Path) -> list[Path]:
+    """The visible folders of a folder, sorted; `DataError` as for `image_files`."""
+    with _readable(name, folder):
+        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        for path in found:
+            _check_link(name, path)
+        return [path for path in found if path.is_dir()]
 
 
 def image_files(name: str, folder: Path, endings: tuple[str, ...], ending: str = "") -> dict[str, Path]:
@@ -86,20 +96,34 @@ def image_files(name: str, folder: Path, endings: tuple[str, ...], ending: str =
     Raises
     ------
     DataError
-        There is no such folder, a link in it leads nowhere, or two files differ in nothing but their ending.
+        There is no such folder, it can not be read, a link there leads to nothing (content of git-annex or DVC that was
+        not fetched, say), or two files differ in nothing but their ending.
     """
-    if not folder.is_dir():
-        raise DataError(f"{name}: no folder {folder}")
     found: dict[str, Path] = {}
-    for path in files_in(folder, endings, beside=(".json",) if ending else ()):
-        if not path.name.endswith(ending):
-            continue
-        if not os.path.exists(path):
-            raise DataError(f"{path}: leads nowhere; get the file that it stands for, or remove it")
-        image = spelled(path.name.removesuffix(ending) if ending else path.stem)
-        if found.setdefault(image, path) != path:
-            raise DataError(f"{name}: {found[image]} and {path} would both be called {image}")
+    with _readable(name, folder):
+        for path in files_in(folder, endings, beside=(".json",) if ending else ()):
+            if not path.name.endswith(ending):
+                continue
+            _check_link(name, path)
+            image = spelled(path.name.removesuffix(ending) if ending else path.stem)
+            if found.setdefault(image, path) != path:
+                raise DataError(f"{name}: {found[image]} and {path} would both be called {image}")
     return found
+
+
+@contextmanager
+def _readable(name, folder):
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"{name}: no folder {folder}") from None
+    except OSError as error:
+        raise DataError(f"{name}: {error.filename or folder}: {error.strerror}") from None
+
+
+def _check_link(name, path):
+    if path.is_symlink() and not os.path.exists(path):
+        raise DataError(f"{name}: {path} is a link to nothing ({os.readlink(path)})")
 
 
 def check_partners(name: str, pictures: dict[str, Path], labels: dict[str, Path], wanted) -> list[str]:
@@ -147,7 +171,8 @@ def sized_labels(path: Path, picture: Path, space: LabelSpace, size, table: np.n
     Raises
     ------
     DataError
-        Names the file: foreign ids, or a size unlike the picture's.
+        Names the file: foreign ids, a size unlike the picture's, or another EXIF orientation than the picture's, so
+        that nobody knows how the two lie on each other.
     """
     ids = read_labels(path)
     if table is None:
@@ -157,22 +182,15 @@ def sized_labels(path: Path, picture: Path, space: LabelSpace, size, table: np.n
         if (labels == 255).any():
             raise DataError(f"{path}: id {int(ids[labels == 255][0])} has no meaning in {space.name}")
         ids = labels
-    frame = png_size(picture)
+    turned, (frame, frame_turned) = read_layout(path)[1], read_layout(picture)
+    if turned != frame_turned:
+        raise DataError(
+            f"{path}: its EXIF orientation is {turned}, that of its frame {frame_turned}: how they lie on each other "
+            "is not known"
+        )
     if ids.shape != frame:
         raise DataError(f"{path}: {_by(ids.shape)}, but its frame is {_by(frame)}")
     return _resized(ids, size, path)
-
-
-def png_size(path: Path) -> tuple[int, int]:
-    """Height and width from the header of a PNG (IHDR), without decoding its pixels."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(24)
-    except OSError:
-        raise DataError(f"{path}: no such file") from None
-    if len(head) < 24 or head[:8] != b"\x89PNG\r\n\x1a\n":
-        raise DataError(f"{path}: not a PNG file")
-    return int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
 
 
 def _resized(array, size, path):

@@ -14,6 +14,7 @@ from spic.datasets.base import (
     check_partners,
     check_root,
     check_split,
+    folders_in,
     image_files,
     sized_labels,
     sized_picture,
@@ -71,11 +72,9 @@ class Cityscapes(Dataset):
         root = check_root(self.name, root)
         self.size = tuple(size)
         frames, maps = root / "leftImg8bit" / split, root / "gtFine" / split
-        for folder in (frames, maps):
-            if not folder.is_dir():
-                raise DataError(f"cityscapes: no folder {folder}")
-        self._frames = _by_name(frames, _FRAME)
-        self._maps = _by_name(maps, _MAPS[1]) | _by_name(maps, _MAPS[0])
+        cities = {folder: folders_in(self.name, folder) for folder in (frames, maps)}
+        self._frames = _by_name(cities[frames], _FRAME)
+        self._maps = _by_name(cities[maps], _MAPS[1]) | _by_name(cities[maps], _MAPS[0])
         if not self._frames:
             raise DataError(f"cityscapes: no *{_FRAME} in the folders of {frames}")
         self.names = check_partners(
@@ -100,8 +99,7 @@ class Cityscapes(Dataset):
         return [files[self.names[i]] for files in (self._frames, self._maps)]
 
 
-def _by_name(folder: Path, suffix: str) -> dict[str, Path]:
-    cities = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _by_name(cities: list[Path], suffix: str) -> dict[str, Path]:
     found = [image_files("cityscapes", city, (".png",), suffix) for city in cities]
     return {name: path for files in found for name, path in files.items()}
 

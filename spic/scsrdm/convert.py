@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
-from spic.errors import ConfigError, WeightsError, memory_shortage
+from spic.errors import ConfigError, WeightsError
 from spic.labels import get_label_space
 from spic.scsrdm.checkpoint import save_checkpoint
 from spic.scsrdm.config import ScsrdmConfig, config_from_official
+from spic.weights.reading import expand, read_tensors
 
 _AVERAGED = ("ema", "model_ema", "ema_model", "ema_state_dict")
 _RAW = ("model", "state_dict", "model_state_dict", "network")
@@ -48,7 +49,7 @@ def convert_checkpoint(
     ConfigError
         The config or the choice of tensors is wrong.
     """
-    source = Path(source)
+    source = Path(expand(source))
     settings = _read_config(source, config)
     official = settings.pop("official", None)
     if official is not None:
@@ -69,7 +70,7 @@ def convert_checkpoint(
 
 
 def _read_config(source: Path, config) -> dict:
-    path = Path(config) if config is not None else source.with_suffix(".json")
+    path = Path(expand(config)) if config is not None else source.with_suffix(".json")
     if config is None and not path.exists():
         return {}
     try:
@@ -86,15 +87,7 @@ def _read_config(source: Path, config) -> dict:
 
 
 def _load(path: Path) -> dict:
-    import torch
-
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the reader raises a dozen kinds for damaged bytes
-        reason = memory_shortage(error) or f"damaged or not a weights file ({error})"
-        raise WeightsError(f"{path}: {reason}") from None
+    content = read_tensors(path)
     if not isinstance(content, dict):
         raise WeightsError(f"{path}: not a state dict")
     return content

@@ -5,8 +5,8 @@ import torch
 
 from spic.devices import pick_device, pick_dtype
 from spic.errors import BitstreamError, DataError
-from spic.images import MAX_PIXELS
 from spic.labels import one_hot
+from spic.limits import MAX_PIXELS
 from spic.scsrdm.checkpoint import load_checkpoint
 from spic.scsrdm.geometry import padded_size
 from spic.scsrdm.memory import device_memory, plan

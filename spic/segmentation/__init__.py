@@ -5,6 +5,7 @@ from pathlib import Path
 from spic import registry
 from spic.segmentation.info import SegmenterInfo, describe_shipped
 from spic.segmentation.internimage import SIZES, Maker
+from spic.weights.reading import expand
 
 _BUILT_IN = {
     "street": "spic.segmentation.segmenter:street_segmenter",
@@ -25,6 +26,7 @@ def describe_segmenter(name: str, weights=None) -> SegmenterInfo:
     What a package offers may have a method `describe(weights)` that gives a `SegmenterInfo`, or raises `WeightsError`
     where a file is missing; else an attribute `label_space` will do.
     """
+    weights = weights and expand(weights)
     if (shipped := describe_shipped(name, weights)) is not None:
         return shipped
     make = registry.find("spic.segmenters", _BUILT_IN, name, "segmenter")
@@ -60,6 +62,6 @@ def get_segmenter(name: str, weights=None, device: str = "auto", dtype: str = "a
     WeightsError
         The weights file is missing, damaged or of another network.
     """
-    make = registry.find("spic.segmenters", _BUILT_IN, name, "segmenter")
+    make, weights = registry.find("spic.segmenters", _BUILT_IN, name, "segmenter"), weights and expand(weights)
     settings = {} if input_size is None else {"input_size": input_size}
     return make(weights=weights, device=device, dtype=dtype, **settings)

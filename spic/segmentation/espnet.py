@@ -134,6 +134,12 @@ class EspNet(nn.Module):
         return self.classifier(self.conv(torch.cat([y, first], 1)))
 
 
+def _classes(state) -> int:
+    """Classes of a file of tensors, void among them; 0 where it is none of an ESPNet."""
+    shape = getattr(state.get("br.weight"), "shape", ()) if isinstance(state, dict) else ()
+    return shape[0] if len(shape) == 1 else 0
+
+
 def _doubled(channels):
     return nn.ConvTranspose2d(channels, channels, 2, 2, bias=False)
 
@@ -165,7 +171,7 @@ class EspNetSegmenter:
         if weights is None:
             raise WeightsError("espnet has no shipped weights: name its authors' file (docs/weights.md says where)")
         state = read_tensors(weights)
-        classes = len(state["br.weight"]) if "br.weight" in state else 0
+        classes = _classes(state)
         if classes not in _KINDS:
             raise WeightsError(f"{weights}: not an ESPNet for CamVid's 11 or Cityscapes' 19 classes")
         self.label_space, width, mean, std = _KINDS[classes]
@@ -183,8 +189,7 @@ class EspNetSegmenter:
         """What is known before loading: the label space by the shape of the last layer."""
         if weights is None or not Path(weights).is_file():
             raise WeightsError(f"{weights or 'espnet'}: needs its authors' weights file (docs/weights.md)")
-        state = read_tensors(weights)
-        kind = _KINDS.get(len(state["br.weight"]) if "br.weight" in state else 0)
+        kind = _KINDS.get(_classes(read_tensors(weights)))
         return SegmenterInfo(Path(weights), kind and kind[0], INPUTS)
 
     @torch.inference_mode()

@@ -1,11 +1,11 @@
 """ImageNet weights to start an encoder from, out of packages that carry them, or out of files."""
 
 import importlib
-import pickle
 
 from spic.efficientnet import LiteEncoder
 from spic.errors import ConfigError, WeightsError
 from spic.segmentation.street import LITE
+from spic.weights.reading import read_tensors
 
 FILES = {}  # by name of an encoder: a copy of its package's file, where the package is not installed
 
@@ -27,17 +27,12 @@ def load_imagenet(encoder: LiteEncoder, name: str) -> None:
     WeightsError
         The package is missing, or it or the file holds something else.
     """
-    import torch
-
     if name not in LITE:
         raise ConfigError(f"encoder {name!r}: there are {', '.join(LITE)}")
     path = FILES.get(name) or _packaged(name)
-    try:
-        published = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise WeightsError(f"{path}: not readable ({type(error).__name__})") from None
+    published = read_tensors(path)
     own = encoder.state_dict()
-    if not isinstance(published, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in published.values()):
+    if not isinstance(published, dict) or not all(hasattr(value, "shape") for value in published.values()):
         raise WeightsError(f"{path}: not a plain state dict")
     first = list(published.items())[: len(own)]  # what follows is the classifier
     # The package names the layers differently but lists them in the same order, so the lists are zipped.

@@ -11,8 +11,9 @@ import re
 import shutil
 from pathlib import Path
 
-from spic.errors import ConfigError, WeightsError, memory_shortage
+from spic.errors import ConfigError, WeightsError
 from spic.files import atomic_path, write_bytes
+from spic.weights.reading import check_file, expand, read_tensors
 
 FOLDER = Path(__file__).parent
 _SCALE = ":scale"
@@ -21,7 +22,7 @@ _NAMED = 4  # how many tensors an error message names
 
 def weight_paths(path) -> tuple[Path, Path]:
     """Tensor file and config file of a weights path: the stem, or either of the two, or a `.pt` file."""
-    path = Path(path)
+    path = Path(expand(path))
     if path.suffix in (".pt", ".pth"):
         return path, path.with_suffix(".json")
     stem = path.name.removesuffix(".safetensors").removesuffix(".json")
@@ -110,19 +111,36 @@ def read_weights(path) -> tuple[dict, dict]:
         If a file is missing or damaged, or the two do not belong together.
     """
     tensors, sidecar = weight_paths(path)
-    config = _read_json(sidecar, "config")
-    if not tensors.is_file():
-        raise WeightsError(f"{tensors}: no such file")
+    check_file(tensors)
+    config = read_config(path)
     said = config.pop("weights", None)
     if said is not None and (not isinstance(said, dict) or said.get("sha256") != sha256(tensors)):
         raise WeightsError(f"{tensors} is not the file that {sidecar.name} describes (hash differs)")
     state = read_tensors(tensors)
+    if not isinstance(state, dict) or not all(hasattr(tensor, "is_floating_point") for tensor in state.values()):
+        raise WeightsError(f"{tensors}: not a plain state dict")
     for name in [name for name in state if name.endswith(_SCALE)]:
         scale, of = state.pop(name), name.removesuffix(_SCALE)
         if of not in state or scale.shape != state[of].shape[:1] or not state[of].ndim:
             raise WeightsError(f"{tensors}: {name} belongs to no tensor")
         state[of] = state[of].float() * scale.float().view(-1, *[1] * (state[of].ndim - 1))
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}, config
+
+
+def read_config(path) -> dict:
+    """The config of weights, without their tensors; `path` as for `read_weights`.
+
+    Raises
+    ------
+    WeightsError
+        There is no config, or it is damaged; of a file of tensors that is missing or something else it says so first.
+    """
+    tensors, sidecar = weight_paths(path)
+    if not sidecar.exists():
+        check_file(tensors)
+        advice = "" if tensors.suffix == ".safetensors" else "; `spic weights convert` makes a file with one"
+        raise WeightsError(f"{tensors}: there is no config {sidecar.name} beside it{advice}")
+    return _read_json(sidecar, "config")
 
 
 def load_state(module, state: dict, what: str = "network") -> None:
@@ -178,6 +196,8 @@ def shipped(name: str, folder: Path = FOLDER) -> Path:
     for file, digest in wanted.items():
         if not file.is_file():
             raise WeightsError(f"shipped weights {name!r}: {file.name} is missing")
+        if file == tensors:
+            check_file(file)
         if sha256(file) != digest:
             raise WeightsError(f"shipped weights {name!r}: {file.name} is not the released file (hash differs)")
     return tensors
@@ -227,29 +247,6 @@ def _quantize(tensor):
     scale = tensor.abs().flatten(1).amax(1).clamp(min=1e-30) / 127
     values = (tensor / scale.view(-1, *[1] * (tensor.ndim - 1))).round().clamp(-127, 127)
     return values.to(torch.int8), scale
-
-
-def read_tensors(path) -> dict:
-    """Tensors of a `.safetensors` file or of a PyTorch state dict, as stored; `WeightsError` for anything else."""
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file")
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file as load
-    else:
-        import torch
-
-        def load(file):
-            return torch.load(file, map_location="cpu", weights_only=True)
-
-    try:
-        state = load(path)
-        if all(hasattr(tensor, "is_floating_point") for tensor in state.values()):
-            return state
-    except Exception as error:  # the readers raise a dozen kinds for damaged bytes
-        reason = memory_shortage(error) or f"damaged or not a weights file ({error})"
-        raise WeightsError(f"{path}: {reason}") from None
-    raise WeightsError(f"{path}: not a plain state dict")
 
 
 def _read_json(path: Path, what: str) -> dict:

@@ -120,7 +120,7 @@ def test_damaged_files_are_refused(prior, tmp_path):
     with pytest.raises(WeightsError, match="no such file"):
         read_prior(tmp_path / "none")
     (tmp_path / "x").write_bytes(b"nonsense")
-    with pytest.raises(WeightsError, match="not a prior"):
+    with pytest.raises(WeightsError, match="not readable"):
         read_prior(tmp_path / "x")
     for name, change in (
         ("table", lambda a: a[:-1]),

@@ -111,17 +111,17 @@ def test_unwritable(net, tmp_path):
 
 def test_missing_and_damaged(net, tmp_path):
     path = tmp_path / "a.safetensors"
-    with pytest.raises(WeightsError, match="No such file"):
+    with pytest.raises(WeightsError, match=r"a\.safetensors: no such file"):
         read_weights(path)
     write_weights(path, net.state_dict(), {})
     good, config = path.read_bytes(), (tmp_path / "a.json").read_text()
     for bad in (good[:-1], good + b"x", good[:-1] + b"\x7f", b"", good[:50]):
         path.write_bytes(bad)
-        with pytest.raises(WeightsError, match="hash"):
+        with pytest.raises(WeightsError, match="hash" if bad else "empty"):
             read_weights(path)
         (tmp_path / "a.json").write_text("{}")  # a config by hand, without a hash
         if bad != good[:-1] + b"\x7f":
-            with pytest.raises(WeightsError, match="damaged"):
+            with pytest.raises(WeightsError, match="not readable"):
                 read_weights(path)
         (tmp_path / "a.json").write_text(config)
     path.write_bytes((1 << 60).to_bytes(8, "little") + b"{}")

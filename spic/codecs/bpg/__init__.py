@@ -18,6 +18,7 @@ class BpgCodec(Codec):
     kind = "picture"
     extension = "bpg"
     quality_name = "qp"
+    max_side = 131056  # 2^17, whole blocks of 16: what our reader takes
 
     def encode(self, image: np.ndarray, qp: int = 35) -> bytes:
         """Code a picture as 8-bit BT.601 full-range YCbCr 4:2:0, or as gray.
@@ -35,6 +36,7 @@ class BpgCodec(Codec):
             A .bpg file; the same on every machine with the same libx265.
         """
         image = check_array(image, (1, 3))
+        self.check_sides(*image.shape[:2])
         if check_quality("qp", qp, 0, 51) != int(qp):
             raise ConfigError(f"qp must be a whole number, got {qp}")
         gray = image.shape[2] == 1

@@ -11,15 +11,18 @@ import tempfile
 
 import numpy as np
 
-from spic import images
 from spic.codecs.bpg import params
 from spic.errors import BitstreamError, ConfigError
+from spic.limits import MAX_PIXELS
 
 _PIXELS_PER_BYTE = 8 * 64 * 64  # a coding unit has 64x64 pixels at most, and an intra one costs at least one raw bit
-_MAX_WORK = 4 * images.MAX_PIXELS  # pixels that the slices of one picture could make a decoder visit
+_MAX_WORK = 4 * MAX_PIXELS  # pixels that the slices of one picture could make a decoder visit
 _MAX_PPS = 8
 _MIN_SIDE = 16  # libx265 refuses less
-_SETTINGS = {"keyint": 1, "wpp": 0, "pools": "none", "frame-threads": 1, "info": 0, "log-level": "none"}
+_SETTINGS = {
+    **{"keyint": 1, "wpp": 0, "pools": "none", "frame-threads": 1, "info": 0, "log-level": "none"},
+    "allow-non-conformance": 1,  # BPG has no levels: x265 may code strips that none allows (8000x24, say)
+}
 _FORMATS = {0: "gray", 1: "yuv420p", 2: "yuv422p", 3: "yuv444p"}
 _CHROMA_SHIFT = {1: (1, 1), 2: (0, 1), 3: (0, 0)}
 _DEPTHS = (8, 9, 10, 12)  # of FFmpeg's decoder
@@ -90,7 +93,7 @@ def run_x265(frame, settings: dict) -> bytes:
     try:
         return b"".join(bytes(packet) for packet in (*encoder.encode(frame), *encoder.encode(None)))
     except av.FFmpegError as error:
-        raise ConfigError(f"libx265 cannot code {frame.width}x{frame.height} with {settings}: {error}") from None
+        raise ConfigError(f"libx265 cannot code {frame.width}x{frame.height} ({error.strerror})") from None
 
 
 def _escape(path: str) -> str:
@@ -195,7 +198,7 @@ def _run_decoder(stream: bytes, coded, chroma: int, depth: int) -> list[np.ndarr
 
     decoder = av.CodecContext.create("hevc", "r")
     decoder.thread_count = 1
-    decoder.options = {"err_detect": "crccheck+explode", "max_pixels": str(2 * images.MAX_PIXELS)}
+    decoder.options = {"err_detect": "crccheck+explode", "max_pixels": str(2 * MAX_PIXELS)}
     try:
         frames = [*decoder.decode(av.Packet(stream)), *decoder.decode(None)]
     except (av.FFmpegError, EOFError, ValueError) as error:

@@ -38,7 +38,7 @@ def read_header(data: bytes) -> tuple[Header, int]:
     Raises
     ------
     BitstreamError
-        For anything that is not an 8-bit FLIF16 still picture of at most `images.MAX_PIXELS` pixels.
+        For anything that is not an 8-bit FLIF16 still picture of at most `limits.MAX_PIXELS` pixels.
     """
     if data[:4] != MAGIC:
         raise BitstreamError("not a FLIF file")

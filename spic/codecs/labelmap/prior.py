@@ -9,7 +9,7 @@ from spic.codecs.labelmap.contexts import OUTSIDE
 from spic.codecs.labelmap.logistic import COUNT_BITS, STATE_BITS, state
 from spic.codecs.labelmap.mixer import NUM_INPUTS, SETS_A, SETS_B, fresh_weights
 from spic.codecs.labelmap.network import LIMIT_1, NUM_FEATURES, OUTPUTS, num_rows
-from spic.errors import WeightsError, memory_shortage
+from spic.errors import WeightsError
 
 SHIPPED = "labelmap-prior-camvid11"
 RUN_BINS = 16  # contexts of a uniform pixel for every label: 8 heights, and whether the run above is very long
@@ -121,20 +121,12 @@ def _may_overflow(arrays: dict[str, np.ndarray]) -> bool:
 
 def read_prior(path) -> Prior:
     """Read a prior's file (.safetensors); `WeightsError` if it is missing or damaged."""
-    from pathlib import Path
+    from safetensors.numpy import load_file
 
-    from safetensors.numpy import load
+    from spic.weights import expand, read_tensors, sha256
 
-    from spic.weights import sha256
-
-    path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file")
-    try:
-        arrays = load(path.read_bytes())
-    except Exception as error:  # the reader raises a dozen kinds for damaged bytes
-        reason = memory_shortage(error) or f"damaged or not a prior ({error})"
-        raise WeightsError(f"{path}: {reason}") from None
+    path = expand(path)
+    arrays = read_tensors(path, load_file)
     return unpack_prior(arrays, bytes.fromhex(sha256(path)[:4]), str(path))
 
 

@@ -9,6 +9,7 @@ from spic.errors import ConfigError, WeightsError
 from spic.labels import CITYSCAPES19
 from spic.segmentation.info import SegmenterInfo
 from spic.segmentation.internimage.sizes import SIZES, get_size, missing_message
+from spic.weights.reading import check_file
 
 INPUTS = ("native", "working", "sliding")
 
@@ -59,6 +60,9 @@ class Maker:
         """Its weights file and label space; `WeightsError` says which file to get where there is none."""
         if weights is None:
             raise WeightsError(missing_message(self.size))
-        if not Path(weights).is_file():
-            raise WeightsError(f"{weights}: no such file; {missing_message(self.size)}")
-        return SegmenterInfo(Path(weights), CITYSCAPES19, INPUTS)
+        path = Path(weights)
+        try:
+            check_file(path)
+        except WeightsError as error:
+            raise WeightsError(f"{error}; {missing_message(self.size)}") from None
+        return SegmenterInfo(path, CITYSCAPES19, INPUTS)

@@ -7,14 +7,13 @@ such object is an empty placeholder: only the functions that make tensors from b
 
 import pickle
 from collections import OrderedDict
-from pathlib import Path
 
 import torch
 
-from spic.errors import WeightsError, memory_shortage
+from spic.errors import WeightsError
 from spic.segmentation.internimage import build
 from spic.segmentation.internimage.sizes import PAGE, SIZES
-from spic.weights import load_state
+from spic.weights import load_state, read_tensors
 
 
 def load_checkpoint(path, size: str):
@@ -61,14 +60,7 @@ def read_state_dict(path) -> dict[str, torch.Tensor]:
     WeightsError
         The file is missing, damaged, or holds no state dict.
     """
-    if not Path(path).is_file():
-        raise WeightsError(f"{path}: no such file")
-    try:
-        content = _load(path)
-    except Exception as error:  # the readers raise a dozen kinds for damaged bytes
-        first, *_ = str(error).split("\n")
-        reason = memory_shortage(error) or f"damaged or not a PyTorch checkpoint ({first})"
-        raise WeightsError(f"{path}: {reason}") from None
+    content = read_tensors(path, _load)
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     tensors = isinstance(state, dict) and all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
