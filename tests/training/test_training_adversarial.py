@@ -89,19 +89,16 @@ def test_gradients_reach_their_own_network_alone(trainer):
     assert all(a is b is None or torch.equal(a, b) for a, b in zip(d_own.values(), d_both.values(), strict=True))
 
 
-@pytest.mark.parametrize(("name", "reached"), [("on_drawn", True), ("on_real", True), ("hinge", False)])
-def test_which_discriminator_learns_from_what(name, reached, trainer):
-    trainer.losses(np.random.default_rng(3), 0)[name].backward()
-    for part, grad in gradients(trainer.discriminators).items():
-        if "encoder" not in part:
-            assert (grad is not None) == (part.startswith("segmenter") == reached), part
-
-
-def test_readable_and_patch_reach_the_decoder(trainer):
-    for name in ("readable", "patch", "features", "grid", "texture", "colour", "low", "pixels"):
-        trainer.model.zero_grad()
-        trainer.losses(np.random.default_rng(3), 0)[name].backward()
-        assert trainer.model.refine.out.weight.grad.any() or name == "grid", name  # which is 0 where there is none
+def test_what_learns_from_what(trainer):
+    """The segmenter from its two losses, the patch discriminators from the hinge, the decoder from all of its own."""
+    parts = trainer.losses(np.random.default_rng(3), 0)
+    d = {name: p for name, p in trainer.discriminators.named_parameters() if p.requires_grad}
+    for loss, learner in (("on_drawn", "segmenter"), ("on_real", "segmenter"), ("hinge", "patches")):
+        grads = torch.autograd.grad(parts[loss], list(d.values()), retain_graph=True, allow_unused=True)
+        assert {name.partition(".")[0] for name, g in zip(d, grads, strict=True) if g is not None} == {learner}
+    head = trainer.model.refine.out.weight
+    for loss in ("readable", "patch", "features", "texture", "colour", "low", "pixels"):
+        assert torch.autograd.grad(parts[loss], head, retain_graph=True)[0].any(), loss
 
 
 def test_adversarial_losses_come_in_slowly(trainer):
@@ -131,30 +128,26 @@ def test_a_step_is_the_same_again(trainer):
 
 
 def test_killed_and_resumed_is_the_same_training(train, coded_pack, monkeypatch, tmp_path):
-    """With discriminators and their optimizer, with predicted maps, looked at in between or not."""
+    """To the bit, with discriminators and their optimizer, with predicted maps; and looked at in between or not."""
     monkeypatch.setattr(recipe, "_LOOKS", 1)
-    options = {"predicted": np.full_like(coded_pack.labels, 5), "validation": coded_pack, "evaluate_every": 2}
-    whole, _ = train(tmp_path / "whole", **options)
+    predicted = np.full_like(coded_pack.labels, 5)
+    whole, _ = train(tmp_path / "whole", predicted=predicted, validation=coded_pack, evaluate_every=2)
     with pytest.raises(Killed):
-        train(tmp_path / "killed", die_at=3, **options)
-    resumed, _ = train(tmp_path / "killed", **options)
+        train(tmp_path / "killed", die_at=3, predicted=predicted)
+    resumed, _ = train(tmp_path / "killed", predicted=predicted)
     assert same(whole, resumed)
-    blind, _ = train(tmp_path / "blind", **{**options, "validation": None})
-    assert same(whole, blind)
-    ends = [torch.load(tmp_path / name / "checkpoint.pt") for name in ("whole", "killed", "blind")]
-    for end in ends[1:]:
-        assert same(ends[0]["module"], end["module"])
-        assert same(ends[0]["companions"]["discriminators"], end["companions"]["discriminators"])
-        for a, b in zip(ends[0]["optimizer"]["state"].values(), end["optimizer"]["state"].values(), strict=True):
-            assert same(a, b)
-    rows = [list(csv.DictReader((tmp_path / name / "evaluation.csv").open())) for name in ("whole", "killed")]
-    assert [{**row, "seconds": 0} for row in rows[0]] == [{**row, "seconds": 0} for row in rows[1]]
-    assert [row["step"] for row in rows[0]] == ["2", "4"] and float(rows[0][0]["on_real"]) > 0
+    ends = [torch.load(tmp_path / name / "checkpoint.pt") for name in ("whole", "killed")]
+    assert same(ends[0]["module"], ends[1]["module"])
+    assert same(*(end["companions"]["discriminators"] for end in ends))
+    for a, b in zip(*(end["optimizer"]["state"].values() for end in ends), strict=True):
+        assert same(a, b)
+    rows = list(csv.DictReader((tmp_path / "whole" / "evaluation.csv").open()))
+    assert [row["step"] for row in rows] == ["2", "4"] and float(rows[0]["on_real"]) > 0
 
 
 def test_other_recipes_are_refused(train, tiny_decoder, tmp_path):
     train(tmp_path / "run", steps=1)
-    for numbers in ({"patch": 0.5}, {"condition": "coarse"}, {"network": {**NETWORK, "refine_blocks": 1}}):
+    for numbers in ({"patch": 0.5}, {"network": {**NETWORK, "refine_blocks": 1}}):
         with pytest.raises(WeightsError, match="another recipe"):
             train(tmp_path / "run", steps=2, numbers=numbers)
     model, config = load_checkpoint(tiny_decoder)
@@ -175,13 +168,13 @@ def test_discriminators_learn_to_tell(trainer):
     learned = [p for p in trainer.discriminators.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(learned, 3e-3, (0.0, 0.99))
     errors = []
-    for step in range(16):
+    for step in range(10):
         optimizer.zero_grad()
         parts = trainer.losses(np.random.default_rng(step), 0)
         parts["loss"].backward()
         optimizer.step()
         errors.append((parts["on_real"] + parts["on_drawn"] + parts["hinge"]).item())
-    assert np.mean(errors[-4:]) < 0.9 * np.mean(errors[:4])
+    assert np.mean(errors[-3:]) < 0.9 * np.mean(errors[:3])
 
 
 def test_weights_load_in_the_decoder(train, coded_pack, tmp_path):

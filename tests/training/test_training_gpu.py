@@ -66,6 +66,12 @@ def pack_file(tiny_scenes, tmp_path_factory):
     return path
 
 
+@pytest.fixture(autouse=True)
+def no_files(monkeypatch):
+    """What a training is told of an encoder's file does not stay."""
+    monkeypatch.setattr(pretrained, "FILES", {})
+
+
 @pytest.fixture
 def command(pack_file, tiny_decoder, lite2):
     return [
@@ -109,16 +115,14 @@ def test_two_steps_with_hardly_anything_installed(command, tiny_segmenter, tmp_p
 
 
 @pytest.mark.usefixtures("tiny_encoder")
-def test_a_stopped_run_goes_on(command, monkeypatch, tmp_path):
-    """And one that is done leaves its weights once more."""
-    monkeypatch.setattr(pretrained, "FILES", {})
-    gpu.main([command[0], str(tmp_path), *command[1:], "--steps", "1"])
-    gpu.main([command[0], str(tmp_path), *command[1:], "--steps", "2"])
-    assert torch.load(tmp_path / "checkpoint.pt")["step"] == 2
+def test_a_run_that_is_done_leaves_its_weights_once_more(command, tmp_path):
+    words = [command[0], str(tmp_path), *command[1:], "--steps", "1"]
+    gpu.main(words)
     before = (tmp_path / "ema-1.safetensors").read_bytes()
     (tmp_path / "ema-1.safetensors").unlink()
-    gpu.main([command[0], str(tmp_path), *command[1:], "--steps", "2"])
+    gpu.main(words)
     assert (tmp_path / "ema-1.safetensors").read_bytes() == before
+    assert torch.load(tmp_path / "checkpoint.pt")["step"] == 1
 
 
 @pytest.mark.parametrize(
@@ -135,8 +139,7 @@ def test_a_stopped_run_goes_on(command, monkeypatch, tmp_path):
         (["--device", "tpu"], "'tpu'"),
     ],
 )
-def test_wrong_settings_are_one_line(change, what, command, monkeypatch, tmp_path):
-    monkeypatch.setattr(pretrained, "FILES", {})
+def test_wrong_settings_are_one_line(change, what, command, tmp_path):
     with pytest.raises(SystemExit) as stopped:
         gpu.main([command[0], str(tmp_path / "out"), *command[1:], "--steps", "1", *change])
     assert stopped.value.code.startswith("spic: ") and "\n" not in stopped.value.code and what in stopped.value.code

@@ -10,7 +10,7 @@ import pytest
 from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError
 from spic.images import downscale
-from spic.training.pack import read_pack, write_pack
+from spic.training.pack import read_pack, read_split, write_pack
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,19 @@ def test_where(path):
     assert np.array_equal(part.pictures, pack.pictures[1:]) and np.array_equal(part.labels, pack.labels[1:])
     assert np.array_equal(part.coarse[30], pack.coarse[30][1:])
     assert len(pack.where(lambda name: False)) == 0
+
+
+def test_split(path):
+    """What is left out to validate is no longer there to train on."""
+    whole = read_pack(path)
+    kept, apart = read_split(path, [whole.names[0]])
+    assert kept.names == whole.names[1:] and apart.names == whole.names[:1]
+    assert np.array_equal(apart.pictures, whole.pictures[:1])
+    everything, nothing = read_split(path, [])
+    assert everything.names == whole.names and nothing is None
+    for prefix, left in (("scene", 0), ("none", len(whole))):
+        with pytest.raises(ConfigError, match=f"leaves {left} of {len(whole)}"):
+            read_split(path, [prefix])
 
 
 def test_without_qps_any_size_will_do(tiny_scenes, tmp_path):

