@@ -56,6 +56,8 @@ class Method(ABC):
     ----------
     parameter : str
         Name of the setting that a point fixes, as configs spell it ("qp", "coarse_qp", "bpp").
+    quality_range : (number, number, number) or None
+        Its range as `Codec.quality_range` has it; None: `spic compare` cannot look for a rate.
     needs_ssm : bool
         Whether `encode` wants `Picture.ssm`.
     decoder : str or None
@@ -67,6 +69,7 @@ class Method(ABC):
     """
 
     parameter: str
+    quality_range = None
     needs_ssm = False
     decoder = None
     follows_protocol = False
@@ -126,7 +129,7 @@ class CodecMethod(Method):
         self.codec = get_codec(codec)
         if not self.codec.takes("picture") or self.codec.quality_name is None:
             raise ConfigError(f"codec {codec!r} is not for pictures at a rate one can set: it is no method")
-        self.parameter = self.codec.quality_name
+        self.parameter, self.quality_range = self.codec.quality_name, self.codec.quality_range
 
     def codecs(self):
         return {"picture": self.codec}
@@ -151,6 +154,7 @@ class UpsampledMethod(Method):
             raise ConfigError(f"coarse_codec {name!r} is for label maps only")
         # a lossless codec has no setting: what is left to choose is the scale, of which there is one
         self.parameter = f"coarse_{self._coarse_codec.quality_name or 'factor'}"
+        self.quality_range = self._coarse_codec.quality_range
 
     def codecs(self):
         return {"coarse": self._coarse_codec}

@@ -68,6 +68,8 @@ def _fixed(data: bytes, at: int, count: int, order: str = "big") -> Size:
 
 def _bits(data: bytes, first: int, count: int) -> Size:
     """`count` bits from bit `first` on, the least significant of each byte first."""
+    if first + count > 8 * len(data[:64]):
+        raise ValueError("the file ends before this size")
     whole, mask = int.from_bytes(data[:64], "little"), ((1 << count) - 1) << first
 
     def put(new: int) -> bytes:

@@ -6,7 +6,7 @@ another two and a half times. The rate counts the whole file, of which some 280 
 
 import numpy as np
 
-from spic.codecs.base import Codec, check_array, check_bytes, check_quality
+from spic.codecs.base import Codec, check_array, check_bytes
 from spic.codecs.pillow import decode_with_pillow, encode_with_pillow
 from spic.errors import BitstreamError
 
@@ -22,11 +22,12 @@ class AvifCodec(Codec):
     kind = "picture"
     extension = "avif"
     quality_name = "quality"
+    quality_range = (0, 100, 1)
 
     def encode(self, image: np.ndarray, quality: int = 50) -> bytes:
         """Code uint8 sRGB (H, W, 3). One thread, so that the bytes are the same everywhere."""
         image = check_array(image, (3,), max_side=_MAX_SIDE)
-        quality = round(check_quality("quality", quality, 0, 100))
+        quality = round(self.check_quality(quality))
         options = {"quality": quality, "speed": _SPEED, "subsampling": "4:2:0", "codec": "aom"}
         return encode_with_pillow(image, "AVIF", max_threads=1, autotiling=False, **options)
 

@@ -6,7 +6,7 @@ is some percent smaller than progressive JPEG. The file is JFIF, headers and tab
 
 import numpy as np
 
-from spic.codecs.base import Codec, check_array, check_bytes, check_quality
+from spic.codecs.base import Codec, check_array, check_bytes
 from spic.codecs.pillow import decode_with_pillow, encode_with_pillow
 from spic.errors import BitstreamError
 
@@ -22,11 +22,12 @@ class JpegCodec(Codec):
     kind = "picture"
     extension = "jpg"
     quality_name = "quality"
+    quality_range = (1, 100, 1)
 
     def encode(self, image: np.ndarray, quality: int = 50) -> bytes:
         """Code uint8 sRGB (H, W, 3) or gray (H, W, 1)."""
         image = check_array(image, (1, 3), max_side=_MAX_SIDE)
-        quality = round(check_quality("quality", quality, 1, 100))
+        quality = round(self.check_quality(quality))
         subsampling = {"subsampling": "4:2:0"} if image.shape[2] == 3 else {}
         return encode_with_pillow(image, "JPEG", quality=quality, optimize=True, **subsampling)
 

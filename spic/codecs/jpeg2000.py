@@ -11,7 +11,7 @@ import struct
 import numpy as np
 from PIL import Image
 
-from spic.codecs.base import Codec, check_array, check_bytes, check_quality, check_size
+from spic.codecs.base import Codec, check_array, check_bytes, check_size
 from spic.errors import BitstreamError, ConfigError, DataError
 
 _SOC_SIZ = b"\xff\x4f\xff\x51"
@@ -30,6 +30,7 @@ class Jpeg2000Codec(Codec):
     kind = "picture"
     extension = "j2k"
     quality_name = "bpp"
+    quality_range = (0.001, 24, 0)
 
     def encode(self, image: np.ndarray, bpp: float = 0.25) -> bytes:
         """Code a picture in at most, and close to, `bpp` bits a pixel.
@@ -54,7 +55,7 @@ class Jpeg2000Codec(Codec):
         image = check_array(image, (1, 3))
         if image.shape[0] * image.shape[1] > _MAX_PIXELS:
             raise DataError(f"JPEG 2000 is limited to {_MAX_PIXELS} pixels here, got {image.shape[1]}x{image.shape[0]}")
-        check_quality("bpp", bpp, 0.001, 24)
+        self.check_quality(bpp)
         budget = int(bpp * image.shape[0] * image.shape[1] / 8)
         best = _compress(image, 0)
         if len(best) <= budget:

@@ -6,7 +6,7 @@ times as long and gives no better PSNR at the same rate.
 
 import numpy as np
 
-from spic.codecs.base import Codec, check_array, check_bytes, check_quality, check_size
+from spic.codecs.base import Codec, check_array, check_bytes, check_size
 from spic.errors import BitstreamError
 
 _SIGNATURE = b"\xff\x0a"
@@ -61,13 +61,14 @@ class JpegXlCodec(JpegXlLosslessCodec):
     name = "jpegxl"
     kind = "picture"
     quality_name = "distance"
+    quality_range = (0.1, 25, 0)
 
     def encode(self, image: np.ndarray, distance: float = 4) -> bytes:
         """Code uint8 sRGB (H, W, 3) as a bare codestream."""
         import imagecodecs
 
         image = check_array(image, (3,))
-        distance = float(check_quality("distance", distance, 0.1, 25))
+        distance = float(self.check_quality(distance))
         return imagecodecs.jpegxl_encode(image, distance=distance, effort=_LOSSY_EFFORT, numthreads=1)
 
 

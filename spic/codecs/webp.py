@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spic.codecs.base import Codec, check_array, check_bytes, check_quality, check_size
+from spic.codecs.base import Codec, check_array, check_bytes, check_size
 from spic.codecs.pillow import decode_with_pillow, encode_with_pillow
 from spic.errors import BitstreamError
 
@@ -19,11 +19,12 @@ class WebpCodec(Codec):
     kind = "picture"
     extension = "webp"
     quality_name = "quality"
+    quality_range = (0, 100, 1)
 
     def encode(self, image: np.ndarray, quality: float = 50) -> bytes:
         """Code uint8 sRGB (H, W, 3)."""
         image = check_array(image, (3,), max_side=_MAX_SIDE)
-        check_quality("quality", quality, 0, 100)
+        self.check_quality(quality)
         return encode_with_pillow(image, "WEBP", quality=quality, method=_METHOD)
 
     def decode(self, data: bytes) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spic.codecs.base import Codec, check_array, check_bytes, check_quality
+from spic.codecs.base import Codec, check_array, check_bytes
 from spic.codecs.bpg import colour, container, hevc, params
 from spic.errors import BitstreamError, ConfigError
 
@@ -18,6 +18,7 @@ class BpgCodec(Codec):
     kind = "picture"
     extension = "bpg"
     quality_name = "qp"
+    quality_range = (0, 51, 1)
 
     def encode(self, image: np.ndarray, qp: int = 35) -> bytes:
         """Code a picture as 8-bit BT.601 full-range YCbCr 4:2:0, or as gray.
@@ -35,7 +36,7 @@ class BpgCodec(Codec):
             A .bpg file; the same on every machine with the same libx265.
         """
         image = check_array(image, (1, 3))
-        if check_quality("qp", qp, 0, 51) != int(qp):
+        if self.check_quality(qp) != int(qp):
             raise ConfigError(f"qp must be a whole number, got {qp}")
         gray = image.shape[2] == 1
         planes = [image[:, :, 0]] if gray else colour.to_ycc420(image)
