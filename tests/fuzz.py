@@ -1,8 +1,9 @@
 """Feeds damaged bytes to every decoder: `python tests/fuzz.py N`, or `make fuzz N=...`.
 
 Case i is made from valid files by a random generator seeded with (--seed, i), so that a finding is named by its
-number and can be made again: bytes changed, dropped, repeated; two files spliced; sizes in headers made wrong. A worker process decodes; this one watches it, saves what it stumbled over and starts it
-again behind that case. Findings: exceptions other than SpicError, crashes, more than 2 s (CPU), more than 512 MB.
+number and can be made again: bytes changed, dropped, repeated; two files spliced; sizes in headers made wrong.
+A worker process decodes; this one watches it, saves what it stumbled over and starts it again behind that case.
+Findings: exceptions other than SpicError, crashes, more than 2 s (CPU), more than 512 MB.
 No diffusion runs: `.spic` files are parsed and their SSM and coarse picture decoded.
 """
 

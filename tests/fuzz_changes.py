@@ -226,8 +226,9 @@ def _weights(data):
     for begin, count, at, order in ((4, length, 0, "big"), (start + 8, head, start, "little")):
         width = 4 if at == 0 else 8
         for match in re.finditer(rb"\b[0-9]+\b", data[begin : begin + count]):
+            b, e = begin + match.start(), begin + match.end()
 
-            def put(new, b=begin + match.start(), e=begin + match.end(), count=count, at=at, width=width, order=order):
+            def put(new, b=b, e=e, count=count, at=at, width=width, order=order):
                 text = b"%d" % new
                 size = (count + len(text) - (e - b)).to_bytes(width, order)
                 return data[:at] + size + data[at + width : b] + text + data[e:]
