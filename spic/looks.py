@@ -17,12 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from spic.errors import DataError
+from spic.identity import plugin_version, stage_version
 from spic.images import atomic_folder, atomic_path, read_picture
 from spic.labels import LabelSpace
 from spic.stages import load_segmenter, partner, segmenter_files
 from spic.weights import weight_paths
-
-VERSION = 1  # of what a look computes from the same weights and pictures; part of its identity
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def plan_looks(
     looks = {}
 
     def network(name, build, weights=(), paired=False, **identity):
-        identity = {"look": name, "version": VERSION, "device": device.split(":")[0], **identity}
+        identity = {"look": name, "version": stage_version("look"), "device": device.split(":")[0], **identity}
         known = [path for path in weights if Path(path).is_file()]  # a missing one is told of where it is loaded
         looks[name] = Look({**identity, "weights": _digest_of_files(known)}, build, paired)
 
@@ -94,7 +93,8 @@ def plan_looks(
         def build():
             return _segmentation(load_segmenter(kind, weights, device, dtype, torch_threads, size))
 
-        network(name, build, _segmenter_files(kind, weights), network=kind, dtype=dtype, input=size)
+        code = plugin_version("spic.segmenters", kind)
+        network(name, build, _segmenter_files(kind, weights), network=kind, code=code, dtype=dtype, input=size)
 
     if segmenter is not None:
         for name, size in (segmenter_inputs or {"segmenter": None}).items():

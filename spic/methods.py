@@ -120,6 +120,10 @@ class Method(ABC):
     def codecs(self) -> dict:
         """Part name to the codec that makes it."""
 
+    def counted_codecs(self) -> dict:
+        """The same for `official_parts`."""
+        return self.codecs()
+
 
 class CodecMethod(Method):
     """The whole picture by one lossy codec; every such codec is a method of its own name."""
@@ -211,6 +215,9 @@ class SpicMethod(UpsampledMethod):
     def codecs(self):
         return {"ssm": self._transmitter.ssm_codec, **super().codecs()}
 
+    def counted_codecs(self):
+        return {"ssm": get_codec("flif"), **super().codecs()}
+
     def extension(self, part):
         return "spic" if part == "picture" else super().extension(part)
 
@@ -232,7 +239,7 @@ class SpicMethod(UpsampledMethod):
     def official_parts(self, picture, value):
         """The SSM as the authors' scripts save it: three equal channels of label * 255 / 35, by FLIF."""
         gray = np.minimum(255, np.rint(picture.ssm * (255 / 35))).astype(np.uint8)
-        ssm = get_codec("flif").encode(np.repeat(gray[..., None], 3, axis=2))
+        ssm = self.counted_codecs()["ssm"].encode(np.repeat(gray[..., None], 3, axis=2))
         return {"ssm.flif": ssm, **super().official_parts(picture, value)}
 
     def decode(self, parts, names):

@@ -11,6 +11,11 @@ def names(group: str, built_in: dict) -> list[str]:
     return sorted({*built_in, *(point.name for point in entry_points(group=group))})
 
 
+def module_of(group: str, name: str | None) -> str | None:
+    """The module that an installed entry point called `name` loads from; None where there is no such entry point."""
+    return next((point.module for point in entry_points(group=group) if point.name == name), None)
+
+
 def find(group: str, built_in: dict, name: str, kind: str):
     """Return what makes the thing called `name`; built-in names win over entry points.
 

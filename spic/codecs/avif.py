@@ -7,7 +7,7 @@ another two and a half times. The rate counts the whole file, of which some 280 
 import numpy as np
 
 from spic.codecs.base import Codec, check_array, check_bytes
-from spic.codecs.pillow import decode_with_pillow, encode_with_pillow
+from spic.codecs.pillow import decode_with_pillow, encode_with_pillow, pillow_versions
 from spic.errors import BitstreamError
 
 _SPEED = 4
@@ -23,6 +23,14 @@ class AvifCodec(Codec):
     extension = "avif"
     quality_name = "quality"
     quality_range = (0, 100, 1)
+
+    def versions(self) -> dict[str, str]:
+        """With the AV1 libraries behind libavif."""
+        try:
+            from PIL import _avif
+        except ImportError:  # a Pillow without AVIF
+            return super().versions() | pillow_versions()
+        return super().versions() | pillow_versions("avif") | {"av1": _avif.codec_versions()}
 
     def encode(self, image: np.ndarray, quality: int = 50) -> bytes:
         """Code uint8 sRGB (H, W, 3). One thread, so that the bytes are the same everywhere."""

@@ -39,6 +39,14 @@ class Codec(ABC):
     extension: str
     quality_name: str | None = None
     quality_range: tuple[float, float, float] | None = None
+    VERSION = 1  # of the codec's own code: raised whenever the same array and setting give other bytes or pixels
+
+    def versions(self) -> dict[str, str]:
+        """What bytes and pixels depend on beside array and setting: `VERSION`, libraries, programs, by name.
+
+        The workflow codes and decodes again what another version of any of them made.
+        """
+        return {"code": str(self.VERSION)}
 
     @abstractmethod
     def encode(self, image: np.ndarray, **quality) -> bytes:

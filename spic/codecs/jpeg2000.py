@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from spic.codecs.base import Codec, check_array, check_bytes, check_size
+from spic.codecs.pillow import pillow_versions
 from spic.errors import BitstreamError, ConfigError, DataError
 
 _SOC_SIZ = b"\xff\x4f\xff\x51"
@@ -31,6 +32,9 @@ class Jpeg2000Codec(Codec):
     extension = "j2k"
     quality_name = "bpp"
     quality_range = (0.001, 24, 0)
+
+    def versions(self) -> dict[str, str]:
+        return super().versions() | pillow_versions("jpg_2000")
 
     def encode(self, image: np.ndarray, bpp: float = 0.25) -> bytes:
         """Code a picture in at most, and close to, `bpp` bits a pixel.

@@ -22,6 +22,14 @@ class JpegXlLosslessCodec(Codec):
     kind = "both"
     extension = "jxl"
 
+    def versions(self) -> dict[str, str]:
+        import imagecodecs
+
+        return super().versions() | {
+            "imagecodecs": imagecodecs.__version__,
+            "libjxl": imagecodecs.jpegxl_version().removeprefix("libjxl "),
+        }
+
     def encode(self, image: np.ndarray) -> bytes:
         """Code uint8 (H, W) or (H, W, 3) without loss, as a bare codestream."""
         import imagecodecs

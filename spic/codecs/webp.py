@@ -3,7 +3,7 @@
 import numpy as np
 
 from spic.codecs.base import Codec, check_array, check_bytes, check_size
-from spic.codecs.pillow import decode_with_pillow, encode_with_pillow
+from spic.codecs.pillow import decode_with_pillow, encode_with_pillow, pillow_versions
 from spic.errors import BitstreamError
 
 _METHOD = 6
@@ -20,6 +20,9 @@ class WebpCodec(Codec):
     extension = "webp"
     quality_name = "quality"
     quality_range = (0, 100, 1)
+
+    def versions(self) -> dict[str, str]:
+        return super().versions() | pillow_versions("webp")
 
     def encode(self, image: np.ndarray, quality: float = 50) -> bytes:
         """Code uint8 sRGB (H, W, 3)."""
@@ -40,6 +43,9 @@ class WebpLosslessCodec(Codec):
     name = "webp-lossless"
     kind = "label"
     extension = "webp"
+
+    def versions(self) -> dict[str, str]:
+        return super().versions() | pillow_versions("webp")
 
     def encode(self, image: np.ndarray) -> bytes:
         """Code uint8 (H, W)."""

@@ -20,6 +20,9 @@ class BpgCodec(Codec):
     quality_name = "qp"
     quality_range = (0, 51, 1)
 
+    def versions(self) -> dict[str, str]:
+        return super().versions() | hevc.versions()
+
     def encode(self, image: np.ndarray, qp: int = 35) -> bytes:
         """Code a picture as 8-bit BT.601 full-range YCbCr 4:2:0, or as gray.
 
