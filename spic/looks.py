@@ -167,8 +167,7 @@ def read_look(folder, name: str) -> dict[str, np.ndarray] | None:
 
 def label_space(text) -> LabelSpace:
     """Label space from its JSON, as `segment` and the looks write it."""
-    values = json.loads(str(text))
-    return LabelSpace(values["name"], tuple(values["classes"]), tuple(map(tuple, values["palette"])), values["void"])
+    return LabelSpace(**json.loads(str(text)))
 
 
 def save_arrays(path, arrays: dict) -> None:

@@ -6,7 +6,8 @@ join by an entry point of the group `spic.methods`.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -35,6 +36,8 @@ class Settings:
     """Choices that hold for a whole run: codec names, decoder weights (None: shipped, if they are), device and so on.
 
     `coarse_codec` "lossless" is the paper's first approach, the coarse picture without source coding loss.
+    `method_options` has the options of each method by its name; `get_method` hands a method of another package its own
+    as `options`, just as the config has them.
     """
 
     ssm_codec: str = "flif"
@@ -47,6 +50,8 @@ class Settings:
     torch_threads: int | None = None
     seed: int = 0
     protocol: str = "corrected"
+    method_options: dict = field(default_factory=dict)
+    options: dict = field(default_factory=dict)
 
 
 class Method(ABC):
@@ -77,6 +82,10 @@ class Method(ABC):
 
     def __init__(self, settings: Settings):
         self.settings = settings
+
+    def files(self) -> list[str]:
+        """Files that results depend on beside the decoder's weights: by content, the workflow computes anew."""
+        return []
 
     @property
     def missing(self) -> str | None:
@@ -363,17 +372,29 @@ _BUILT_IN = {
 
 def method_names() -> list[str]:
     """Names that `get_method` knows, sorted: entry points and every codec for pictures at a rate one can set."""
-    codecs = {name: get_codec(name) for name in codec_names()}
+    codecs = {}
+    for name in codec_names():
+        with suppress(ConfigError):  # another package's that is broken is no method, and hides no other
+            codecs[name] = get_codec(name)
     lossy = [name for name, codec in codecs.items() if codec.takes("picture") and codec.quality_name is not None]
     return sorted({*registry.names("spic.methods", _BUILT_IN), *lossy})
 
 
 def get_method(name: str, settings: Settings | None = None) -> Method:
-    """Return the method called `name`; `ConfigError` lists the known ones."""
+    """Return the method called `name`; `ConfigError` lists the known ones, or says what is wrong with its options."""
     settings = settings or Settings()
+    options = settings.method_options.get(name) or {}
     if name in registry.names("spic.methods", _BUILT_IN):
-        return registry.find("spic.methods", _BUILT_IN, name, "method")(settings)
+        make = registry.find("spic.methods", _BUILT_IN, name, "method")
+        if options and name in _BUILT_IN:
+            raise ConfigError(f"method_options: method {name} has no options")
+        method = make(replace(settings, options=options))
+        if not isinstance(method, Method):
+            raise ConfigError(f"method {name!r}: its entry point gives no Method but {method!r}")
+        return method
     if name in codec_names():
+        if options:
+            raise ConfigError(f"method_options: method {name} is a codec and has no options")
         return CodecMethod(settings, name)
     raise ConfigError(f"unknown method {name!r}; known: {', '.join(method_names())}")
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from spic.cli import files
-from spic.cli.common import Force, MaxPixels, Source, Target, about, group, whole
+from spic.cli.common import Force, MaxPixels, Source, Target, about, complain, group, whole
 from spic.errors import ConfigError, DataError
 
 app = group("Encode and decode single files by any codec.")
@@ -20,7 +20,11 @@ def list_codecs():
     from spic.codecs import codec_names, get_codec
 
     for name in codec_names():
-        codec = get_codec(name)
+        try:
+            codec = get_codec(name)
+        except ConfigError as error:  # another package's, which does not hide the others
+            complain(error)
+            continue
         typer.echo(f"{name:18}{codec.kind:9}{codec.extension:6}{codec.quality_name or 'lossless'}")
 
 
