@@ -17,7 +17,7 @@ from spic.checks import check_networks
 from spic.codecs import codec_names, get_codec
 from spic.datasets import dataset_names, get_dataset
 from spic.errors import BitstreamError, ConfigError, DataError, SpicError
-from spic.identity import codec_versions, plugin_version
+from spic.identity import codec_versions, plugin_version, weights_hashes
 from spic.labels import LabelSpace, get_label_space
 from spic.methods import Picture, Settings, get_method, method_names
 from spic.segmentation import describe_segmenter, get_segmenter, segmenter_names
@@ -132,6 +132,16 @@ def test_the_method_takes_its_options_from_the_config(scene):
     for damaged in (b"", parts["picture"][:3], b"\xff" * 40, parts["picture"][:-9]):
         with pytest.raises(BitstreamError):
             own.decode([{"picture": damaged}], ["x"])
+
+
+def test_files_of_a_method_are_inputs_of_its_jobs(tmp_path, monkeypatch):
+    from spic_thumbnail import Thumbnail
+
+    monkeypatch.setattr(Thumbnail, "files", lambda self: [tmp_path / "own.onnx"])
+    assert stages.decoder_files(get_method("thumbnail"), {}) == [str(tmp_path / "own.onnx")]
+    before = weights_hashes([tmp_path / "own.onnx"])
+    (tmp_path / "own.onnx").write_bytes(b"weights")
+    assert weights_hashes([tmp_path / "own.onnx"]) != before == {"own.onnx": "missing"}
 
 
 @pytest.mark.parametrize(
