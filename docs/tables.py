@@ -42,6 +42,8 @@ def datasets() -> str:
     rows = ["| data set | what | classes | needs |", "| --- | --- | --- | --- |"]
     for name in dataset_names():
         kind = dataset_class(name)
+        if not _ours(kind):
+            continue
         space = kind.label_space
         classes = f"{space.num_classes} (`{space.name}`)" if kind.labelled else "no labels"
         rows.append(
@@ -116,7 +118,7 @@ def _costs(points: pd.DataFrame, point: pd.Series, metric: str) -> str:
 
 
 def _ours(thing) -> bool:
-    return type(thing).__module__.split(".")[0] == "spic"
+    return thing.__module__.split(".")[0] == "spic"
 
 
 def _summary(thing) -> str:

@@ -127,7 +127,12 @@ def coding_of(folder, *keys):
     """The settings of coding in a folder, with its protocol and the weights of its method's decoder."""
     method, protocol = CODERS[folder]
     decoder = method_under(method, protocol).decoder
-    return {**settings(*keys, *filter(None, [decoder])), "protocol": protocol}
+    options = config["method_options"].get(method)
+    return {
+        **settings(*keys, *filter(None, [decoder])),
+        **({"method_options": {method: options}} if options else {}),
+        "protocol": protocol,
+    }
 
 
 def coding(*keys):

@@ -15,6 +15,7 @@ rule resolve:
         gpu=GPU,
     params:
         settings=settings("device", "dtype", "torch_threads"),
+        identity=identity("resolve"),
     script:
         "../scripts/resolve.py"
 

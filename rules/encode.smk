@@ -47,7 +47,7 @@ rule count_official:
         value=lambda wildcards: POINTS[CODERS[wildcards.coder][0]][wildcards.point],
         settings=coding("coarse_codec"),
         limit=limit,
-        codecs=lambda wildcards: coder(wildcards.coder)["codecs"],
+        codecs=lambda wildcards: counted_codecs(wildcards.coder),
         identity=depends("count_official", "chunk", "coder", "point"),
     script:
         "../scripts/count.py"

@@ -194,6 +194,6 @@ rule compare:
         ENV
     params:
         ssm_codec=config["ssm_codec"],
-        identity=identity("tables"),
+        identity=identity("compare"),
     script:
         "../scripts/compare.py"

@@ -23,7 +23,7 @@ rule figures:
     params:
         protocol=FIRST,
         names=PLOTS,
-        identity=identity("tables"),
+        identity=identity("figures"),
     script:
         "../scripts/figures.py"
 
@@ -99,7 +99,7 @@ if PAINTED:
                 "protocol": FIRST,
             },
             weights=weights(PAINTED_WEIGHTS),
-            identity=identity("tables"),
+            identity=identity("figure_pictures"),
         script:
             "../scripts/figure_pictures.py"
 

@@ -4,9 +4,12 @@ from functools import cache
 from spic.identity import (
     codec_versions,
     digest,
+    library_versions,
     metrics_version,
     observations_version,
     pictures_signature,
+    plugin_version,
+    stage_version,
     weights_hashes,
 )
 
@@ -44,27 +47,47 @@ def coder(name):
     return {
         "method": method,
         "settings": coding_of(name, "ssm_codec", "coarse_codec", "seed"),
-        "codecs": codec_versions(made),
+        "codecs": codec_versions(made.codecs()),
+        "code": plugin_version("spic.methods", method)
+        | library_versions(*["torch"] * bool(made.decoder)),
         "weights": weights(stages.decoder_files(made, config)),
     }
 
 
+@cache
+def counted_codecs(name):
+    """Versions of the codecs behind the files that protocol `official` counts."""
+    return codec_versions(method_under(*CODERS[name]).counted_codecs())
+
+
+def identity_resolve():
+    return settings(*MACHINE)
+
+
 def identity_prepare(chunk):
     keys = ("dataset", "dataset_root", "split", "limit", "chunk_size")
-    return settings(*keys), source(chunk)
+    code = plugin_version("spic.datasets", config["dataset"])
+    return settings(*keys), code, source(chunk)
 
 
 def identity_segment(chunk):
-    keys = ("segmenter", "segmenter_input", *MACHINE)
-    return settings(*keys), weights(SEGMENTER_WEIGHTS), identity("prepare", chunk)
+    return (
+        settings("segmenter", "segmenter_input"),
+        plugin_version("spic.segmenters", config["segmenter"]),
+        weights(SEGMENTER_WEIGHTS),
+        identity("resolve"),
+        identity("prepare", chunk),
+    )
 
 
 def identity_look_at_originals(chunk):
     return (
-        settings("judge", *MACHINE),
+        settings("judge"),
+        plugin_version("spic.segmenters", config["judge"]),
         OTHER_LOOKS,
         weights(ORIGINALS_WEIGHTS),
         observations_version(paired=False),
+        identity("resolve"),
         identity("prepare", chunk),
     )
 
@@ -86,16 +109,18 @@ def identity_encode(chunk, folder, point):
     )
 
 
-identity_count_official = identity_encode
+def identity_count_official(chunk, folder, point):
+    return counted_codecs(folder), identity_encode(chunk, folder, point)
 
 
 def identity_decode(chunk, folder, point):
-    return settings(*MACHINE), identity("encode", chunk, folder, point)
+    return identity("resolve"), identity("encode", chunk, folder, point)
 
 
 def identity_look(chunk, folder, point):
     return (
         settings("segmenter", "segmenter_input"),
+        plugin_version("spic.segmenters", config["segmenter"]),
         weights(LOOK_WEIGHTS),
         observations_version(paired=True),
         identity("segment", chunk),
@@ -128,10 +153,18 @@ def identity_tables():
     ]
 
 
+def of_tables():
+    return identity("tables")
+
+
+identity_compare = identity_figures = identity_figure_pictures = of_tables
+identity_gallery = identity_overview = of_tables
+
+
 @cache
 def identity(stage, *of):
     """Hash of all that the result of a stage depends on, what comes before it included."""
-    return digest(stage, globals()[f"identity_{stage}"](*of))
+    return digest(stage, stage_version(stage), globals()[f"identity_{stage}"](*of))
 
 
 def depends(stage, *names):

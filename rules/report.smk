@@ -101,6 +101,7 @@ rule gallery:
         truth_space=TRUTH_SPACE if SENT[FIRST] == "ground_truth" else None,
         decoded=DECODED_SHOWN,
         coded=CODED_SHOWN,
+        identity=identity("gallery"),
     script:
         "../scripts/gallery.py"
 
@@ -155,5 +156,6 @@ rule overview:
             "intervals": f"95 %, neighbours drawn together: {config['interval_block']}",
             "seed": config["seed"],
         },
+        identity=identity("overview"),
     script:
         "../scripts/overview.py"

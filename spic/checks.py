@@ -26,6 +26,9 @@ def check_networks(config: dict) -> None:
         Weights that nobody ships are missing; the message says which file to get.
     """
     segmenter = describe_segmenter(config["segmenter"], config["segmenter_weights"])
+    dataset = open_dataset(config)
+    _check_known(segmenter.label_space, f"segmenter {config['segmenter']}")
+    _check_known(dataset.label_space, f"data set {config['dataset']}")
     methods = (get_method(name) for name in config["methods"])
     kinds = sorted({method.decoder for method in methods if method.decoder and method.needs_ssm})
     if not kinds:
@@ -34,9 +37,20 @@ def check_networks(config: dict) -> None:
         if sent_ssm(config, get_protocol(protocol)) == "segmenter":
             sender, space = f"segmenter {config['segmenter']}", segmenter.label_space
         else:
-            sender, space = f"data set {config['dataset']}", open_dataset(config).label_space
+            sender, space = f"data set {config['dataset']}", dataset.label_space
         for kind in kinds:
             _check_space(config.get(kind), kind, sender, space)
+
+
+def _check_known(space: LabelSpace | None, owner: str) -> None:
+    """`ConfigError` unless files that name this label space, `.spic` ones for instance, can be read again."""
+    try:
+        if space is None or get_label_space(space.name) == space:
+            return
+        problem = f"another label space is called {space.name!r} too"
+    except DataError as error:
+        problem = str(error)
+    raise ConfigError(f"{owner}: {problem} (entry points of the group spic.label_spaces add others)")
 
 
 def _check_space(weights: str | None, kind: str, sender: str, space: LabelSpace | None) -> None:

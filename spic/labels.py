@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spic.errors import DataError
+from spic import registry
+from spic.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
@@ -18,15 +19,44 @@ class LabelSpace:
     classes : tuple of str
         Class names, in the order of their ids.
     palette : tuple of (int, int, int)
-        One sRGB colour (0..255) a class.
+        One sRGB colour (0..255) per class.
     void : int
         Id of pixels without a label; never counted in a metric, all-zero in the one-hot code.
+
+    Raises
+    ------
+    DataError
+        The name is not 1 to 64 printable ASCII characters, classes are no different texts, the palette has another
+        length, or the void id is that of a class or above 255.
     """
 
     name: str
     classes: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
     void: int
+
+    def __post_init__(self):
+        try:
+            object.__setattr__(self, "classes", tuple(self.classes))
+            object.__setattr__(self, "palette", tuple(tuple(map(int, colour)) for colour in self.palette))
+            problem = self._problem()
+        except (TypeError, ValueError) as error:
+            problem = str(error)
+        if problem:
+            raise DataError(f"label space {self.name!r}: {problem}")
+
+    def _problem(self) -> str | None:
+        name, classes = self.name, self.classes
+        if not (isinstance(name, str) and name.isascii() and name.isprintable() and 0 < len(name) <= 64):
+            return "its name must have 1 to 64 printable ASCII characters"
+        if not classes or not all(isinstance(one, str) and one for one in classes) or len(set(classes)) < len(classes):
+            return "its classes must have different names"
+        colours = np.array(self.palette)
+        if colours.shape != (len(classes), 3) or colours.min() < 0 or colours.max() > 255:
+            return f"its palette must have {len(classes)} colours, three numbers from 0 to 255 each"
+        if not len(classes) <= self.void <= 255:
+            return f"its void id must be from {len(classes)} to 255"
+        return None
 
     @property
     def num_classes(self) -> int:
@@ -135,15 +165,21 @@ CITYSCAPES19 = LabelSpace(  # the train ids of Cityscapes (Cordts et al. 2016), 
     void=19,
 )
 
-_SPACES = {space.name: space for space in (CAMVID11, CITYSCAPES19)}
+_BUILT_IN = {space.name: space for space in (CAMVID11, CITYSCAPES19)}
 
 
 def get_label_space(name: str) -> LabelSpace:
-    """Return the label space called `name`; `DataError` lists the known ones."""
+    """Return the label space called `name`, built in or an entry point of the group `spic.label_spaces`.
+
+    `DataError` lists the known ones, or says what is wrong with that of another package.
+    """
     try:
-        return _SPACES[name]
-    except KeyError:
-        raise DataError(f"unknown label space {name!r}; known: {', '.join(sorted(_SPACES))}") from None
+        space = registry.find("spic.label_spaces", _BUILT_IN, name, "label space")
+    except ConfigError as error:
+        raise DataError(str(error)) from None
+    if not isinstance(space, LabelSpace) or space.name != name:
+        raise DataError(f"label space {name!r}: its entry point gives no LabelSpace of that name but {space!r}")
+    return space
 
 
 def one_hot(labels, num_classes: int):

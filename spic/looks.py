@@ -19,15 +19,13 @@ import numpy as np
 from spic.devices import set_threads
 from spic.errors import ConfigError, DataError
 from spic.files import atomic_folder, atomic_path
-from spic.identity import module_version
+from spic.identity import module_version, plugin_version, stage_version
 from spic.images import read_labels, read_picture
 from spic.labels import LabelSpace, get_label_space
 from spic.metrics.columns import observations
 from spic.metrics.observations import Observation, Sample
 from spic.stages import load_segmenter, partner, segmenter_files
 from spic.weights import weight_paths
-
-VERSION = 1  # of what a look computes from the same weights and pictures; part of its identity
 
 
 @dataclass(frozen=True)
@@ -109,8 +107,9 @@ def plan_looks(
     """
     looks = {}
 
-    def network(name, build, weights=(), paired=False, maps=False, version=VERSION, **identity):
-        identity = {"look": name, "version": version, "device": device.split(":")[0], **identity}
+    def network(name, build, weights=(), paired=False, maps=False, version=0, **identity):
+        versions = [stage_version("look"), version]
+        identity = {"look": name, "version": versions, "device": device.split(":")[0], **identity}
         known = [path for path in weights if Path(path).is_file()]  # a missing one is told of where it is loaded
         looks[name] = Look({**identity, "weights": _digest_of_files(known)}, build, paired, maps)
 
@@ -118,7 +117,8 @@ def plan_looks(
         def build():
             return _segmentation(load_segmenter(kind, weights, device, dtype, torch_threads, size))
 
-        network(name, build, _segmenter_files(kind, weights), network=kind, dtype=dtype, input=size)
+        code = plugin_version("spic.segmenters", kind)
+        network(name, build, _segmenter_files(kind, weights), network=kind, code=code, dtype=dtype, input=size)
 
     def observe(one: Observation, weights):
         def build():
@@ -126,7 +126,7 @@ def plan_looks(
             return one.build(*(weights or [None]), device)
 
         source = module_version(one.build.__module__)
-        network(one.name, build, weights, one.paired, one.maps, version=[VERSION, one.version], source=source)
+        network(one.name, build, weights, one.paired, one.maps, version=one.version, source=source)
 
     if segmenter is not None:
         for name, size in (segmenter_inputs or {"segmenter": None}).items():
@@ -212,8 +212,7 @@ def read_look(folder, name: str) -> dict[str, np.ndarray] | None:
 
 def label_space(text) -> LabelSpace:
     """Label space from its JSON, as `segment` and the looks write it."""
-    values = json.loads(str(text))
-    return LabelSpace(values["name"], tuple(values["classes"]), tuple(map(tuple, values["palette"])), values["void"])
+    return LabelSpace(**json.loads(str(text)))
 
 
 def save_arrays(path, arrays: dict) -> None:

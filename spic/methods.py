@@ -6,7 +6,8 @@ join by an entry point of the group `spic.methods`.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -36,6 +37,8 @@ class Settings:
     """Choices that hold for a whole run: codec names, decoder weights (None: shipped, if they are), device and so on.
 
     `coarse_codec` "lossless" is the paper's first approach, the coarse picture without source coding loss.
+    `method_options` has the options of each method by its name; `get_method` hands a method of another package its own
+    as `options`, just as the config has them.
     """
 
     ssm_codec: str = "flif"
@@ -48,6 +51,8 @@ class Settings:
     torch_threads: int | None = None
     seed: int = 0
     protocol: str = "corrected"
+    method_options: dict = field(default_factory=dict)
+    options: dict = field(default_factory=dict)
 
 
 class Method(ABC):
@@ -57,6 +62,8 @@ class Method(ABC):
     ----------
     parameter : str
         Name of the setting that a point fixes, as configs spell it ("qp", "coarse_qp", "bpp").
+    quality_range : (number, number, number) or None
+        Its range as `Codec.quality_range` has it; None: `spic compare` cannot look for a rate.
     needs_ssm : bool
         Whether `encode` wants `Picture.ssm`.
     decoder : str or None
@@ -68,6 +75,7 @@ class Method(ABC):
     """
 
     parameter: str
+    quality_range = None
     needs_ssm = False
     decoder = None
     follows_protocol = False
@@ -75,6 +83,10 @@ class Method(ABC):
 
     def __init__(self, settings: Settings):
         self.settings = settings
+
+    def files(self) -> list[str]:
+        """Files that results depend on beside the decoder's weights: by content, the workflow computes anew."""
+        return []
 
     @property
     def missing(self) -> str | None:
@@ -118,6 +130,10 @@ class Method(ABC):
     def codecs(self) -> dict:
         """Part name to the codec that makes it."""
 
+    def counted_codecs(self) -> dict:
+        """The same for `official_parts`."""
+        return self.codecs()
+
 
 class CodecMethod(Method):
     """The whole picture by one lossy codec; every such codec is a method of its own name."""
@@ -127,7 +143,7 @@ class CodecMethod(Method):
         self.codec = get_codec(codec)
         if not self.codec.takes("picture") or self.codec.quality_name is None:
             raise ConfigError(f"codec {codec!r} is not for pictures at a rate one can set: it is no method")
-        self.parameter = self.codec.quality_name
+        self.parameter, self.quality_range = self.codec.quality_name, self.codec.quality_range
 
     def codecs(self):
         return {"picture": self.codec}
@@ -152,6 +168,7 @@ class UpsampledMethod(Method):
             raise ConfigError(f"coarse_codec {name!r} is for label maps only")
         # a lossless codec has no setting: what is left to choose is the scale, of which there is one
         self.parameter = f"coarse_{self._coarse_codec.quality_name or 'factor'}"
+        self.quality_range = self._coarse_codec.quality_range
 
     def codecs(self):
         return {"coarse": self._coarse_codec}
@@ -208,6 +225,9 @@ class SpicMethod(UpsampledMethod):
     def codecs(self):
         return {"ssm": self._transmitter.ssm_codec, **super().codecs()}
 
+    def counted_codecs(self):
+        return {"ssm": get_codec("flif"), **super().codecs()}
+
     def extension(self, part):
         return "spic" if part == "picture" else super().extension(part)
 
@@ -229,7 +249,7 @@ class SpicMethod(UpsampledMethod):
     def official_parts(self, picture, value):
         """The SSM as the authors' scripts save it: three equal channels of label * 255 / 35, by FLIF."""
         gray = np.minimum(255, np.rint(picture.ssm * (255 / 35))).astype(np.uint8)
-        ssm = get_codec("flif").encode(np.repeat(gray[..., None], 3, axis=2))
+        ssm = self.counted_codecs()["ssm"].encode(np.repeat(gray[..., None], 3, axis=2))
         return {"ssm.flif": ssm, **super().official_parts(picture, value)}
 
     def decode(self, parts, names):
@@ -353,17 +373,29 @@ _BUILT_IN = {
 
 def method_names() -> list[str]:
     """Names that `get_method` knows, sorted: entry points and every codec for pictures at a rate one can set."""
-    codecs = {name: get_codec(name) for name in codec_names()}
+    codecs = {}
+    for name in codec_names():
+        with suppress(ConfigError):  # another package's that is broken is no method, and hides no other
+            codecs[name] = get_codec(name)
     lossy = [name for name, codec in codecs.items() if codec.takes("picture") and codec.quality_name is not None]
     return sorted({*registry.names("spic.methods", _BUILT_IN), *lossy})
 
 
 def get_method(name: str, settings: Settings | None = None) -> Method:
-    """Return the method called `name`; `ConfigError` lists the known ones."""
+    """Return the method called `name`; `ConfigError` lists the known ones, or says what is wrong with its options."""
     settings = settings or Settings()
+    options = settings.method_options.get(name) or {}
     if name in registry.names("spic.methods", _BUILT_IN):
-        return registry.find("spic.methods", _BUILT_IN, name, "method")(settings)
+        make = registry.find("spic.methods", _BUILT_IN, name, "method")
+        if options and name in _BUILT_IN:
+            raise ConfigError(f"method_options: method {name} has no options")
+        method = make(replace(settings, options=options))
+        if not isinstance(method, Method):
+            raise ConfigError(f"method {name!r}: its entry point gives no Method but {method!r}")
+        return method
     if name in codec_names():
+        if options:
+            raise ConfigError(f"method_options: method {name} is a codec and has no options")
         return CodecMethod(settings, name)
     raise ConfigError(f"unknown method {name!r}; known: {', '.join(method_names())}")
 

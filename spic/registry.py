@@ -1,4 +1,8 @@
-"""Looking things up by name: built-in codecs, segmenters, methods and metrics, and those of packages' entry points."""
+"""Looking things up by name: what is built in, and what other packages offer by entry points.
+
+The groups are `spic.codecs`, `spic.segmenters`, `spic.methods`, `spic.datasets`, `spic.label_spaces` and
+`spic.metrics`; docs/extending.md says what each takes.
+"""
 
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -11,18 +15,27 @@ def names(group: str, built_in: dict) -> list[str]:
     return sorted({*built_in, *(point.name for point in entry_points(group=group))})
 
 
+def module_of(group: str, name: str | None) -> str | None:
+    """The module that an installed entry point called `name` loads from; None where there is no such entry point."""
+    return next((point.module for point in entry_points(group=group) if point.name == name), None)
+
+
 def find(group: str, built_in: dict, name: str, kind: str):
-    """Return what makes the thing called `name`; built-in names win over entry points.
+    """Return the thing called `name`, or what makes it; built-in names win over entry points.
 
     Parameters
     ----------
     group : str
         Entry point group, "spic.codecs" and the like.
     built_in : dict
-        Name to the maker itself, or to "module:attribute", imported only when it is asked for.
+        Name to the thing itself, or to "module:attribute", imported only when it is asked for.
     name, kind : str
-        What is wanted, and what the message of the `ConfigError` calls it that lists the known names, or says why a
-        package cannot be loaded.
+        What is wanted, and what messages call it.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name (the message lists the known ones), or its package cannot be imported.
     """
     if name in built_in:
         maker = built_in[name]
@@ -34,6 +47,6 @@ def find(group: str, built_in: dict, name: str, kind: str):
         if point.name == name:
             try:
                 return point.load()
-            except Exception as error:  # whatever a package does when it is imported
-                raise ConfigError(f"{kind} {name!r}: its package cannot be loaded ({error})") from None
+            except Exception as error:  # whatever the import of another package raises
+                raise ConfigError(f"{kind} {name!r}: {point.value} cannot be loaded ({error!r})") from None
     raise ConfigError(f"unknown {kind} {name!r}; known: {', '.join(names(group, built_in))}")

@@ -18,6 +18,7 @@ from spic.datasets import Dataset, get_dataset
 from spic.errors import ConfigError, DataError
 from spic.files import atomic_folder, write_bytes
 from spic.images import read_labels, read_picture, write_png
+from spic.labels import LabelSpace
 from spic.methods import SHIPPED_DECODERS, Method, Picture, Settings, get_method, point_name
 from spic.protocols import Protocol, get_protocol
 from spic.segmentation import describe_segmenter
@@ -74,6 +75,8 @@ def check_config(config: dict) -> None:
         raise ConfigError("no method is left to compare")
     for protocol in config.get("protocols", []):
         sent_ssm(config, get_protocol(protocol))
+    for name in set(config.get("method_options", {})) - set(config["methods"]):
+        get_method(name, method_settings(config))  # a wrong name, or options that it does not take
     for name, settings in config["methods"].items():
         (parameter,) = settings
         method = get_method(name, method_settings(config))
@@ -97,9 +100,10 @@ def weights_file(path: str | None, shipped_name: str) -> str:
 
 
 def decoder_files(method: Method, config: dict) -> list[str]:
-    """Weights file of a method's decoder, for a job's inputs; empty where it has none."""
+    """Weights file of a method's decoder, for a job's inputs, and its other files; empty where it has none."""
     name = method.decoder
-    return [weights_file(config[name], SHIPPED_DECODERS.get(name, ""))] if name else []
+    own = [weights_file(config[name], SHIPPED_DECODERS.get(name, ""))] if name else []
+    return own + [str(path) for path in method.files()]
 
 
 def segmenter_files(name: str | None, weights: str | None) -> list[str]:
@@ -147,9 +151,12 @@ def prepare(config: dict, chunk: str, pictures, labels) -> None:
     first = int(chunk) * size
     with atomic_folder(pictures) as picture_folder, atomic_folder(labels) as label_folder:
         for i in range(first, min(first + size, len(dataset))):
-            write_png(picture_folder / f"{dataset.names[i]}.png", dataset.picture(i))
-            label_map = dataset.labels(i)
+            picture, label_map = dataset.picture(i), dataset.labels(i)
+            what = f"data set {config['dataset']}, {dataset.names[i]}"
+            _check_picture(picture, (*dataset.size, 3), what)
+            write_png(picture_folder / f"{dataset.names[i]}.png", picture)
             if label_map is not None:
+                _check_labels(label_map, picture, dataset.label_space, what)
                 write_png(label_folder / f"{dataset.names[i]}.png", label_map)
 
 
@@ -168,7 +175,9 @@ def segment(
     network = load_segmenter(segmenter, segmenter_weights, device, dtype, torch_threads, segmenter_input)
     with atomic_folder(out) as folder:
         for name, picture in read_folder(pictures):
-            write_png(folder / f"{name}.png", network.segment(picture[None])[0])
+            labels = network.segment(picture[None])[0]
+            _check_labels(labels, picture, network.label_space, f"segmenter {segmenter}, {name}")
+            write_png(folder / f"{name}.png", labels)
     write_bytes(space, (json.dumps(asdict(network.label_space)) + "\n").encode())
 
 
@@ -207,8 +216,21 @@ def decode(method: str, settings: Settings, coded, out, timing) -> None:
             pictures = coder.decode([by_name[name] for name in batch], batch)
             seconds += [(time.perf_counter() - began) / len(batch)] * len(batch)
             for name, picture in zip(batch, pictures, strict=True):
+                _check_picture(picture, (*np.shape(picture)[:2], 3), f"method {method}, {name}")
                 write_png(folder / f"{name}.png", picture)
     _write_timing(timing, seconds)
+
+
+def _check_picture(picture, shape: tuple[int, int, int], what: str) -> None:
+    """`DataError` unless what came from a data set or method, perhaps another package's, is uint8 of that shape."""
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape != shape:
+        raise DataError(f"{what}: expected uint8 {shape}, got {getattr(picture, 'dtype', '')} {np.shape(picture)}")
+
+
+def _check_labels(labels, picture: np.ndarray, space: LabelSpace, what: str) -> None:
+    """The same for a label map of an image."""
+    if space.check(np.asarray(labels), what).shape != picture.shape[:2]:
+        raise DataError(f"{what}: a map of {np.shape(labels)} for an image of {picture.shape[:2]}")
 
 
 def read_folder(folder):

@@ -30,13 +30,6 @@ LOG = logging.getLogger(__name__)
 MAX_STEPS = 100  # network passes that a file may ask for, so that nobody's bytes keep a receiver busy for hours
 NO_STREET = "warning: this does not look like a street, and streets are all that the shipped classes know"
 _SIZE_MULTIPLE = 16  # of working sizes, at least
-# Values a quality setting can take, from the lowest rate to the highest.
-_QUALITIES = {
-    "qp": range(51, -1, -1),
-    "quality": range(101),
-    "distance": np.geomspace(25, 0.1, 100).round(3).tolist(),
-    "bpp": np.geomspace(0.01, 24, 200).round(4).tolist(),
-}
 
 
 @dataclass(frozen=True)
@@ -122,6 +115,9 @@ class Transmitter:
             raise ConfigError("give either a quality or a target_bpp, not both")
         if target_bpp is not None and not (target_bpp > 0 and math.isfinite(target_bpp)):
             raise ConfigError(f"target_bpp {target_bpp}: expected a number above 0")
+        if target_bpp is not None and self.coarse_codec.quality_range is None:
+            name = self.coarse_codec.quality_name
+            raise ConfigError(f"target_bpp: coarse_codec {coarse_codec!r} has no quality_range of its {name}")
         self.quality, self.target_bpp = quality, target_bpp
         self.decoder = describe_decoder(decoder_weights)
         self.sampling = _recommendation(self.decoder.sampling, sampling)
@@ -205,8 +201,7 @@ class Transmitter:
         coarse = downscale(prepared.pixels)
         name = self.coarse_codec.quality_name
         if self.target_bpp is not None:
-            budget = self.target_bpp * prepared.ssm.size / 8 - len(ssm)
-            payload = self._fit(coarse, budget, prepared.ssm.size, len(ssm))
+            payload = self._within_target(coarse, 8 * len(ssm) / prepared.ssm.size)
         else:
             payload = self.coarse_codec.encode(coarse, **({} if self.quality is None else {name: self.quality}))
         return SpicFile(
@@ -222,31 +217,26 @@ class Transmitter:
             seed=self.seed,
         )
 
-    def _fit(self, coarse: np.ndarray, budget: float, pixels: int, ssm_bytes: int) -> bytes:
-        """The coarse picture at the best quality within `budget` bytes, by bisection."""
-        name = self.coarse_codec.quality_name
-        values = _QUALITIES.get(name)
-        if values is None:
-            raise ConfigError(f"target_bpp does not know the range of {name!r} of {self.coarse_codec.name}")
-        low, high, best, least = 0, len(values) - 1, None, math.inf
-        while low <= high:
-            middle = (low + high) // 2
-            try:
-                data = self.coarse_codec.encode(coarse, **{name: values[middle]})
-            except ConfigError:  # a rate this codec can not go down to
-                data = None
-            if data is not None:
-                least = min(least, len(data))
-            if data is None or len(data) <= budget:
-                best, low = data or best, middle + 1
-            else:
-                high = middle - 1
-        if best is None:
-            raise ConfigError(
-                f"{self.target_bpp} bpp is out of reach: the SSM takes {8 * ssm_bytes / pixels:.4f} bpp, the coarse "
-                f"picture {8 * least / pixels:.4f} or more"
-            )
-        return best
+    def _within_target(self, coarse: np.ndarray, ssm_bpp: float) -> bytes:
+        """The coarse picture at the best quality for which `target_bpp` has room beside the SSM."""
+        from spic.metrics.matching import find_quality
+
+        codec, coded, scale = self.coarse_codec, {}, COARSE_FACTOR**2
+
+        def rate_of(quality):
+            coded[quality] = codec.encode(coarse, **{codec.quality_name: quality})
+            return 8 * len(coded[quality]) / (coarse.shape[0] * coarse.shape[1])
+
+        left = max(self.target_bpp * (1 + 1e-9) - ssm_bpp, 1e-9) * scale  # in bits per pixel of the coarse picture
+        try:
+            match = find_quality(codec.quality_name, codec.quality_range, rate_of, left, at_most=True)
+        except ConfigError as error:
+            needs = str(error)
+        else:
+            if match.setting is not None:
+                return coded[match.setting]
+            needs = f"the coarse picture {match.rate / scale:.4f} or more"
+        raise ConfigError(f"{self.target_bpp} bpp is out of reach: the SSM takes {ssm_bpp:.4f} bpp, {needs}")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,32 @@ def shared() -> Path:
     folder = Path(os.environ.get("SPIC_SHARED", ROOT.parent / "shared"))
     if not folder.is_dir():
         pytest.skip(f"no folder {folder} (SPIC_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def extending() -> dict[str, str]:
+    """The files that docs/extending.md shows, by name."""
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"`([\w.]+)`:\n\n```\w+\n(.*?)^```$", text, re.S | re.M))
+
+
+@pytest.fixture(scope="session")
+def extras(extending, tmp_path_factory) -> Path:
+    """Folder in which the package of docs/extending.md is installed, for the front of sys.path."""
+    folder = tmp_path_factory.mktemp("extras")
+    for name, text in extending.items():
+        if name.endswith(".py"):
+            (folder / name).write_text(text)
+    project = tomllib.loads(extending["pyproject.toml"])["project"]
+    info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    about = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (info / "METADATA").write_text(about)
+    lines = []
+    for group, points in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
     return folder
 
 
@@ -79,7 +106,7 @@ def tiny_ablations(tmp_path_factory) -> dict[str, Path]:
     }
 
 
-def _save_tiny_decoder(path: Path, **network) -> Path:
+def _save_tiny_decoder(path: Path, label_space: str | None = None, **network) -> Path:
     import torch
 
     from spic.scsrdm import build, save_checkpoint
@@ -90,8 +117,15 @@ def _save_tiny_decoder(path: Path, **network) -> Path:
     for parameter in model.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.05)
-    save_checkpoint(path, model, {"sampling": {"sampler": "ddim", "steps": 3, "start": 100}})
+    space = {"label_space": label_space} if label_space else {}
+    save_checkpoint(path, model, {"sampling": {"sampler": "ddim", "steps": 3, "start": 100}, **space})
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_shapes_decoder(tmp_path_factory) -> Path:
+    """The same for the label space of docs/extending.md, shapes3, which its config names."""
+    return _save_tiny_decoder(tmp_path_factory.mktemp("shapes") / "shapes-decoder", "shapes3", num_classes=3)
 
 
 @pytest.fixture(scope="session")

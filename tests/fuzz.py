@@ -1,8 +1,9 @@
 """Feeds damaged bytes to every decoder: `python tests/fuzz.py N`, or `make fuzz N=...`.
 
-Case i is made from a valid file by a random generator seeded with (--seed, i), so that a finding is named by its
-number and can be made again. A worker process decodes; this one watches it, saves what it stumbled over and starts it
-again behind that case. Findings: exceptions other than SpicError, crashes, more than 2 s (CPU), more than 512 MB.
+Case i is made from valid files by a random generator seeded with (--seed, i), so that a finding is named by its
+number and can be made again: bytes changed, dropped, repeated; two files spliced; sizes in headers made wrong.
+A worker process decodes; this one watches it, saves what it stumbled over and starts it again behind that case.
+Findings: exceptions other than SpicError, crashes, more than 2 s (CPU), more than 512 MB.
 No diffusion runs: `.spic` files are parsed and their SSM and coarse picture decoded.
 """
 
@@ -17,10 +18,15 @@ import time
 import zlib
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from fuzz_changes import splice, wrong_size
+
 MAX_SECONDS, MAX_MEGABYTES = 2.0, 512
 MAX_PIXELS = 1 << 24  # that a file may claim; time and memory grow with it
 HANGS = 300.0  # wall-clock seconds without progress after which a worker is ended
 FINDINGS = Path("fuzz-findings")
+DATA = Path(__file__).resolve().parent / "data"  # small valid files of other encoders
+SMALL = 4096  # bytes
 INTERESTING = (0, 1, 2, 15, 16, 31, 32, 63, 64, 127, 128, 129, 192, 240, 254, 255)
 
 
@@ -47,6 +53,10 @@ def targets(folder: Path) -> dict:
                 corpus.append(codec.encode(image, **({"bpp": 8} if codec.quality_name == "bpp" else {})))
             except SpicError:  # not a kind of picture that this codec takes
                 continue
+        for file in sorted((DATA / name).glob(f"*.{codec.extension}")):
+            data = file.read_bytes()
+            if len(data) <= SMALL and _is_valid(codec.decode, data):
+                corpus.append(data)
         if corpus:
             found[name] = codec.decode, corpus
         else:
@@ -65,16 +75,30 @@ def targets(folder: Path) -> dict:
     return found
 
 
+def _is_valid(decode, data: bytes) -> bool:
+    from spic.errors import SpicError
+
+    try:
+        decode(data)
+    except SpicError:
+        return False
+    return True
+
+
 def _weights_target(folder: Path):
     """A checkpoint as one string of bytes: length of the config, config, tensors."""
     from spic.scsrdm import build, load_checkpoint, save_checkpoint
 
     path = folder / "fuzz"
     tiny = {"base_channels": 32, "channel_mult": [1], "num_res_blocks": 1, "attention_resolutions": [], "patch_size": 4}
-    save_checkpoint(path, build({**tiny, "num_classes": 3, "spade_hidden": 4, "ssm_channels": 4, "head_channels": 16}))
-    config = json.loads(path.with_suffix(".json").read_bytes())
-    del config["weights"]  # without the hash, damage gets further
-    text, tensors = json.dumps(config).encode(), path.with_suffix(".safetensors").read_bytes()
+    corpus = []
+    for width in (4, 8):
+        small = {"num_classes": 3, "spade_hidden": width, "ssm_channels": width, "head_channels": 16}
+        save_checkpoint(path, build({**tiny, **small}))
+        config = json.loads(path.with_suffix(".json").read_bytes())
+        del config["weights"]  # without the hash, damage gets further
+        text = json.dumps(config).encode()
+        corpus.append(struct.pack(">I", len(text)) + text + path.with_suffix(".safetensors").read_bytes())
 
     def load(data: bytes):
         length = struct.unpack(">I", data[:4].ljust(4, b"\0"))[0]
@@ -82,7 +106,7 @@ def _weights_target(folder: Path):
         path.with_suffix(".safetensors").write_bytes(data[4 + length :])
         load_checkpoint(path)
 
-    return load, [struct.pack(">I", len(text)) + text + tensors]
+    return load, corpus
 
 
 def make_case(seed: int, index: int, found: dict) -> tuple[str, bytes]:
@@ -92,7 +116,7 @@ def make_case(seed: int, index: int, found: dict) -> tuple[str, bytes]:
     corpus = found[name][1]
     data = bytearray(rng.choice(corpus))
     for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
-        data = mutate(rng, data, corpus)
+        data = mutate(rng, data, corpus, name)
     if name == "spic" and len(data) > 4 and rng.random() < 0.8:  # past the checksum
         data[-4:] = zlib.crc32(data[:-4]).to_bytes(4, "big")
     if name == "png" and rng.random() < 0.8:
@@ -100,13 +124,13 @@ def make_case(seed: int, index: int, found: dict) -> tuple[str, bytes]:
     return name, bytes(data)
 
 
-def mutate(rng: random.Random, data: bytearray, corpus: list[bytes]) -> bytearray:
+def mutate(rng: random.Random, data: bytearray, corpus: list[bytes], target: str) -> bytearray:
     """One random change; half of them hit the first 40 bytes, where sizes are."""
     if not data:
         return bytearray(rng.randbytes(rng.randrange(1, 40)))
     at = rng.randrange(min(len(data), 40) if rng.random() < 0.5 else len(data))
     span = rng.choice((1, 1, 2, 4, 16, 64))
-    kind = rng.randrange(8)
+    kind = rng.randrange(10)
     if kind == 0:
         data[at] ^= 1 << rng.randrange(8)
     elif kind == 1:
@@ -122,8 +146,12 @@ def mutate(rng: random.Random, data: bytearray, corpus: list[bytes]) -> bytearra
     elif kind == 6:
         other = rng.choice(corpus)
         data[at:] = other[rng.randrange(len(other)) :]
-    else:
+    elif kind == 7:
         data[at:at] = data[at : at + span]
+    elif kind == 8:
+        data = bytearray(splice(rng, bytes(data), rng.choice(corpus)))
+    else:
+        data = bytearray(wrong_size(rng, target, bytes(data)))
     return data
 
 

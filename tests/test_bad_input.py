@@ -155,7 +155,7 @@ def test_label_maps_with_ids_outside_their_space(tmp_path):
     [
         ("colour: blue", "config: $: Additional properties are not allowed ('colour' was unexpected)"),
         ("torch_threads: 0", "config: $.torch_threads: 0 is less than the minimum of 1"),
-        ("dataset: kitti", "config: $.dataset: 'kitti' is not one of ["),
+        ("dataset: kitti", "config: unknown data set 'kitti'; known: camvid, cityscapes, folder"),
         ("methods: {bpg: {qp: [high]}}", "config: $.methods.bpg.qp[0]: 'high' is not of type 'number'"),
         ("methods: {webp: {qp: [30]}}", "config: method webp is set by 'quality', not 'qp'"),
         ("ssm_codec: bpg", "config: ssm_codec 'bpg' does not code label maps"),

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from spic.errors import BitstreamError
+from spic.errors import BitstreamError, ConfigError
 from spic.images import read_picture
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,6 +49,35 @@ def test_the_codec_codes_and_refuses():
     for broken in (b"", data[:4], data[:20], b"\0" + data[1:], data[:1] + b"\xff" * 4 + data[5:]):
         with pytest.raises(BitstreamError):
             codec.decode(broken)
+
+
+def test_the_codec_is_compared_at_a_rate_and_codes_the_coarse_picture(monkeypatch, tiny_scenes, tiny_decoder):
+    """By an entry point, as its package has it: `spic compare` and `target_bpp` know the range of its setting."""
+    from importlib.metadata import EntryPoint
+
+    from spic import Transmitter
+    from spic.bitstream import read_spic
+    from spic.cli.compare import at_rate
+    from spic.methods import Picture, get_method
+
+    monkeypatch.setitem(sys.modules, "spic_blocks", types.ModuleType("spic_blocks"))
+    exec(CODEC, vars(sys.modules["spic_blocks"]))
+    point = EntryPoint("blocks", "spic_blocks:BlocksCodec", "spic.codecs")
+    monkeypatch.setattr("spic.registry.entry_points", lambda group: [point] if group == point.group else [])
+    scenes = tiny_scenes(1, (64, 128))
+    picture, ssm = scenes.picture(0), scenes.labels(0)
+    method = get_method("blocks")
+    result = at_rate("blocks", method, Picture(picture), 0.9)
+    rates = {side: 8 * len(method.codec.encode(picture, side=side)) / (64 * 128) for side in range(1, 65)}
+    assert result.status == "met" and result.picture.shape == picture.shape
+    assert result.bpp == rates[result.setting] == min(rates.values(), key=lambda rate: abs(np.log(rate / 0.9)))
+    sender = Transmitter(decoder_weights=tiny_decoder, coarse_codec="blocks", target_bpp=2.0)
+    file = read_spic(sender.encode(picture, ssm))
+    assert file.coarse_codec == "blocks" and 1.0 < file.bpp <= 2.0
+    monkeypatch.setattr(sys.modules["spic_blocks"].BlocksCodec, "quality_range", None)
+    assert at_rate("blocks", get_method("blocks"), Picture(picture), 0.9).status == "no quality_range of side"
+    with pytest.raises(ConfigError, match="'blocks' has no quality_range of its side"):
+        Transmitter(decoder_weights=tiny_decoder, coarse_codec="blocks", target_bpp=2.0)
 
 
 def test_the_plots_are_drawn_from_published_tables(tmp_path, monkeypatch, capsys):
@@ -109,6 +139,10 @@ def test_the_whole_of_it(tmp_path):
     options = ["--method", "blocks", "--method", "bpg", "--method", "spic", "-o", "compare/", "--force"]
     run(*spic, "compare", "my-pictures/scene_00001.png", *options)
     assert (tmp_path / "compare" / "index.html").exists()
+    compared = pd.read_csv(tmp_path / "compare" / "compare.csv").set_index("method")
+    assert set(compared.index) == {"spic", "bpg", "blocks"} and (compared["status"] == "met").all()
+    assert compared.loc["blocks", "setting"] in range(1, 65) and abs(compared.loc["blocks", "bpp"] / 0.16 - 1) < 0.2
+    assert compared.loc["blocks", ["miou", "psnr"]].notna().all()
     said = run(*workflow)
     assert "rule encode" in said and said.count("rule decode:") == 3  # the new points only
     results = tmp_path / "results" / "mine"

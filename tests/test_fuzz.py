@@ -1,17 +1,20 @@
 """The mutation loop of `make fuzz`: a few cases of every decoder, and that it notices what it is there for."""
 
 import importlib.util
+import random
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from spic.codecs import get_codec
 from spic.errors import BitstreamError
 
 SPEC = importlib.util.spec_from_file_location("fuzz", Path(__file__).with_name("fuzz.py"))
 fuzz = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(fuzz)
+import fuzz_changes  # noqa: E402  (beside it, on the path since)
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,38 @@ def test_cases_can_be_made_again(found):
     cases = [fuzz.make_case(5, index, found) for index in range(60)]
     assert cases == [fuzz.make_case(5, index, found) for index in range(60)]
     assert {name for name, _ in cases} == set(found) and len({data for _, data in cases}) > 50
+
+
+def test_every_target_has_sizes_to_make_wrong(found):
+    assert fuzz_changes.KNOWN == set(found)
+    for name, (_, corpus) in found.items():
+        for data in corpus:
+            sizes = list(fuzz_changes._SIZES[name](data))
+            assert sizes and all(size.put(size.value) == data for size in sizes), name
+            assert all(0 <= size.value <= size.most for size in sizes), name
+        wrong = {fuzz_changes.wrong_size(random.Random(i), name, corpus[0]) for i in range(40)}
+        assert len(wrong - {corpus[0]}) > 8, name
+
+
+@pytest.mark.parametrize(
+    ("name", "less"),  # what the format stores of a side: the side, or the side less one
+    [(name, 0) for name in ("avif", "bpg", "jpeg", "jpeg2000", "png", "webp")]
+    + [(name, 1) for name in ("flif", "jpegxl", "labelmap", "webp-lossless")],
+)
+def test_the_sizes_are_those_of_the_picture(name, less):
+    codec = get_codec(name)
+    image = np.zeros((19, 333, 3) if codec.takes("picture") else (19, 333), np.uint8)
+    values = [size.value for size in fuzz_changes._SIZES[name](codec.encode(image))]
+    assert 19 - less in values and 333 - less in values
+
+
+def test_a_splice_is_made_of_both():
+    first, second = bytes(range(0, 100)), bytes(range(50, 150))
+    for seed in range(50):
+        data = fuzz_changes.splice(random.Random(seed), first, second)
+        assert set(data) <= set(first) | set(second)
+    spliced = {fuzz_changes.splice(random.Random(seed), first, second) for seed in range(50)}
+    assert bytes(range(150)) in spliced and len(spliced) > 20  # joined where both have the same bytes
 
 
 def test_what_counts_as_a_finding(monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spic.errors import DataError
-from spic.labels import CAMVID11, get_label_space, one_hot
+from spic.labels import CAMVID11, LabelSpace, get_label_space, one_hot
 
 
 def test_camvid():
@@ -19,6 +19,32 @@ def test_unknown_names():
         get_label_space("mars")
     with pytest.raises(DataError, match=r"'boat'.*sky, building"):
         CAMVID11.id("boat")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"name": ""}, "its name must have 1 to 64 printable ASCII"),
+        ({"name": "straße"}, "its name must have"),
+        ({"name": 7}, "its name must have"),
+        ({"classes": ()}, "its classes must have different names"),
+        ({"classes": ("a", "a")}, "its classes must have different names"),
+        ({"classes": ("a", 1)}, "its classes must have different names"),
+        ({"classes": None}, "not iterable"),
+        ({"palette": ((0, 0, 0),)}, "its palette must have 2 colours"),
+        ({"palette": ((0, 0, 0), (0, 0, 256))}, "its palette must have 2 colours"),
+        ({"palette": ((0, 0, 0), (0, 0))}, "label space 'two': "),
+        ({"palette": "rg"}, "label space 'two': "),
+        ({"void": 1}, "its void id must be from 2 to 255"),
+        ({"void": 256}, "its void id must be from 2 to 255"),
+        ({"void": None}, "label space 'two': "),
+    ],
+)
+def test_a_label_space_is_checked(changes, problem):
+    good = {"name": "two", "classes": ["a", "b"], "palette": [[0, 0, 0], [255, 0, 9]], "void": 255}
+    assert LabelSpace(**good) == LabelSpace("two", ("a", "b"), ((0, 0, 0), (255, 0, 9)), 255)
+    with pytest.raises(DataError, match=problem):
+        LabelSpace(**{**good, **changes})
 
 
 def test_check():

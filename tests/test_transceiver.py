@@ -115,7 +115,11 @@ def test_target_rates(transmitter, scene):
     assert middle <= rate(target_bpp=middle * 1.05) <= middle * 1.05
     with pytest.raises(ConfigError, match="out of reach: the SSM takes"):
         rate(target_bpp=least * 0.9)
-    assert rate(target_bpp=middle + 5, coarse_codec="jpeg2000") <= middle + 5
+    for codec, quality in {"jpeg2000": 16, "jpeg": 50, "webp": 50, "avif": 50, "jpegxl": 4}.items():
+        some = rate(coarse_codec=codec, quality=quality)
+        assert some / 1.03 <= rate(target_bpp=some * 1.03, coarse_codec=codec) <= some * 1.03
+    with pytest.raises(ConfigError, match=r"out of reach: the SSM takes \d\.\d+ bpp, JPEG 2000 cannot code"):
+        rate(target_bpp=least, coarse_codec="jpeg2000")
 
 
 def test_small_islands_can_be_dropped(transmitter, scene):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from spic.cli import files
-from spic.cli.common import Force, MaxPixels, Source, Target, about, group, report, whole
+from spic.cli.common import Force, MaxPixels, Source, Target, about, complain, group, report, whole
 from spic.errors import ConfigError
 from spic.limits import MAX_PIXELS
 
@@ -21,7 +21,11 @@ def list_codecs():
     from spic.codecs import codec_names, get_codec
 
     for name in codec_names():
-        codec = get_codec(name)
+        try:
+            codec = get_codec(name)
+        except ConfigError as error:  # another package's, which does not hide the others
+            complain(error)
+            continue
         sides = f"sides up to {codec.max_side}" if codec.max_side else ""
         typer.echo(f"{name:18}{codec.kind:9}{codec.extension:6}{codec.quality_name or 'lossless':10}{sides}".rstrip())
 

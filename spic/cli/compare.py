@@ -13,7 +13,6 @@ from spic.cli.transceive import DecoderWeights, Pictures, SegmenterWeights
 from spic.errors import ConfigError, SpicError
 from spic.files import IMAGES, spelled
 
-_RANGES = {"qp": (0, 51, True), "quality": (1, 100, True), "distance": (0.1, 25, False)}  # "bpp" is asked for itself
 _COLUMNS = ("picture", "method", "setting", "bpp", "miou", "psnr", "status")
 
 
@@ -110,7 +109,7 @@ def compare(
 
 def at_rate(name: str, coder, picture, bpp: float) -> Result:
     """Code and decode at the setting whose rate is nearest to `bpp`, in bits a pixel of all payloads."""
-    from spic.metrics.matching import find_setting
+    from spic.metrics.matching import find_quality
 
     coded, pixels = {}, picture.pixels.shape[0] * picture.pixels.shape[1]
 
@@ -119,19 +118,13 @@ def at_rate(name: str, coder, picture, bpp: float) -> Result:
         sizes = coder.sizes(coded[setting])
         return 8 * sum(size for part, size in sizes.items() if part != "file") / pixels
 
-    kind = coder.parameter.removeprefix("coarse_")
+    if coder.quality_range is None:
+        return Result(name, None, None, f"no quality_range of {coder.parameter}")
     try:
         with about(name):
-            if kind in _RANGES:
-                low, high, integer = _RANGES[kind]
-                match = find_setting(rate_of, bpp, low, high, integer=integer)
-                if match.setting is None:
-                    return Result(name, None, match.rate, "unreachable")
-                setting, rate = match.setting, match.rate
-            elif coder.parameter == "bpp":
-                setting, rate = bpp, rate_of(bpp)
-            else:
-                return Result(name, None, None, f"no known range of {coder.parameter}")
+            setting, rate, status = find_quality(coder.parameter, coder.quality_range, rate_of, bpp)
+            if setting is None:
+                return Result(name, None, rate, status)
             decoded = coder.decode([coded[setting]], ["picture"])[0]
     except ConfigError as error:  # JPEG 2000: the headers alone take more
         complain(error)

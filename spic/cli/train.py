@@ -47,11 +47,11 @@ def pack(
 
 
 def _training_sets(dataset: str, root: Path | None, limit: int | None, scenes: int) -> list:
-    from spic.datasets import get_dataset
+    from spic.datasets import dataset_class, get_dataset
     from spic.training.pack import FRAME_SIZE
 
     sets = []
-    if root is not None:
+    if root is not None or dataset_class(dataset).procedural:
         sets.append(get_dataset(dataset, root, "train", limit, FRAME_SIZE))
     if scenes:
         sets.append(get_dataset("street_scenes", None, "train", scenes, FRAME_SIZE))

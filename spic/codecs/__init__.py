@@ -1,11 +1,12 @@
 """Every coder behind one small interface: `get_codec(name)`, then `encode` and `decode`.
 
 Coders of other packages join by an entry point of the group `spic.codecs` whose name is the codec's and whose value
-is a class like `spic.codecs.base.Codec`. Asking for one codec loads that codec's libraries only.
+is a subclass of `Codec`. Asking for one codec loads that codec's libraries only.
 """
 
 from spic import registry
 from spic.codecs.base import Codec
+from spic.errors import ConfigError
 
 __all__ = ["Codec", "codec_names", "get_codec"]
 
@@ -32,4 +33,7 @@ def codec_names() -> list[str]:
 
 def get_codec(name: str) -> Codec:
     """Return a new codec called `name`; `ConfigError` lists the known ones. Built-in names win over entry points."""
-    return registry.find("spic.codecs", _BUILT_IN, name, "codec")()
+    codec = registry.find("spic.codecs", _BUILT_IN, name, "codec")()
+    if not isinstance(codec, Codec) or codec.name != name:
+        raise ConfigError(f"codec {name!r}: its entry point gives no Codec of that name but {codec!r}")
+    return codec

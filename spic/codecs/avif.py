@@ -6,8 +6,8 @@ another two and a half times. The rate counts the whole file, of which some 280 
 
 import numpy as np
 
-from spic.codecs.base import Codec, check_array, check_bytes, check_quality
-from spic.codecs.pillow import decode_with_pillow, encode_with_pillow
+from spic.codecs.base import Codec, check_array, check_bytes
+from spic.codecs.pillow import decode_with_pillow, encode_with_pillow, pillow_versions
 from spic.errors import BitstreamError
 
 _SPEED = 4
@@ -22,12 +22,21 @@ class AvifCodec(Codec):
     extension = "avif"
     quality_name = "quality"
     max_side = 32768  # of libavif's decoder
+    quality_range = (0, 100, 1)
+
+    def versions(self) -> dict[str, str]:
+        """With the AV1 libraries behind libavif."""
+        try:
+            from PIL import _avif
+        except ImportError:  # a Pillow without AVIF
+            return super().versions() | pillow_versions()
+        return super().versions() | pillow_versions("avif") | {"av1": _avif.codec_versions()}
 
     def encode(self, image: np.ndarray, quality: int = 50) -> bytes:
         """Code uint8 sRGB (H, W, 3). One thread, so that the bytes are the same everywhere."""
         image = check_array(image, (3,))
         self.check_sides(*image.shape[:2])
-        quality = round(check_quality("quality", quality, 0, 100))
+        quality = round(self.check_quality(quality))
         options = {"quality": quality, "speed": _SPEED, "subsampling": "4:2:0", "codec": "aom"}
         return encode_with_pillow(image, "AVIF", max_threads=1, autotiling=False, **options)
 

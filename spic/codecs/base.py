@@ -27,7 +27,10 @@ class Codec(ABC):
     extension : str
         Usual file extension, without the dot.
     quality_name : str or None
-        The keyword of `encode` that sets the rate ("qp", "bpp"), None for lossless codecs.
+        The keyword of `encode` that sets the rate ("qp", "bpp"), None for lossless codecs. "bpp" is the rate itself.
+    quality_range : (number, number, number) or None
+        Lowest value, highest value and step of that keyword; step 0 allows every number between. What looks for a
+        rate (`spic compare`, `target_bpp`) searches it; None where there is no quality.
     max_side : int or None
         Most rows or columns that the codec takes; None where `spic.limits.MAX_PIXELS` alone is the limit.
     """
@@ -36,7 +39,16 @@ class Codec(ABC):
     kind: str
     extension: str
     quality_name: str | None = None
+    quality_range: tuple[float, float, float] | None = None
     max_side: int | None = None
+    VERSION = 1  # of the codec's own code: raised whenever the same array and setting give other bytes or pixels
+
+    def versions(self) -> dict[str, str]:
+        """What bytes and pixels depend on beside array and setting: `VERSION`, libraries, programs, by name.
+
+        The workflow codes and decodes again what another version of any of them made.
+        """
+        return {"code": str(self.VERSION)}
 
     @abstractmethod
     def encode(self, image: np.ndarray, **quality) -> bytes:
@@ -54,6 +66,10 @@ class Codec(ABC):
     def takes(self, kind: str) -> bool:
         """Tell whether the codec is for "label" maps or "picture"s."""
         return self.kind in (kind, "both")
+
+    def check_quality(self, value):
+        """Return `value` if it lies in `quality_range`; `ConfigError` otherwise."""
+        return check_quality(self.quality_name, value, *self.quality_range[:2])
 
 
 def check_array(image, channels: tuple[int, ...], labels: bool = False) -> np.ndarray:

@@ -6,8 +6,8 @@ is some percent smaller than progressive JPEG. The file is JFIF, headers and tab
 
 import numpy as np
 
-from spic.codecs.base import Codec, check_array, check_bytes, check_quality
-from spic.codecs.pillow import decode_with_pillow, encode_with_pillow
+from spic.codecs.base import Codec, check_array, check_bytes
+from spic.codecs.pillow import decode_with_pillow, encode_with_pillow, pillow_versions
 from spic.errors import BitstreamError
 
 _SOI, _EOI, _SOS = b"\xff\xd8", b"\xff\xd9", b"\xff\xda"
@@ -22,12 +22,16 @@ class JpegCodec(Codec):
     extension = "jpg"
     quality_name = "quality"
     max_side = 65500  # of libjpeg
+    quality_range = (1, 100, 1)
+
+    def versions(self) -> dict[str, str]:
+        return super().versions() | pillow_versions("jpg", "libjpeg_turbo")
 
     def encode(self, image: np.ndarray, quality: int = 50) -> bytes:
         """Code uint8 sRGB (H, W, 3) or gray (H, W, 1)."""
         image = check_array(image, (1, 3))
         self.check_sides(*image.shape[:2])
-        quality = round(check_quality("quality", quality, 1, 100))
+        quality = round(self.check_quality(quality))
         subsampling = {"subsampling": "4:2:0"} if image.shape[2] == 3 else {}
         return encode_with_pillow(image, "JPEG", quality=quality, optimize=True, **subsampling)
 

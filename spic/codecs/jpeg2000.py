@@ -11,8 +11,8 @@ import struct
 import numpy as np
 from PIL import Image
 
-from spic.codecs.base import Codec, check_array, check_bytes, check_quality, check_size
-from spic.codecs.pillow import quiet
+from spic.codecs.base import Codec, check_array, check_bytes, check_size
+from spic.codecs.pillow import pillow_versions, quiet
 from spic.errors import BitstreamError, ConfigError
 
 _SOC_SIZ = b"\xff\x4f\xff\x51"
@@ -30,6 +30,10 @@ class Jpeg2000Codec(Codec):
     kind = "picture"
     extension = "j2k"
     quality_name = "bpp"
+    quality_range = (0.001, 24, 0)
+
+    def versions(self) -> dict[str, str]:
+        return super().versions() | pillow_versions("jpg_2000")
 
     def encode(self, image: np.ndarray, bpp: float = 0.25) -> bytes:
         """Code a picture in at most, and close to, `bpp` bits a pixel.
@@ -52,7 +56,7 @@ class Jpeg2000Codec(Codec):
             Where the headers alone take more than `bpp`: the rate is unreachable.
         """
         image = check_array(image, (1, 3))
-        check_quality("bpp", bpp, 0.001, 24)
+        self.check_quality(bpp)
         budget = int(bpp * image.shape[0] * image.shape[1] / 8)
         best = _compress(image, 0)
         if len(best) <= budget:

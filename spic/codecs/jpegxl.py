@@ -6,7 +6,7 @@ times as long and gives no better PSNR at the same rate.
 
 import numpy as np
 
-from spic.codecs.base import Codec, check_array, check_bytes, check_quality, check_size
+from spic.codecs.base import Codec, check_array, check_bytes, check_size
 from spic.errors import BitstreamError, memory_shortage
 
 _SIGNATURE = b"\xff\x0a"
@@ -22,6 +22,14 @@ class JpegXlLosslessCodec(Codec):
     kind = "both"
     extension = "jxl"
     max_side = 1 << 18  # of level 5; beyond it libjxl writes a container
+
+    def versions(self) -> dict[str, str]:
+        import imagecodecs
+
+        return super().versions() | {
+            "imagecodecs": imagecodecs.__version__,
+            "libjxl": imagecodecs.jpegxl_version().removeprefix("libjxl "),
+        }
 
     def encode(self, image: np.ndarray) -> bytes:
         """Code uint8 (H, W) or (H, W, 3) without loss, as a bare codestream."""
@@ -63,6 +71,7 @@ class JpegXlCodec(JpegXlLosslessCodec):
     name = "jpegxl"
     kind = "picture"
     quality_name = "distance"
+    quality_range = (0.1, 25, 0)
 
     def encode(self, image: np.ndarray, distance: float = 4) -> bytes:
         """Code uint8 sRGB (H, W, 3) as a bare codestream."""
@@ -70,7 +79,7 @@ class JpegXlCodec(JpegXlLosslessCodec):
 
         image = check_array(image, (3,))
         self.check_sides(*image.shape[:2])
-        distance = float(check_quality("distance", distance, 0.1, 25))
+        distance = float(self.check_quality(distance))
         return imagecodecs.jpegxl_encode(image, distance=distance, effort=_LOSSY_EFFORT, numthreads=1)
 
 

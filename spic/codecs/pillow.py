@@ -16,6 +16,14 @@ def quiet():
     return warnings.catch_warnings(action="ignore")
 
 
+def pillow_versions(*libraries: str) -> dict[str, str]:
+    """Versions of Pillow and of libraries that it calls, by the names of `PIL.features`."""
+    from PIL import features
+
+    known = {name: features.version(name) for name in libraries}
+    return {"pillow": Image.__version__, **{name: version for name, version in known.items() if version}}
+
+
 def encode_with_pillow(image: np.ndarray, kind: str, **options) -> bytes:
     """Code uint8 (H, W, 3) or (H, W, 1) in Pillow's format `kind`."""
     out = io.BytesIO()

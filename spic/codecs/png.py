@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from spic.codecs.base import Codec, check_array, check_bytes, check_size
-from spic.codecs.pillow import quiet
+from spic.codecs.pillow import pillow_versions, quiet
 from spic.errors import BitstreamError
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -22,6 +22,9 @@ class PngCodec(Codec):
     name = "png"
     kind = "both"
     extension = "png"
+
+    def versions(self) -> dict[str, str]:
+        return super().versions() | pillow_versions("zlib", "zlib_ng")
 
     def encode(self, image: np.ndarray) -> bytes:
         """Code uint8 (H, W), (H, W, 3) or (H, W, 4) without loss."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from spic.codecs.base import Codec, check_array, check_bytes, check_quality, check_size
-from spic.codecs.pillow import decode_with_pillow, encode_with_pillow
+from spic.codecs.base import Codec, check_array, check_bytes, check_size
+from spic.codecs.pillow import decode_with_pillow, encode_with_pillow, pillow_versions
 from spic.errors import BitstreamError
 
 _METHOD = 6
@@ -20,12 +20,16 @@ class WebpCodec(Codec):
     extension = "webp"
     quality_name = "quality"
     max_side = _MAX_SIDE
+    quality_range = (0, 100, 1)
+
+    def versions(self) -> dict[str, str]:
+        return super().versions() | pillow_versions("webp")
 
     def encode(self, image: np.ndarray, quality: float = 50) -> bytes:
         """Code uint8 sRGB (H, W, 3)."""
         image = check_array(image, (3,))
         self.check_sides(*image.shape[:2])
-        check_quality("quality", quality, 0, 100)
+        self.check_quality(quality)
         return encode_with_pillow(image, "WEBP", quality=quality, method=_METHOD)
 
     def decode(self, data: bytes) -> np.ndarray:
@@ -42,6 +46,9 @@ class WebpLosslessCodec(Codec):
     kind = "label"
     extension = "webp"
     max_side = _MAX_SIDE
+
+    def versions(self) -> dict[str, str]:
+        return super().versions() | pillow_versions("webp")
 
     def encode(self, image: np.ndarray) -> bytes:
         """Code uint8 (H, W)."""

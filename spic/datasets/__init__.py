@@ -1,12 +1,14 @@
-"""Data sets: pictures at working size, and label maps where there are any."""
+"""Data sets: pictures at working size, and label maps where there are any.
 
-from importlib import import_module
+Those of other packages join by an entry point of the group `spic.datasets`, a subclass of `Dataset` each.
+"""
 
+from spic import registry
 from spic.datasets.base import Dataset
-from spic.errors import ConfigError
+from spic.errors import ConfigError, DataError
 from spic.images import WORKING_SIZE
 
-_DATASETS = {
+_BUILT_IN = {
     "camvid": "spic.datasets.camvid:CamVid",
     "cityscapes": "spic.datasets.cityscapes:Cityscapes",
     "folder": "spic.datasets.folder:Folder",
@@ -16,16 +18,16 @@ _DATASETS = {
 
 
 def dataset_names() -> list[str]:
-    """Names that `get_dataset` knows, sorted."""
-    return sorted(_DATASETS)
+    """Names that `get_dataset` knows, sorted: the built-in ones and those of installed entry points."""
+    return registry.names("spic.datasets", _BUILT_IN)
 
 
 def dataset_class(name: str) -> type[Dataset]:
     """The class of the data set called `name`; `ConfigError` lists the known ones."""
-    if name not in _DATASETS:
-        raise ConfigError(f"unknown data set {name!r}; known: {', '.join(sorted(_DATASETS))}")
-    module, attribute = _DATASETS[name].split(":")
-    return getattr(import_module(module), attribute)
+    kind = registry.find("spic.datasets", _BUILT_IN, name, "data set")
+    if not (isinstance(kind, type) and issubclass(kind, Dataset)):
+        raise ConfigError(f"data set {name!r}: its entry point gives no subclass of Dataset but {kind!r}")
+    return kind
 
 
 def get_dataset(name: str, root=None, split: str = "val", limit: int | None = None, size=WORKING_SIZE) -> Dataset:
@@ -34,7 +36,8 @@ def get_dataset(name: str, root=None, split: str = "val", limit: int | None = No
     Parameters
     ----------
     name : str
-        `street_scenes` and `street_scenes_city` (procedural, need no files), `camvid`, `cityscapes`, or `folder`.
+        `street_scenes` and `street_scenes_city` (procedural, need no files), `camvid`, `cityscapes`, `folder`, or one
+        of another package.
     root : path-like, optional
         Folder of the data set; the procedural ones take none.
     split : str
@@ -53,7 +56,7 @@ def get_dataset(name: str, root=None, split: str = "val", limit: int | None = No
     ConfigError
         Unknown name or split, a limit below 1, a size that is not two positive integers, a missing `root`.
     DataError
-        The folder or a picture's partner does not exist.
+        The folder or a picture's partner does not exist; names are not sorted, not unique, or not those of files.
     """
     kind = dataset_class(name)
     if limit is not None and (not isinstance(limit, int) or limit < 1):
@@ -61,6 +64,10 @@ def get_dataset(name: str, root=None, split: str = "val", limit: int | None = No
     if len(size) != 2 or any(not isinstance(side, int) or side < 1 for side in size):
         raise ConfigError(f"size {size!r}: expected height and width in pixels")
     dataset = kind(split=split, size=tuple(size)) if kind.procedural else kind(root, split, tuple(size))
+    if not dataset.names or list(dataset.names) != sorted(set(dataset.names)):
+        raise DataError(f"data set {name}: its names must be sorted and unique, at least one")
+    if unsafe := [one for one in dataset.names if not one or one.startswith(".") or set(one) & set("/\\\0")]:
+        raise DataError(f"data set {name}: {unsafe[0]!r} cannot be the name of a file")
     if limit is not None:
         dataset.names = dataset.names[:limit]
     return dataset

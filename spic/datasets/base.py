@@ -18,6 +18,9 @@ SPLITS = ("train", "val", "test")
 class Dataset(ABC):
     """Pictures in the order of their names.
 
+    A subclass is made as `kind(root, split, size)`, or `kind(split=..., size=...)` where it is `procedural`; its
+    documentation's first line describes it in lists.
+
     Attributes
     ----------
     name : str
@@ -25,7 +28,7 @@ class Dataset(ABC):
     label_space : LabelSpace
         What the ids of `labels` mean.
     names : list of str
-        One name a picture: sorted, unique, safe as a file name.
+        One name per picture: sorted, unique, safe as a file name.
     size : (int, int)
         Height and width of every picture and label map.
     procedural : bool

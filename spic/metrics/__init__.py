@@ -18,7 +18,7 @@ from spic.metrics.intervals import (
     recall_interval,
     sum_interval,
 )
-from spic.metrics.matching import Match, at_rate, find_setting, rate_at
+from spic.metrics.matching import Match, at_rate, find_quality, find_setting, rate_at
 from spic.metrics.miou import (
     confusion_matrix,
     iou_per_class,
@@ -50,6 +50,7 @@ __all__ = [
     "confusion_matrix",
     "distance_interval",
     "fid_weights_path",
+    "find_quality",
     "find_setting",
     "frechet_distance",
     "interval",

@@ -29,7 +29,8 @@ def find_setting(
     low: float,
     high: float,
     *,
-    integer: bool = True,
+    step: float = 1,
+    at_most: bool = False,
     tolerance: float = 0.02,
 ) -> Match:
     """Find the setting of a codec whose rate is closest to a target, by bisection.
@@ -42,12 +43,15 @@ def find_setting(
     target : float
         Rate wanted, above 0.
     low, high : number
-        Ends of the setting's range, both allowed; integers where `integer`.
-    integer : bool
-        Whether the setting is an integer (QP). Bisection then goes on to two neighbours and takes the one whose rate
-        is closer in ratio: its rate is what it is, and belongs beside the result.
+        Ends of the setting's range, both allowed.
+    step : number
+        Settings are `low`, `low + step`, ... (1 for a QP); 0 for any number. With steps, bisection goes on to two
+        neighbours and takes the one whose rate is closer in ratio: its rate is what it is, and belongs beside the
+        result.
+    at_most : bool
+        Take no setting whose rate is above the target, and the highest rate where all lie below.
     tolerance : float
-        Relative. A float setting is good enough within it; a target beyond the codec's range by no more than it
+        Relative. Without steps a setting is good enough within it; a target beyond the codec's range by no more than it
         counts as met at that end.
 
     Returns
@@ -59,36 +63,38 @@ def find_setting(
     Raises
     ------
     ConfigError
-        Target, range or tolerance make no sense.
+        Target, range, step or tolerance make no sense.
     DataError
         A rate is not a finite number above 0.
     """
-    if not (target > 0 and math.isfinite(target) and low < high and 0 < tolerance < 1):
-        raise ConfigError(f"no setting from {low} to {high} for {target} bpp within {tolerance}")
-    if integer and not (float(low).is_integer() and float(high).is_integer()):
-        raise ConfigError(f"integer settings do not range from {low} to {high}")
-    left, right = ((int(end) if integer else float(end)) for end in (low, high))
+    if not (target > 0 and math.isfinite(target) and low < high and 0 < tolerance < 1 and 0 <= step <= high - low):
+        raise ConfigError(f"no setting from {low} to {high} in steps of {step} for {target} bpp within {tolerance}")
+    # places on the range: whole numbers of steps, or the settings themselves
+    left, right = (0, int((high - low) / step + 1e-9)) if step else (float(low), float(high))
     rates = {}
 
-    def rate(setting):
-        if setting not in rates:
-            rates[setting] = float(rate_of(setting))
-            if not (rates[setting] > 0 and math.isfinite(rates[setting])):
-                raise DataError(f"the rate at {setting} is {rates[setting]}")
-        return rates[setting]
+    def setting(place):
+        return low + place * step if step else place
 
-    def distance(setting):
-        return abs(math.log(rate(setting) / target))
+    def rate(place):
+        if place not in rates:
+            rates[place] = float(rate_of(setting(place)))
+            if not (rates[place] > 0 and math.isfinite(rates[place])):
+                raise DataError(f"the rate at {setting(place)} is {rates[place]}")
+        return rates[place]
+
+    def distance(place):
+        return math.inf if at_most and rate(place) > target else abs(math.log(rate(place) / target))
 
     limits = sorted((left, right), key=rate)
     if not rate(limits[0]) <= target <= rate(limits[1]):
-        end = min(limits, key=distance)
-        met = distance(end) <= math.log1p(tolerance)
-        return Match(end if met else None, rate(end), "met" if met else "unreachable")
+        end = limits[0] if rate(limits[0]) > target else limits[1]
+        met = distance(end) <= math.log1p(tolerance) or (at_most and rate(end) <= target)
+        return Match(setting(end) if met else None, rate(end), "met" if met else "unreachable")
     rising = rate(left) <= target
     for _ in range(MAX_STEPS):
-        middle = (left + right) // 2 if integer else (left + right) / 2
-        good_enough = not integer and min(distance(left), distance(right)) <= math.log1p(tolerance)
+        middle = (left + right) // 2 if step else (left + right) / 2
+        good_enough = not step and min(distance(left), distance(right)) <= math.log1p(tolerance)
         if good_enough or middle in (left, right):
             break
         if (rate(middle) <= target) == rising:
@@ -96,7 +102,41 @@ def find_setting(
         else:
             right = middle
     best = min(left, right, key=distance)
-    return Match(best, rate(best), "met")
+    return Match(setting(best), rate(best), "met")
+
+
+def find_quality(
+    name: str, quality_range, rate_of: Callable[[float], float], target: float, *, at_most: bool = False
+) -> Match:
+    """Find the setting of a codec or method for a rate.
+
+    Parameters
+    ----------
+    name : str
+        What is set: a codec's `quality_name`, a method's `parameter`. "bpp" is the rate itself and tried once.
+    quality_range : (number, number, number)
+        Lowest value, highest value and step, as codecs and methods have them.
+    rate_of : callable
+        Setting to rate, in bits a pixel of what the coder codes.
+    target : float
+        Rate wanted, above 0.
+    at_most : bool
+        As for `find_setting`.
+
+    Returns
+    -------
+    Match
+
+    Raises
+    ------
+    ConfigError, DataError
+        As from `find_setting`; what `rate_of` raises.
+    """
+    low, high, step = quality_range
+    if name == "bpp":
+        setting = min(target, high)
+        return Match(setting, rate_of(setting), "met")
+    return find_setting(rate_of, target, low, high, step=step, at_most=at_most)
 
 
 def at_rate(rates, values, rate: float) -> float:

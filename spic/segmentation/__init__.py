@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from spic import registry
+from spic.errors import ConfigError
+from spic.labels import LabelSpace
 from spic.segmentation.info import SegmenterInfo, describe_shipped
 from spic.segmentation.internimage import SIZES, Maker
 from spic.weights.reading import expand
@@ -63,5 +65,10 @@ def get_segmenter(name: str, weights=None, device: str = "auto", dtype: str = "a
         The weights file is missing, damaged or of another network.
     """
     make, weights = registry.find("spic.segmenters", _BUILT_IN, name, "segmenter"), weights and expand(weights)
+    if input_size == "working" and describe_segmenter(name, weights).inputs == ("working",):
+        input_size = None  # it knows no other, and need not take the argument
     settings = {} if input_size is None else {"input_size": input_size}
-    return make(weights=weights, device=device, dtype=dtype, **settings)
+    segmenter = make(weights=weights, device=device, dtype=dtype, **settings)
+    if not isinstance(getattr(segmenter, "label_space", None), LabelSpace):
+        raise ConfigError(f"segmenter {name!r} has no label_space of the kind spic.labels.LabelSpace")
+    return segmenter

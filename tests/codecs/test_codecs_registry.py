@@ -39,6 +39,21 @@ def test_attributes(name, kind, extension, quality_name):
     assert codec.takes("label") == (kind != "picture") and codec.takes("picture") == (kind != "label")
 
 
+@pytest.mark.parametrize("name", codec_names())
+def test_a_quality_has_a_range_that_the_codec_keeps(name):
+    codec = get_codec(name)
+    assert (codec.quality_range is None) == (codec.quality_name is None)
+    if codec.quality_name is not None:
+        low, high, step = codec.quality_range
+        picture = np.random.default_rng(0).integers(0, 256, (16, 32, 3), np.uint8)
+        least = low if codec.quality_name != "bpp" else 8  # fewer are not enough for the headers of so small a picture
+        sizes = [len(codec.encode(picture, **{codec.quality_name: value})) for value in (least, high)]
+        assert sizes[0] != sizes[1] and 0 <= step <= high - low
+        for value in (low - 1e-6, high + 1e-6, True, "1", float("nan")):
+            with pytest.raises(ConfigError, match=rf"{codec.quality_name} must be a number from {low} to {high}"):
+                codec.encode(picture, **{codec.quality_name: value})
+
+
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(ConfigError, match=r"'heic'.*bpg.*png"):
         get_codec("heic")

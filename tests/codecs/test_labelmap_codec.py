@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,16 @@ def _numbers(height, width):
 def test_refusals(data, text):
     with pytest.raises(BitstreamError, match=text):
         PLAIN.decode(data)
+
+
+def test_a_stream_that_ends_within_a_row_of_millions_is_refused_at_once():
+    head = bytes([stream.VERSION << 4 | 4, 0]) + stream._number(4) + stream._number(2_600_000)
+    data = head + bytes(4) + np.random.default_rng(0).integers(0, 256, 60, np.uint8).tobytes()
+    for _ in range(2):  # compiled the first time
+        began = time.process_time()
+        with pytest.raises(BitstreamError, match="ends too early"):
+            PLAIN.decode(data)
+    assert time.process_time() - began < 0.7  # 4 s where the whole row was decoded first
 
 
 def test_another_prior_is_refused_in_one_line():

@@ -5,7 +5,7 @@ import pytest
 
 from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError
-from spic.metrics import at_rate, bpp, find_setting, rate_at
+from spic.metrics import at_rate, bpp, find_quality, find_setting, rate_at
 
 
 def counted(function):
@@ -33,10 +33,43 @@ def test_integer_settings_end_at_the_closest_rate(target):
 
 def test_float_settings_end_within_the_tolerance():
     rate, asked = counted(lambda setting: 0.1 + 0.9 * setting**2)
-    match = find_setting(rate, 0.4, 0.01, 3.0, integer=False, tolerance=0.001)
+    match = find_setting(rate, 0.4, 0.01, 3.0, step=0, tolerance=0.001)
     assert match.status == "met" and match.rate == pytest.approx(0.4, rel=0.0011)
     assert match.setting == pytest.approx(math.sqrt(1 / 3), rel=0.01)
     assert len(asked) == len(set(asked)) < 20
+
+
+@pytest.mark.parametrize(("low", "high", "step"), [(0, 51, 1), (8, 64, 8), (10, 31, 4), (0.5, 9, 0.25)])
+@pytest.mark.parametrize("rate_of", [bpg_like, lambda setting: 0.01 * setting + 0.003], ids=["falling", "rising"])
+def test_steps_end_as_trying_every_setting_does(low, high, step, rate_of):
+    settings = np.arange(low, high + 1e-9, step).tolist()
+    rates = [rate_of(setting) for setting in settings]
+    for target in np.geomspace(min(rates) / 2, 2 * max(rates), 37):
+        near = find_setting(rate_of, target, low, high, step=step)
+        if near.setting is not None:
+            best = min(settings, key=lambda setting: abs(math.log(rate_of(setting) / target)))
+            assert near.setting == best and type(near.setting) is type(low + step)
+        below = [setting for setting in settings if rate_of(setting) <= target]
+        found = find_setting(rate_of, target, low, high, step=step, at_most=True)
+        if below:
+            best = max(below, key=rate_of)
+            assert found == (best, rate_of(best), "met")
+        else:
+            assert found == (None, min(rates), "unreachable")
+
+
+def test_any_number_at_most_a_rate():
+    for target in (0.05, 0.4, 2.9):
+        match = find_setting(lambda setting: setting**1.5, target, 0.1, 2, step=0, at_most=True)
+        assert target / 1.02 <= match.rate <= target or match.setting == 2
+    assert find_setting(lambda setting: setting, 0.0995, 0.1, 2, step=0, at_most=True).status == "unreachable"
+
+
+def test_a_setting_that_is_the_rate_is_tried_once():
+    rate, asked = counted(lambda setting: 0.98 * setting)
+    assert find_quality("bpp", (0.01, 24, 0), rate, 0.5) == (0.5, 0.49, "met") and asked == [0.5]
+    assert find_quality("bpp", (0.01, 24, 0), rate, 99).setting == 24
+    assert find_quality("qp", (0, 51, 1), bpg_like, 0.5) == find_setting(bpg_like, 0.5, 0, 51)
 
 
 def test_rates_outside_what_a_codec_can_do_are_unreachable():
@@ -58,7 +91,7 @@ def test_kinks_still_end_where_the_rate_crosses_the_target():
 
 
 def test_a_jump_over_the_target_ends_and_says_its_rate():
-    match = find_setting(lambda setting: 0.1 if setting < 1.5 else 0.9, 0.4, 0.0, 4.0, integer=False)
+    match = find_setting(lambda setting: 0.1 if setting < 1.5 else 0.9, 0.4, 0.0, 4.0, step=0)
     assert match.setting == pytest.approx(1.5) and match.rate == 0.9
 
 
@@ -70,7 +103,7 @@ def test_a_real_codec():
     def rate(setting):
         return bpp(len(codec.encode(picture, **{codec.quality_name: setting})), 64, 128)
 
-    match = find_setting(rate, 1.5, 0.2, 8.0, integer=False, tolerance=0.05)
+    match = find_setting(rate, 1.5, 0.2, 8.0, step=0, tolerance=0.05)
     assert match.status == "met" and match.rate == pytest.approx(1.5, rel=0.06)
 
 
@@ -79,7 +112,8 @@ def test_impossible_searches_are_refused():
         (0, 1, 2, {}),
         (math.inf, 1, 2, {}),
         (1, 2, 2, {}),
-        (1, 0.5, 3, {}),
+        (1, 0, 3, {"step": -1}),
+        (1, 0, 3, {"step": 4}),
         (1, 0, 3, {"tolerance": 0}),
     ):
         with pytest.raises(ConfigError):

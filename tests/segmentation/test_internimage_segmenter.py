@@ -138,11 +138,16 @@ def test_described_without_loading(weights):
 
 
 def test_what_packages_offer_is_described(monkeypatch):
+    class Own(dict):
+        def __init__(self, **settings):
+            super().__init__(settings)
+            self.label_space = CITYSCAPES19
+
     class Point:
         name = "mine"
 
         def load(self):
-            return dict
+            return Own
 
     monkeypatch.setattr("spic.registry.entry_points", lambda group: [Point()])
     info = describe_segmenter("mine")

@@ -9,6 +9,7 @@ import torch
 import spic.registry
 from spic.efficientnet import LiteEncoder
 from spic.errors import ConfigError, DataError, WeightsError
+from spic.labels import CAMVID11
 from spic.segmentation import get_segmenter, segmenter_names
 from spic.segmentation.pyramid import PyramidConfig, PyramidNet
 from spic.segmentation.street import LITE, StreetConfig, StreetNet
@@ -160,11 +161,16 @@ def test_missing_weights(tiny_segmenter, tmp_path):
 
 
 def test_names(monkeypatch):
+    class Own(dict):
+        def __init__(self, **settings):
+            super().__init__(settings)
+            self.label_space = CAMVID11
+
     class Point:
         name = "mine"
 
         def load(self):
-            return dict
+            return Own
 
     monkeypatch.setattr(spic.registry, "entry_points", lambda group: [Point()] * (group == "spic.segmenters"))
     assert {"mine", "street", "judge"} <= set(segmenter_names())

@@ -2,24 +2,41 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 
+from spic.codecs import codec_names, get_codec
+from spic.codecs.labelmap import LabelMapCodec
 from spic.datasets import get_dataset
 from spic.errors import DataError
-from spic.identity import codec_versions, digest, pictures_signature, weights_hashes
+from spic.identity import (
+    VERSIONS,
+    codec_versions,
+    digest,
+    library_versions,
+    module_version,
+    pictures_signature,
+    plugin_version,
+    stage_version,
+    weights_hashes,
+)
 from spic.images import write_png
 from spic.methods import Settings, get_method
 from spic.provenance import points, stale, text
 from spic.records import check_inputs, describe, read_record, write_record
+from spic.weights import FOLDER, sha256
 
 pytestmark = pytest.mark.workflow
+ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("spic", "upsampled", "bpg", "jpeg2000")
 FACTS = {"rule": "encode", "inputs": {}, "params": {}, "machine": None}
 
@@ -93,11 +110,94 @@ def test_hashes_of_large_files_are_kept_until_they_change(tmp_path, monkeypatch)
     assert weights_hashes([file], tmp_path / "kept") != first
 
 
-def test_codecs_have_versions():
-    spic = codec_versions(get_method("spic", Settings()))
-    assert set(spic) == {"flif", "bpg"} and all("source" in version for version in spic.values())
-    assert "pillow" in codec_versions(get_method("jpeg2000"))["jpeg2000"] and "av" in spic["bpg"]
+LIBRARIES = {
+    "avif": {"pillow", "avif", "av1"},
+    "bpg": {"av", "libavcodec", "x265"},
+    "flif": set(),
+    "jpeg": {"pillow", "jpg", "libjpeg_turbo"},
+    "jpeg2000": {"pillow", "jpg_2000"},
+    "jpegxl": {"imagecodecs", "libjxl"},
+    "jpegxl-lossless": {"imagecodecs", "libjxl"},
+    "labelmap": {"stream", "prior"},
+    "labelmap-plain": {"stream"},
+    "png": {"pillow", "zlib"},
+    "webp": {"pillow", "webp"},
+    "webp-lossless": {"pillow", "webp"},
+}
+
+
+@pytest.mark.parametrize("name", [name for name in codec_names() if type(get_codec(name)).__module__[:5] == "spic."])
+def test_every_codec_names_what_makes_its_bytes(name):
+    codec = get_codec(name)
+    versions = codec.versions()
+    optional = {"libjpeg_turbo", "zlib", "zlib_ng"}  # as Pillow was built
+    assert versions.keys() - optional == ({"code"} | LIBRARIES[name]) - optional
+    assert all(isinstance(value, str) and re.search(r"\d|[0-9a-f]{64}", value) for value in versions.values())
+    (said,) = codec_versions({"picture": codec}).items()
+    assert said == (name, ", ".join(f"{key} {value}" for key, value in versions.items()))
+
+
+def test_the_versions_are_those_of_the_libraries(monkeypatch, tmp_path):
+    assert get_codec("jpeg").versions()["pillow"] == PIL.__version__ == get_codec("png").versions()["pillow"]
+    ffmpeg = get_codec("bpg").versions()
+    assert re.fullmatch(r"\d[^ ]* build \d+", ffmpeg["x265"]) and re.fullmatch(r"\d+\.\d+\.\d+", ffmpeg["libavcodec"])
+    prior = FOLDER / "labelmap-prior-camvid11.safetensors"
+    assert get_codec("labelmap").versions()["prior"] == sha256(prior)
+    (tmp_path / "other.safetensors").write_bytes(prior.read_bytes() + b" ")
+    other = LabelMapCodec(tmp_path / "other.safetensors")
+    assert codec_versions({"ssm": other}) != codec_versions({"ssm": get_codec("labelmap")})
+    monkeypatch.setattr("PIL.Image.__version__", "0.1")
+    assert get_codec("webp").versions()["pillow"] == "0.1"
     assert len({digest(1), digest(2), digest("1")}) == 3
+
+
+def test_asking_for_the_version_of_x265_changes_no_bytes():
+    code = (
+        "import sys, hashlib, numpy; from spic.codecs import get_codec; codec = get_codec('bpg');"
+        "sys.argv[1:] and codec.versions();"
+        "print(hashlib.sha256(codec.encode(numpy.arange(6144, dtype='uint8').reshape(32, 64, 3))).hexdigest())"
+    )
+    said = [subprocess.check_output([sys.executable, "-c", code, *argument]) for argument in ((), ("versions",))]
+    assert said[0] == said[1]
+
+
+def test_stages_have_versions_and_those_of_their_libraries(monkeypatch):
+    assert stage_version("look")["look"] == str(VERSIONS["look"]) and "torch" in stage_version("segment")
+    assert stage_version("look_at_originals") == stage_version("look")
+    assert stage_version("score_originals") == stage_version("score") == {"score": str(VERSIONS["score"])}
+    assert "+" not in library_versions("torch")["torch"] and library_versions("none-such") == {"none-such": "missing"}
+    with pytest.raises(KeyError):
+        stage_version("no such stage")
+
+
+def test_code_of_other_packages_counts_by_its_source(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "alone_elsewhere.py").write_text("x = 1\n")
+    (tmp_path / "package_elsewhere").mkdir()
+    for name in ("__init__", "codec", "tables"):
+        (tmp_path / "package_elsewhere" / f"{name}.py").touch()
+    points = {"alone": "alone_elsewhere:A", "package": "package_elsewhere.codec:B"}
+    points = [EntryPoint(name, value, "spic.codecs") for name, value in points.items()]
+    monkeypatch.setattr("spic.registry.entry_points", lambda group: points if group == "spic.codecs" else [])
+
+    def versions():
+        module_version.cache_clear()
+        return [plugin_version("spic.codecs", name) for name in ("alone", "package")]
+
+    before = versions()
+    assert list(before[0]) == ["alone_elsewhere"] and list(before[1]) == ["package_elsewhere.codec"]
+    (tmp_path / "package_elsewhere" / "tables.py").write_text("y = 2\n")
+    assert versions()[0] == before[0] and versions()[1] != before[1]
+    (tmp_path / "alone_elsewhere.py").write_text("x = 2\n")
+    assert versions()[0] != before[0]
+    assert plugin_version("spic.codecs", "png") == plugin_version("spic.methods", "alone") == {}
+
+
+def test_what_the_authors_count_names_its_codecs():
+    spic = get_method("spic_labelmap", Settings(protocol="official"))
+    assert set(codec_versions(spic.codecs())) == {"labelmap", "bpg"}
+    assert set(codec_versions(spic.counted_codecs())) == {"flif", "bpg"}
+    assert set(get_method("upsampled").counted_codecs()) == {"coarse"}
 
 
 def test_pictures_are_known_by_name_size_and_date(tmp_path):
@@ -184,6 +284,28 @@ def test_new_weights_at_the_old_path_compute_what_depends_on_them(spare, tmp_pat
     os.utime(eye.with_suffix(".json"), (0, 0))
     after = {"segment": 1, "encode": 1, "decode": 1, "score_originals": 1, "tables": 1, "compare": 1}
     assert planned(spare, tmp_path / "eye.yaml") == after | dict.fromkeys(("look", "score", "summarize"), len(METHODS))
+
+
+@pytest.mark.parametrize(
+    ("change", "jobs"),
+    [
+        (
+            "import spic.identity; spic.identity.VERSIONS['look'] = 99",
+            {**dict.fromkeys(("look_at_originals", "score_originals", "tables", "compare"), 1)}
+            | dict.fromkeys(("look", "score", "summarize"), len(METHODS)),
+        ),
+        ("import spic.identity; spic.identity.VERSIONS['compare'] = 99", {"compare": 1}),
+        (
+            "import spic.codecs.jpeg2000 as j; j.Jpeg2000Codec.VERSION = 99",
+            dict.fromkeys(("encode", "decode", "look", "score", "summarize", "tables", "compare"), 1),
+        ),
+    ],
+    ids=["look", "compare", "jpeg2000"],
+)
+def test_another_version_computes_what_depends_on_it(spare, tmp_path, monkeypatch, change, jobs):
+    (tmp_path / "sitecustomize.py").write_text(f"{change}\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
+    assert planned(spare) == jobs
 
 
 def test_a_new_figure_decodes_nothing(spare):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spic.codecs.base import Codec, check_array, check_bytes, check_quality
+from spic.codecs.base import Codec, check_array, check_bytes
 from spic.codecs.bpg import colour, container, hevc, params
 from spic.errors import BitstreamError, ConfigError
 
@@ -19,6 +19,10 @@ class BpgCodec(Codec):
     extension = "bpg"
     quality_name = "qp"
     max_side = 131056  # 2^17, whole blocks of 16: what our reader takes
+    quality_range = (0, 51, 1)
+
+    def versions(self) -> dict[str, str]:
+        return super().versions() | hevc.versions()
 
     def encode(self, image: np.ndarray, qp: int = 35) -> bytes:
         """Code a picture as 8-bit BT.601 full-range YCbCr 4:2:0, or as gray.
@@ -37,7 +41,7 @@ class BpgCodec(Codec):
         """
         image = check_array(image, (1, 3))
         self.check_sides(*image.shape[:2])
-        if check_quality("qp", qp, 0, 51) != int(qp):
+        if self.check_quality(qp) != int(qp):
             raise ConfigError(f"qp must be a whole number, got {qp}")
         gray = image.shape[2] == 1
         planes = [image[:, :, 0]] if gray else colour.to_ycc420(image)

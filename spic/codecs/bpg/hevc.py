@@ -7,7 +7,9 @@ tables for the whole process**: every later x265 encode of the process, also one
 """
 
 import os
+import re
 import tempfile
+from functools import cache
 
 import numpy as np
 
@@ -27,6 +29,19 @@ _FORMATS = {0: "gray", 1: "yuv420p", 2: "yuv422p", 3: "yuv444p"}
 _CHROMA_SHIFT = {1: (1, 1), 2: (0, 1), 3: (0, 0)}
 _DEPTHS = (8, 9, 10, 12)  # of FFmpeg's decoder
 _TAIL = b"\xa5" * 32  # a complete slice ends before it; one that was cut reads on into it, where it read zeros before
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Of PyAV, FFmpeg's codecs and x265; the last one says its version in what it codes."""
+    import av
+
+    found = {"av": av.__version__, "libavcodec": ".".join(map(str, av.library_versions["libavcodec"]))}
+    if "libx265" in av.codecs_available:
+        stream = run_x265(av.VideoFrame(_MIN_SIDE, _MIN_SIDE, "gray"), {**_SETTINGS, "info": 1, "qp": 51})
+        said = re.search(rb"x265 \(build (\d+)\) - ([^: ]+)", stream)
+        found["x265"] = b" build ".join(said.groups()[::-1]).decode("ascii", "replace") if said else "unknown"
+    return found
 
 
 def encode_planes(planes: list[np.ndarray], qp: int) -> tuple[params.ReducedSps, bytes]:

@@ -8,8 +8,8 @@ left), `stream` (header, checksum). Everything that decides a byte is an integer
 import numpy as np
 
 from spic.codecs.base import Codec, check_array, check_bytes
-from spic.codecs.labelmap.prior import Prior, read_prior, shipped_prior
-from spic.codecs.labelmap.stream import decode, encode
+from spic.codecs.labelmap.prior import SHIPPED, Prior, read_prior, shipped_prior
+from spic.codecs.labelmap.stream import VERSION, decode, encode
 from spic.errors import ConfigError
 
 __all__ = ["LabelMapCodec", "LabelMapPlainCodec", "Prior", "read_prior", "shipped_prior"]
@@ -26,6 +26,9 @@ class LabelMapPlainCodec(Codec):
     def prior(self) -> Prior | None:
         """What the coder begins with."""
         return None
+
+    def versions(self) -> dict[str, str]:
+        return super().versions() | {"stream": str(VERSION)}
 
     def encode(self, image: np.ndarray, **quality) -> bytes:
         """Code uint8 (H, W) without loss; `DataError` for any other array."""
@@ -46,6 +49,12 @@ class LabelMapCodec(LabelMapPlainCodec):
     def __init__(self, prior_file=None):
         self._file = prior_file
         self._prior: Prior | None = None
+
+    def versions(self) -> dict[str, str]:
+        """With the hash of the prior's file."""
+        from spic.weights import sha256, shipped
+
+        return super().versions() | {"prior": sha256(self._file or shipped(SHIPPED))}
 
     def prior(self) -> Prior:
         """The prior, read on first use; `WeightsError` if its file is missing or damaged."""

@@ -174,3 +174,5 @@ def code_rows(buffer, first, last, label_bits, data, coder, reading, states, net
             buffer[y, x] = label
             if label != near[0] or label != near[1]:
                 observe(buffer, y, x, history, steps)
+            if reading and coder[3] - 4 > data.size:  # `overdrawn`; a row may have millions of pixels
+                return
