@@ -14,33 +14,30 @@ os.environ.update(
 from functools import cache
 
 from spic import stages
-from spic.checks import check_networks
+from spic.checks import check_run
 from spic.cluster import lend_slurm_conf
+from spic.config import read_config
 from spic.errors import SpicError
 from spic.methods import get_method
-from spic.metrics import fid_weights_path, lpips_weights_path
 from spic.protocols import get_protocol
 
 lend_slurm_conf(ROOT / "profiles/slurm/bin")
 
-# Overlays add to config.yaml; a method that is null is left out.
-config["methods"] = {
-    method: points for method, points in config["methods"].items() if points
-}
-# Weights of metrics may come from the environment; what is found becomes part of the jobs' settings.
-for key, found in {
-    "fid_weights": fid_weights_path(config["fid_weights"]),
-    "lpips_weights": lpips_weights_path(config["lpips_weights"]),
-}.items():
-    config[key] = None if found is None else str(found)
-FID_WEIGHTS, LPIPS_WEIGHTS = (
-    [config[key]] if config[key] else [] for key in ("fid_weights", "lpips_weights")
-)
-PROTOCOLS = {name: get_protocol(name) for name in config["protocols"]}
+given = workflow.config_settings
 try:
-    stages.check_config(config)
-    check_networks(config)
-    stages.check_classes(config)
+    # In place of what Snakemake has put together: see spic/config.py.
+    config.clear()
+    config.update(
+        read_config(
+            ROOT,
+            given.configfiles,
+            given.config_args or [],
+            replace=given.replace_workflow_config,
+        )
+    )
+    # Jobs that Snakemake starts for itself, on a cluster, read this file again: there the points are known to be good.
+    check_run(config, points=workflow.is_main_process)
+    PROTOCOLS = {name: get_protocol(name) for name in config["protocols"]}
     SEGMENTER_WEIGHTS, JUDGE_WEIGHTS = (
         stages.segmenter_files(config[kind], config[f"{kind}_weights"])
         for kind in ("segmenter", "judge")
@@ -56,6 +53,9 @@ try:
 except SpicError as error:
     raise WorkflowError(f"config: {error}")
 
+FID_WEIGHTS, LPIPS_WEIGHTS = (
+    [config[key]] if config[key] else [] for key in ("fid_weights", "lpips_weights")
+)
 SENT_FOLDER = {"segmenter": "ssm", "ground_truth": "labels"}
 RUN = f"results/{config['run']}"
 CACHE = "results/cache"  # looks by content, shared by all runs; may be deleted
