@@ -18,12 +18,18 @@ from spic.checks import check_run
 from spic.cluster import lend_slurm_conf
 from spic.config import read_config
 from spic.errors import SpicError
+from spic.gpus import network_jobs
+from spic.machine import plain_executable
 from spic.methods import get_method
 from spic.protocols import get_protocol
 
 lend_slurm_conf(ROOT / "profiles/slurm/bin")
 
 given = workflow.config_settings
+try:
+    sys.executable = plain_executable()
+except SpicError as error:
+    sys.exit(f"spic: {error}")
 try:
     # In place of what Snakemake has put together: see spic/config.py.
     config.clear()
@@ -51,7 +57,13 @@ try:
     TRUTH_SPACE = stages.open_dataset(config).label_space.name
     SENT = {name: stages.sent_ssm(config, one) for name, one in PROTOCOLS.items()}
 except SpicError as error:
-    raise WorkflowError(f"config: {error}")
+    sys.exit(f"spic: config: {error}")  # one line, where Snakemake would add where it was raised
+
+# A limit for this machine, unless one is given; a cluster, whose jobs are limited by `--jobs`, hands out its own cards.
+here = workflow.resource_settings
+if workflow.is_main_process and here.cores and here.nodes is None:
+    if "gpu" not in workflow.global_resources:
+        workflow.register_resource("gpu", network_jobs(config["device"], here.cores))
 
 FID_WEIGHTS, LPIPS_WEIGHTS = (
     [config[key]] if config[key] else [] for key in ("fid_weights", "lpips_weights")

@@ -7,7 +7,7 @@ from pathlib import Path
 from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError, SpicError, WeightsError
 from spic.labels import LabelSpace, get_label_space
-from spic.methods import get_method
+from spic.methods import SHIPPED_DECODERS, get_method
 from spic.protocols import get_protocol
 from spic.segmentation import describe_segmenter
 from spic.stages import check_classes, check_config, method_settings, open_dataset, segmenter_input, sent_ssm
@@ -48,8 +48,11 @@ def check_run(config: dict, points: bool = True) -> None:
 
 
 def check_files(config: dict) -> None:
-    """`WeightsError` if weights, or `DataError` if another file that the config names, are not there."""
-    from spic.weights import weight_paths
+    """`WeightsError` if weights, or `DataError` if another file that a run reads, are not there.
+
+    `ConfigError` for a path that Snakemake can not read as one.
+    """
+    from spic.weights import FOLDER, weight_paths
 
     decoders = {get_method(name).decoder for name in config["methods"]} - {None}
     networks = {"segmenter", "judge"} if config["judge"] is not None else {"segmenter"}
@@ -58,10 +61,15 @@ def check_files(config: dict) -> None:
         with _about(kind):
             weights = describe_segmenter(config[kind], config[f"{kind}_weights"]).weights
         given[f"{kind}_weights"] = [] if weights is None else _with_config(Path(weights))
-    given |= {key: _with_config(weight_paths(config[key])[0]) for key in sorted(decoders) if config[key] is not None}
+    for key in sorted(decoders):
+        if config[key] is not None or key in SHIPPED_DECODERS:
+            path = config[key] or FOLDER / SHIPPED_DECODERS[key]
+            given[key] = _with_config(weight_paths(path)[0])
     given |= {key: [config[key]] for key in ("fid_weights", "lpips_weights", "steps_csv") if config[key] is not None}
     for key, files in given.items():
         for file in files:
+            if {"{", "}"} & set(str(file)):  # there is no way to quote them
+                raise ConfigError(f"{key}: {file}: Snakemake takes braces in a path for wildcards; a link will do")
             if not Path(file).is_file():
                 kind = DataError if key == "steps_csv" else WeightsError
                 raise kind(f"{key}: {file}: no such file")

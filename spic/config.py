@@ -148,9 +148,7 @@ def _without_nulls(points):
 def _typed(value, schema: dict):
     """What `--config` says, all leaves text, with these as the schema wants them."""
     if isinstance(value, dict):
-        return {
-            key: _typed(one, schema.get("properties", {}).get(key) or _rest(schema)) for key, one in value.items()
-        }
+        return {key: _typed(one, schema.get("properties", {}).get(key) or _rest(schema)) for key, one in value.items()}
     if isinstance(value, list):
         return [_typed(one, schema.get("items", {})) for one in value]
     return value if value is None else _scalar(value, schema)

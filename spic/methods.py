@@ -84,6 +84,7 @@ class Method(ABC):
 
     def check_point(self, value) -> None:
         """`ConfigError` where no picture of the working size can be coded at the point `value`; asked before a run."""
+        return None
 
     @abstractmethod
     def encode(self, picture: Picture, value) -> dict[str, bytes]:
