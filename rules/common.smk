@@ -14,7 +14,7 @@ os.environ.update(
 from functools import cache
 
 from spic import stages
-from spic.checks import check_run
+from spic.checks import check_device, check_run
 from spic.cluster import lend_slurm_conf
 from spic.config import read_config
 from spic.errors import SpicError
@@ -25,11 +25,17 @@ from spic.protocols import get_protocol
 
 lend_slurm_conf(ROOT / "profiles/slurm/bin")
 
-given = workflow.config_settings
+# Else Snakemake only tells something, or jobs run on a cluster, which hands out its own cards.
+ON_THIS_MACHINE = (
+    workflow.is_main_process
+    and workflow.resource_settings.cores
+    and workflow.resource_settings.nodes is None
+)
 try:
-    sys.executable = plain_executable()
+    sys.executable = plain_executable()  # which Snakemake writes into command lines
 except SpicError as error:
     sys.exit(f"spic: {error}")
+given = workflow.config_settings
 try:
     # In place of what Snakemake has put together: see spic/config.py.
     config.clear()
@@ -43,6 +49,8 @@ try:
     )
     # Jobs that Snakemake starts for itself, on a cluster, read this file again: there the points are known to be good.
     check_run(config, points=workflow.is_main_process)
+    if ON_THIS_MACHINE:
+        check_device(config)
     PROTOCOLS = {name: get_protocol(name) for name in config["protocols"]}
     SEGMENTER_WEIGHTS, JUDGE_WEIGHTS = (
         stages.segmenter_files(config[kind], config[f"{kind}_weights"])
@@ -57,13 +65,13 @@ try:
     TRUTH_SPACE = stages.open_dataset(config).label_space.name
     SENT = {name: stages.sent_ssm(config, one) for name, one in PROTOCOLS.items()}
 except SpicError as error:
-    sys.exit(f"spic: config: {error}")  # one line, where Snakemake would add where it was raised
+    sys.exit(
+        f"config: {error}"
+    )  # one line, where Snakemake would add where it was raised
 
-# A limit for this machine, unless one is given; a cluster, whose jobs are limited by `--jobs`, hands out its own cards.
-here = workflow.resource_settings
-if workflow.is_main_process and here.cores and here.nodes is None:
-    if "gpu" not in workflow.global_resources:
-        workflow.register_resource("gpu", network_jobs(config["device"], here.cores))
+if ON_THIS_MACHINE and "gpu" not in workflow.global_resources:
+    cores = workflow.resource_settings.cores
+    workflow.register_resource("gpu", network_jobs(config["device"], cores))
 
 FID_WEIGHTS, LPIPS_WEIGHTS = (
     [config[key]] if config[key] else [] for key in ("fid_weights", "lpips_weights")

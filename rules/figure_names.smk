@@ -49,6 +49,6 @@ def painted_chunks():
     for name in wanted:
         if at.get(name) not in PARTS[FIRST]:
             sys.exit(
-                f"spic: config: figure_pictures: {name!r} is no picture that protocol {FIRST} looks at"
+                f"config: figure_pictures: {name!r} is no picture that protocol {FIRST} looks at"
             )
     return sorted(set(at.values()))

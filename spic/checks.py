@@ -85,6 +85,14 @@ def check_decoders(config: dict) -> None:
             raise ConfigError(f"{kind}: {weights} was trained with --condition {found}, not {wanted}")
 
 
+def check_device(config: dict) -> None:
+    """`ConfigError` if the config names a card that this machine, where the run's jobs will be, does not have."""
+    if config["device"].startswith("cuda"):  # else there is no need to load torch
+        from spic.devices import pick_device
+
+        pick_device(config["device"])
+
+
 def check_points(config: dict) -> None:
     """`ConfigError` names the first point of a method that can not be coded, whatever the picture."""
     settings = method_settings(config)

@@ -195,10 +195,9 @@ def _check(config: dict, schema: dict) -> None:
     error = best_match(Draft202012Validator(schema).iter_errors(config))
     if error is None:
         return
-    where = error.json_path.removeprefix("$").removeprefix(".")
     message = error.message
     if error.validator == "maxProperties" and error.path and error.path[0] == "methods":
         message = f"one list of points, not {' and '.join(map(str, error.instance))}"
     elif error.validator == "pattern" and "expected" in error.schema:
         message = f"{error.instance!r}: expected {error.schema['expected']}"
-    raise ConfigError(": ".join(filter(None, [where, message])))
+    raise ConfigError(f"{error.json_path}: {message}")
