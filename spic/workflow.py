@@ -59,7 +59,8 @@ def run_workflow(arguments: list[str]) -> int:
         args.cores = usable_cores()
     folder = Path(args.directory or ".")
     if _only_tells(args):
-        args.nolock = args.nolock or _at_work(folder) is None  # else Snakemake speaks of another one
+        if _locks(folder) and _at_work(folder) is None:  # Snakemake speaks of another one that is running
+            print("An earlier run was killed; the next one will go on where it stopped.", file=sys.stderr)
         return _start(args)
     with _claimed(folder):
         _take_up(folder)
@@ -89,7 +90,7 @@ def _only_tells(args) -> bool:
 
 def _take_up(folder: Path) -> None:
     """Go on where a killed run stopped: nothing of it may still write, and its lock goes."""
-    locks = list((folder / ".snakemake" / "locks").glob("*"))
+    locks = _locks(folder)
     process = _at_work(folder)
     if process is not None:
         if locks:
@@ -101,6 +102,10 @@ def _take_up(folder: Path) -> None:
         print("An earlier run was killed; going on where it stopped.", file=sys.stderr)
     for lock in locks:
         lock.unlink(missing_ok=True)
+
+
+def _locks(folder: Path) -> list[Path]:
+    return list((folder / ".snakemake" / "locks").glob("*"))
 
 
 def _at_work(folder: Path) -> int | None:
