@@ -4,14 +4,14 @@ Snakemake has a way of its own for this, which will not do here. It joins the po
 an overlay could not set a method by another parameter, and it takes `null` and nested numbers of `--config` as text.
 """
 
+import copy
 import json
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from spic.errors import ConfigError
-
-SCHEMA = "config/schema.yaml"
 
 
 def read_config(clone, overlays=(), settings: Iterable[str] = (), replace: bool = False) -> dict:
@@ -44,7 +44,7 @@ def read_config(clone, overlays=(), settings: Iterable[str] = (), replace: bool 
     from spic.metrics import fid_weights_path, lpips_weights_path
 
     clone = Path(clone)
-    schema = load(clone / SCHEMA)
+    schema = _schema(clone)
     layers = [] if replace else [load(clone / "config.yaml")]
     config = {}
     for layer in [*layers, *map(load, overlays), parse_settings(settings, schema)]:
@@ -63,6 +63,11 @@ def read_config(clone, overlays=(), settings: Iterable[str] = (), replace: bool 
         if entry.get("format") == "path" and config[key] is not None:
             config[key] = find(config[key], clone)
     return config
+
+
+@cache
+def _schema(clone: Path) -> dict:
+    return load(clone / "config" / "schema.yaml")
 
 
 def load(path) -> dict:
@@ -182,7 +187,7 @@ def _complete(config: dict, schema: dict) -> None:
     """Put in the schema's defaults."""
     for key, entry in schema.get("properties", {}).items():
         if key not in config and "default" in entry:
-            config[key] = entry["default"]
+            config[key] = copy.deepcopy(entry["default"])
         if isinstance(config.get(key), dict):
             config[key] = dict(config[key])
             _complete(config[key], entry)

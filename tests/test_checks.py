@@ -1,6 +1,5 @@
 """What is told of a run before its first job: whether files are there, points can be coded, parts fit each other."""
 
-import inspect
 import json
 from pathlib import Path
 
@@ -139,6 +138,7 @@ def check(*settings, points=True) -> None:
         (["ssm_codec=flff", "methods={spic: null}"], "^ssm_codec: unknown codec 'flff'"),
         (["ssm_codec=jpeg"], "ssm_codec 'jpeg' does not code label maps"),
         (["coarse_codec=flif"], "coarse_codec 'flif' is for label maps only"),
+        (["coarse_codec=webp-lossless"], "is for label maps only"),
         (["coarse_codec=jpeg"], "set by 'coarse_quality', not 'coarse_qp'"),
         (["segmenter=strete"], "^segmenter: unknown segmenter 'strete'"),
         (["judge=jugde"], "^judge: unknown segmenter 'jugde'"),
@@ -175,20 +175,6 @@ def test_points_of_an_ablation(tiny_ablations):
         check(*given, "methods={sr: {coarse_qp: [52]}}")
     with pytest.raises(ConfigError, match=r"decoder_weights: .*sr was trained with --condition coarse, not both"):
         check(f"decoder_weights={tiny_ablations['sr_weights']}")  # it would not look at the SSM
-
-
-@pytest.mark.parametrize("name", sorted({*codec_names(), "lossless"} - {"flif", "labelmap", "labelmap-plain"}))
-def test_every_codec_of_pictures_codes_the_coarse_picture(name):
-    quality = None if name == "lossless" else get_codec(name).quality_name
-    if quality is None:
-        points = {"coarse_factor": [4]}
-    else:
-        points = {f"coarse_{quality}": [inspect.signature(get_codec(name).encode).parameters[quality].default]}
-    if name == "webp-lossless":  # of label maps
-        with pytest.raises(ConfigError, match="is for label maps only"):
-            check(f"coarse_codec={name}")
-    else:
-        check(f"coarse_codec={name}", f"methods={json.dumps({'spic': points, 'upsampled': points})}")
 
 
 @pytest.mark.parametrize("name", sorted(name for name in codec_names() if get_codec(name).takes("label")))
