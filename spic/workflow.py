@@ -109,15 +109,19 @@ def _locks(folder: Path) -> list[Path]:
 
 
 def _at_work(folder: Path) -> int | None:
-    """Number of a process that is a bare `snakemake` in `folder`, as far as this user may see."""
+    """Number of a process that is a bare `snakemake` in `folder`, as far as this user may see.
+
+    One that is itself a job (`--mode`) or a dry run is none.
+    """
     import psutil
 
     folder = str(folder.resolve())
     for process in psutil.process_iter(["cmdline", "cwd"]):
         command = process.info["cmdline"] or []
-        if process.info["cwd"] == folder and process.pid != os.getpid():
-            if "snakemake" in (Path(word).name for word in command[:4]):  # python -u -m snakemake, bin/snakemake
-                return process.pid
+        named = "snakemake" in (Path(word).name for word in command[:4])  # python -u -m snakemake, bin/snakemake
+        other = {"--mode", "-n", "--dry-run", "--dryrun"} & set(command)
+        if named and not other and process.info["cwd"] == folder and process.pid != os.getpid():
+            return process.pid
     return None
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -142,6 +143,29 @@ def test_a_dry_run_in_an_abandoned_folder_changes_nothing(folder, slurm):
     told = door("--dry-run")
     assert told.returncode == 0 and "An earlier run was killed" in told.stderr
     assert lock.exists() and not asked.exists() and not (folder / ".snakemake" / "spic.lock").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "at_work"),
+    [
+        (["/x/bin/python", "/x/bin/snakemake", "--cores", "1"], True),
+        (["python3.11", "-u", "-m", "snakemake"], True),
+        (["python", "-m", "snakemake", "-n"], False),
+        (["python", "-m", "snakemake", "--mode", "remote"], False),  # a job in Slurm's queue, on this very machine
+        (["python", "/c/.snakemake/scripts/tmp1.look.py"], False),
+        (["less", "Snakefile"], False),
+        (None, False),  # of another user
+    ],
+)
+def test_who_counts_as_a_snakemake_at_work(tmp_path, monkeypatch, command, at_work):
+    import psutil
+
+    def processes(_):
+        for pid, folder in ((7, str(tmp_path.parent)), (8, str(tmp_path)), (9, None)):
+            yield SimpleNamespace(pid=pid, info={"cmdline": command, "cwd": folder})
+
+    monkeypatch.setattr(psutil, "process_iter", processes)
+    assert workflow._at_work(tmp_path) == (8 if at_work else None)
 
 
 def test_a_lock_left_behind_hides_no_mistake_in_the_config(tmp_path):
