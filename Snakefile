@@ -5,24 +5,9 @@
 #   results/<run>/tables/, figures/, gallery/ what one came for; report.html has it all
 #   results/cache/                            what networks saw in pictures, by content; may be deleted
 # Beside what a job wrote is its record, <rule>.provenance.json, by which the next one checks what it reads.
-from pathlib import Path
-
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 min_version("9.8")
-
-
-configfile: Path(workflow.basedir) / "config.yaml"
-
-
-try:
-    validate(config, "config/schema.yaml")
-except WorkflowError as error:
-    found = error.__context__
-    if not hasattr(found, "json_path"):
-        raise
-    # The key and the complaint, without the whole schema.
-    raise WorkflowError(f"config: {found.json_path}: {found.message}")
 
 
 include: "rules/common.smk"

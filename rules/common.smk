@@ -14,31 +14,45 @@ os.environ.update(
 from functools import cache
 
 from spic import stages
-from spic.checks import check_networks
+from spic.checks import check_device, check_run
 from spic.cluster import lend_slurm_conf
+from spic.config import read_config
 from spic.errors import SpicError
+from spic.gpus import network_jobs
+from spic.machine import plain_executable
 from spic.methods import get_method
-from spic.metrics import fid_weights_path, lpips_weights_path
 from spic.metrics.columns import observations
 from spic.protocols import get_protocol
 
 lend_slurm_conf(ROOT / "profiles/slurm/bin")
 
-# Overlays add to config.yaml; a method that is null is left out.
-config["methods"] = {
-    method: points for method, points in config["methods"].items() if points
-}
-# Weights of metrics may come from the environment; what is found becomes part of the jobs' settings.
-for key, found in {
-    "fid_weights": fid_weights_path(config["fid_weights"]),
-    "lpips_weights": lpips_weights_path(config["lpips_weights"]),
-}.items():
-    config[key] = None if found is None else str(found)
-PROTOCOLS = {name: get_protocol(name) for name in config["protocols"]}
+# Else Snakemake only tells something, or jobs run on a cluster, which hands out its own cards.
+ON_THIS_MACHINE = (
+    workflow.is_main_process
+    and workflow.resource_settings.cores
+    and workflow.resource_settings.nodes is None
+)
 try:
-    stages.check_config(config)
-    check_networks(config)
-    stages.check_classes(config)
+    sys.executable = plain_executable()  # which Snakemake writes into command lines
+except SpicError as error:
+    sys.exit(f"spic: {error}")
+given = workflow.config_settings
+try:
+    # In place of what Snakemake has put together: see spic/config.py.
+    config.clear()
+    config.update(
+        read_config(
+            ROOT,
+            given.configfiles,
+            given.config_args or [],
+            replace=given.replace_workflow_config,
+        )
+    )
+    # Jobs that Snakemake starts for itself, on a cluster, read this file again: there the points are known to be good.
+    check_run(config, points=workflow.is_main_process)
+    if ON_THIS_MACHINE:
+        check_device(config)
+    PROTOCOLS = {name: get_protocol(name) for name in config["protocols"]}
     SEGMENTER_WEIGHTS, JUDGE_WEIGHTS = (
         stages.segmenter_files(config[kind], config[f"{kind}_weights"])
         for kind in ("segmenter", "judge")
@@ -62,7 +76,13 @@ try:
     TRUTH_SPACE = stages.open_dataset(config).label_space.name
     SENT = {name: stages.sent_ssm(config, one) for name, one in PROTOCOLS.items()}
 except SpicError as error:
-    raise WorkflowError(f"config: {error}")
+    sys.exit(
+        f"config: {error}"
+    )  # one line, where Snakemake would add where it was raised
+
+if ON_THIS_MACHINE and "gpu" not in workflow.global_resources:
+    cores = workflow.resource_settings.cores
+    workflow.register_resource("gpu", network_jobs(config["device"], cores))
 
 SENT_FOLDER = {"segmenter": "ssm", "ground_truth": "labels"}
 RUN = f"results/{config['run']}"

@@ -41,11 +41,14 @@ def painted_chunks():
     wanted, names = config["figure_pictures"], list(DATASET.names)
     if not wanted:
         return CHUNKS[:1]
-    chunks = {
-        f"{names.index(name) // CHUNK_SIZE:04d}" for name in wanted if name in names
+    at = {
+        name: f"{names.index(name) // CHUNK_SIZE:04d}"
+        for name in wanted
+        if name in names
     }
-    if not set(wanted) <= set(names) or not chunks <= set(PARTS[FIRST]):
-        raise WorkflowError(
-            f"config: figure_pictures: not all are pictures that protocol {FIRST} looks at"
-        )
-    return sorted(chunks)
+    for name in wanted:
+        if at.get(name) not in PARTS[FIRST]:
+            sys.exit(
+                f"config: figure_pictures: {name!r} is no picture that protocol {FIRST} looks at"
+            )
+    return sorted(set(at.values()))

@@ -2,15 +2,25 @@
 
 
 from spic.report.showcase import choose_pictures
-from spic.workflow import write_report
+from spic.workflow import check_cluster, hold_folder, write_report
 
 
 report: "../report/workflow.rst"
 
 
+onstart:
+    if workflow.is_main_process:
+        try:
+            check_cluster(workflow)
+            hold_folder()
+        except SpicError as error:
+            sys.exit(f"spic: {error}")
+
+
 onsuccess:
-    if any(job.rule.name == "overview" for job in workflow.dag.jobs):
-        write_report(f"{RUN}/report.html")
+    made = {job.rule.name for job in workflow.dag.jobs}
+    if workflow.is_main_process and "overview" in made:
+        write_report(workflow, f"{RUN}/report.html")
 
 
 # Pictures and first page show the first protocol, as the figures do.

@@ -19,6 +19,16 @@ def visible_cards() -> list[str]:
     return [str(index) for index in range(len(nodes))]
 
 
+def network_jobs(device: str, cores: int) -> int:
+    """How many jobs of networks a machine runs side by side: one a card, or one a core where they run on the CPU.
+
+    device : what the config says, "auto", "cpu", "cuda" or one card by number
+    """
+    if device.startswith("cuda:"):
+        return 1
+    return (device != "cpu" and len(visible_cards())) or cores
+
+
 def take_card(device: str, folder=None) -> str | None:
     """Choose the least used of several cards for this process, until it ends, and return its name.
 

@@ -108,8 +108,8 @@ def plan_looks(
     looks = {}
 
     def network(name, build, weights=(), paired=False, maps=False, version=0, **identity):
-        versions = [stage_version("look"), version]
-        identity = {"look": name, "version": versions, "device": device.split(":")[0], **identity}
+        machine = {"device": device.split(":")[0], "torch_threads": torch_threads}
+        identity = {"look": name, "version": [stage_version("look"), version], **machine, **identity}
         known = [path for path in weights if Path(path).is_file()]  # a missing one is told of where it is loaded
         looks[name] = Look({**identity, "weights": _digest_of_files(known)}, build, paired, maps)
 

@@ -16,7 +16,7 @@ from spic import registry
 from spic.bitstream import read_spic
 from spic.codecs import codec_names, get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
-from spic.images import COARSE_FACTOR, downscale, downscale_bilinear, upscale
+from spic.images import COARSE_FACTOR, WORKING_SIZE, downscale, downscale_bilinear, upscale
 from spic.limits import MAX_PIXELS
 from spic.protocols import get_protocol
 from spic.transceiver import Receiver, Transmitter
@@ -95,6 +95,10 @@ class Method(ABC):
             return None
         return self.decoder
 
+    def check_point(self, value) -> None:
+        """`ConfigError` where no picture of the working size can be coded at the point `value`; asked before a run."""
+        return None
+
     @abstractmethod
     def encode(self, picture: Picture, value) -> dict[str, bytes]:
         """Code `picture` at the point `value`: part name ("ssm", "coarse", "picture") to bytes."""
@@ -148,6 +152,9 @@ class CodecMethod(Method):
     def codecs(self):
         return {"picture": self.codec}
 
+    def check_point(self, value):
+        self.encode(Picture(np.zeros((*WORKING_SIZE, 3), np.uint8)), value)  # black costs the fewest bits
+
     def encode(self, picture, value):
         return {"picture": self.codec.encode(picture.pixels, **{self.parameter: value})}
 
@@ -172,6 +179,9 @@ class UpsampledMethod(Method):
 
     def codecs(self):
         return {"coarse": self._coarse_codec}
+
+    def check_point(self, value):
+        self._encode_coarse(np.zeros((*(side // COARSE_FACTOR for side in WORKING_SIZE), 3), np.uint8), value)
 
     def encode(self, picture, value):
         return {"coarse": self._encode_coarse(downscale(picture.pixels), value)}
@@ -332,6 +342,11 @@ class SdmMethod(_Ablation):
 
     def codecs(self):
         return {"ssm": get_codec(self.settings.ssm_codec)}
+
+    def check_point(self, value):
+        from spic.codecs.labelmap.simplify import check_pixels
+
+        check_pixels(value)
 
     def encode(self, picture, value):
         from spic.codecs.labelmap.simplify import simplify

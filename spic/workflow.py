@@ -1,48 +1,82 @@
-"""The workflow's door for people: starts Snakemake where the Snakefile is, and says where the results are.
+"""The workflow's door for people, `spic run`: Snakemake, in this process, with what a run on this machine needs.
 
 A run that was killed leaves Snakemake's lock behind. Here a second lock, which the operating system drops with the
-last process of a run, tells such a folder from one that is in use: only an abandoned folder is unlocked.
+process that holds it, tells such a folder from one that is in use: only an abandoned folder is unlocked. A bare
+`snakemake`, the other door, takes that lock too where it runs this project's Snakefile; any other is known by its
+process. The folder is the one that `--directory` names, else the present one.
 """
 
 import fcntl
+import logging
 import os
+import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 from spic.cluster import cancel_left_jobs
+from spic.config import load
 from spic.errors import ConfigError
 from spic.files import private_folder
 from spic.jobs import JOBS_LOCK
+from spic.machine import is_plain, usable_cores
+
+LOCK = Path(".snakemake", "spic.lock")
+_held = []  # the open lock file of this process
+# Options that only tell something: Snakemake starts no job, and there is nothing to take up or to guard.
+_TELLING = ["dryrun", "lint", "list_rules", "list_target_rules", "print_compilation", "dag", "rulegraph", "filegraph"]
+_TELLING += ["d3dag", "summary", "detailed_summary", "list_changes", "list_input_changes", "list_params_changes"]
+_TELLING += ["list_untracked", "list_conda_envs", "containerize", "generate_unit_tests", "archive"]
 
 
-def run_workflow(arguments: list[str], folder=".") -> int:
-    """Run `snakemake` with `arguments` and return its exit status.
+def run_workflow(arguments: list[str]) -> int:
+    """Run Snakemake with `arguments` and return its exit status; `SystemExit` for those that it can not read.
 
     Half-made files of a killed run are made again, and its jobs that are still in Slurm's queue are cancelled first.
-    Unless a profile or an executor is named, all cores of this machine are used.
+    All cores of this machine are used unless something is said of that. What only tells something, `--dry-run` and the
+    like, changes nothing.
 
     Raises
     ------
     ConfigError
-        There is no Snakefile in `folder`, or another run is going on there.
+        There is no Snakefile, a config file can not be read, or another run is going on in the folder.
     """
-    folder = Path(folder)
-    if not (folder / "Snakefile").exists():
-        raise ConfigError(f"{folder.resolve()}: no Snakefile here; run this in a clone of the project")
-    command = [sys.executable, "-m", "snakemake"]
     os.environ.update(_cache_home())
-    with _exclusive(folder / ".snakemake" / "spic.lock") as lock:
-        if not _names(arguments, "--dry-run", "--dryrun", "-n"):
-            cancel_left_jobs(folder)
-            _wait_for_jobs(folder)
-        if any((folder / ".snakemake" / "locks").glob("*")):
-            print("An earlier run was killed; going on where it stopped.", file=sys.stderr)
-            subprocess.run([*command, "--unlock", *arguments], cwd=folder, check=True, capture_output=True)
-        command += ["--rerun-incomplete", "--show-failed-logs"]
-        if not _names(arguments, *_SIZES) and "SNAKEMAKE_PROFILE" not in os.environ:
-            command += ["--cores", str(os.cpu_count() or 1)]
-        return subprocess.run([*command, *arguments], cwd=folder, pass_fds=[lock.fileno()]).returncode
+    from snakemake.cli import parse_args, parse_config
+    from snakemake.exceptions import CliException
+
+    logging.getLogger("snakemake").propagate = False  # it prints by itself
+    try:
+        _, args = parse_args(arguments)
+        parse_config(args.config)
+    except (CliException, ValueError) as error:
+        raise ConfigError(str(error)) from None
+    if args.snakefile is None and not Path("Snakefile").exists():
+        raise ConfigError(f"{Path.cwd()}: no Snakefile here; run this in a clone of the project")
+    for overlay in args.configfile or []:
+        load(overlay)
+    args.rerun_incomplete = args.show_failed_logs = True
+    if args.executor in (None, "local") and args.cores is None and args.jobs is None:
+        args.cores = usable_cores()
+    folder = Path(args.directory or ".")
+    if _only_tells(args):
+        if _locks(folder) and _at_work(folder) is None:  # Snakemake speaks of another one that is running
+            print("An earlier run was killed; the next one will go on where it stopped.", file=sys.stderr)
+        return _start(args)
+    with _claimed(folder):
+        _take_up(folder)
+        return _start(args)
+
+
+def _start(args) -> int:
+    from snakemake.cli import args_to_api, print_exception
+
+    try:
+        return 0 if args_to_api(args, None) else 1
+    except Exception as error:  # as Snakemake's own command does
+        print_exception(error)
+        return 1
 
 
 def _cache_home() -> dict[str, str]:
@@ -62,79 +96,121 @@ def _cache_home() -> dict[str, str]:
     return {"XDG_CACHE_HOME": str(folder)}
 
 
-# Options that say how many jobs run, or where.
-_SIZES = ["--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile", "--executor", "-e"]
+def hold_folder() -> None:
+    """Take the present folder for this Snakemake until it ends, unless `spic run` has; `ConfigError` if it is taken."""
+    if not _held:
+        _held.append(_take(Path(".")))
 
 
-def _names(arguments: list[str], *options: str) -> bool:
-    """Whether one of `options` is among `arguments`: `--cores 2`, `--cores=2`, `-c 2` or `-c2`."""
-    return any(
-        argument == option
-        or (argument.startswith(f"{option}=") if option.startswith("--") else argument.startswith(option))
-        for argument in arguments
-        for option in options
-    )
+def _only_tells(args) -> bool:
+    makes_report = getattr(args, "reporter", None) or args.report
+    return any(getattr(args, name, None) for name in _TELLING) or bool(makes_report and not args.report_after_run)
 
 
-def write_report(path) -> None:
-    """Write Snakemake's report of the run that this process, a `snakemake` command, has just ended well.
+def _take_up(folder: Path) -> None:
+    """Go on where a killed run stopped: nothing of it may still write, and its lock goes."""
+    locks = _locks(folder)
+    process = _at_work(folder)
+    if process is not None:
+        if locks:
+            raise ConfigError(f"{folder.resolve()}: a Snakemake is at work in this folder (process {process})")
+        return  # it is about to start, or only tells something; should it start first, its lock will stop this run
+    cancel_left_jobs(folder)
+    _wait_for_jobs(folder)
+    if locks:
+        print("An earlier run was killed; going on where it stopped.", file=sys.stderr)
+    for lock in locks:
+        lock.unlink(missing_ok=True)
 
-    It is a second call with the arguments of the first, so it sees the same settings. A report that can not be made is
-    said on stderr and fails nothing: the results are there.
+
+def _locks(folder: Path) -> list[Path]:
+    return list((folder / ".snakemake" / "locks").glob("*"))
+
+
+def _at_work(folder: Path) -> int | None:
+    """Number of a process that is a bare `snakemake` in `folder`, as far as this user may see.
+
+    One that is itself a job (`--mode`) or a dry run is none.
     """
-    program, *arguments = sys.argv
-    if Path(program).name not in ("snakemake", "__main__.py") or _names(arguments, "--report"):
-        return
-    command = [sys.executable, "-m", "snakemake", *arguments, "--nolock", "--report", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        print(f"{path} could not be written: {(done.stdout + done.stderr).strip()[-2000:]}", file=sys.stderr)
-    else:
-        print(f"{path}: the run in one file", file=sys.stderr)
+    import psutil
+
+    folder = str(folder.resolve())
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        command = process.info["cmdline"] or []
+        named = "snakemake" in (Path(word).name for word in command[:4])  # python -u -m snakemake, bin/snakemake
+        other = {"--mode", "-n", "--dry-run", "--dryrun"} & set(command)
+        if named and not other and process.info["cwd"] == folder and process.pid != os.getpid():
+            return process.pid
+    return None
 
 
 def _wait_for_jobs(folder: Path) -> None:
     """Wait for jobs that outlive a killed run: two writers of one file would be worse. Each holds a shared lock."""
     with (folder / JOBS_LOCK).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(file):
             print("Waiting for a job that a killed run left behind.", file=sys.stderr)
             fcntl.flock(file, fcntl.LOCK_EX)
 
 
-class _exclusive:
-    """Lock file held as long as this process, or the Snakemake that inherited it, lives; it names this process."""
+@contextmanager
+def _claimed(folder: Path):
+    """Hold a folder; it is free again for whoever comes after this block."""
+    _held.append(_take(folder))
+    try:
+        yield
+    finally:
+        _held.pop().close()
 
-    def __init__(self, path: Path):
-        self.path = path
 
-    def __enter__(self):
-        self.path.parent.mkdir(exist_ok=True)
-        self.file = self.path.open("a+")
-        try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if self._owner_lives():
-                self.file.close()
-                folder = self.path.parent.parent.resolve()
-                raise ConfigError(f"{folder}: another run is going on in this folder") from None
-            print("Waiting for a run whose `spic run` was killed.", file=sys.stderr)
-            fcntl.flock(self.file, fcntl.LOCK_EX)
-        self.file.truncate(0)
-        self.file.write(str(os.getpid()))
-        self.file.flush()
-        return self.file
+def _take(folder: Path):
+    """The open lock file of a folder, locked; it names who holds it."""
+    path = folder / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("a+")
+    if not _lock(file):
+        file.seek(0)
+        holder = file.read().strip()
+        file.close()
+        raise ConfigError(f"{folder.resolve()}: another run is going on in this folder ({holder})")
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}")
+    file.flush()
+    return file
 
-    def __exit__(self, *error):
-        self.file.close()
 
-    def _owner_lives(self) -> bool:
-        self.file.seek(0)
-        try:
-            os.kill(int(self.file.read()), 0)
-        except (ValueError, ProcessLookupError):
-            return False
-        except PermissionError:
-            pass
-        return True
+def _lock(file) -> bool:
+    """Lock an open file for this process alone; False if another has it. True where the file system has no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def check_cluster(workflow) -> None:
+    """`ConfigError` if jobs on other machines are to be started by a path that they can not read (`spic.machine`)."""
+    if not workflow.local_exec and not is_plain(sys.prefix):
+        raise ConfigError(f"{sys.prefix}: a path with a space or a quote works on one machine only")
+
+
+def write_report(workflow, path) -> None:
+    """Write Snakemake's report of a run that has just ended well.
+
+    It is a call of `snakemake` with what the run was called with, so it sees the same settings. A report that can not
+    be made is said on stderr and fails nothing: the results are there.
+
+    workflow : Snakemake's object of that name; the present folder is the run's.
+    """
+    given = workflow.config_settings
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(workflow.main_snakefile)]
+    command += ["--nolock", "--cores", "1", "--report", str(path), *map(str, workflow.dag_settings.targets or [])]
+    for option, values in (("--configfile", given.configfiles), ("--config", given.config_args)):
+        command += [option, *map(str, values)] if values else []
+    command += ["--replace-workflow-config"] if given.replace_workflow_config else []
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        print(f"{path} could not be written: {(done.stdout + done.stderr).strip()[-2000:]}", file=sys.stderr)
+    else:
+        print(f"{path}: the run in one file", file=sys.stderr)

@@ -21,7 +21,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "config", "config.yaml", "envs", "profiles", "report", "rules", "scripts", "spic")
-VICTIMS = ("job", "snakemake", "door", "all")  # door: the process of `spic run` itself
+VICTIMS = ("job", "shell", "snakemake", "all")  # shell: that of a job; snakemake: the process of `spic run` itself
 TRIES = 3  # a killed job fails the run that it was part of, the next one must end well
 
 
@@ -106,10 +106,12 @@ def processes(pid: int) -> dict[str, list[psutil.Process]]:
     """The processes of a run by kind of victim."""
     found = {victim: [] for victim in VICTIMS}
     try:
-        door = psutil.Process(pid)
-        found["door"] = found["all"] = [door]
-        for child in door.children(recursive=True):
-            found["job" if "/.snakemake/scripts/" in " ".join(child.cmdline()) else "snakemake"].append(child)
+        snakemake = psutil.Process(pid)
+        found["snakemake"] = found["all"] = [snakemake]
+        for child in snakemake.children(recursive=True):
+            command = child.cmdline()
+            if "/.snakemake/scripts/" in " ".join(command):
+                found["shell" if "bash" in command[0] else "job"].append(child)
     except psutil.Error:  # one ended meanwhile
         pass
     return found

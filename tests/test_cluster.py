@@ -1,11 +1,9 @@
 """Jobs that a killed run left in a Slurm queue, with programs in place of Slurm's."""
 
 import os
-from types import SimpleNamespace
 
 import pytest
 
-from spic import workflow
 from spic.cluster import cancel_left_jobs
 from spic.errors import ConfigError
 
@@ -55,27 +53,3 @@ def test_without_slurm_or_where_it_does_not_answer_nothing_happens(queue, tmp_pa
     assert cancel_left_jobs(tmp_path) == []
     monkeypatch.setenv("PATH", "")
     assert cancel_left_jobs(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "adds"),
-    [
-        ([], True),
-        (["--configfile", "config/smoke.yaml"], True),
-        (["--cores=3"], False),
-        (["-j8"], False),
-        (["--profile", "profiles/slurm"], False),  # the login node's cores would limit every submission
-        (["--workflow-profile=profiles/slurm"], False),
-    ],
-)
-def test_cores_of_this_machine_are_for_runs_on_this_machine(arguments, adds, tmp_path, monkeypatch):
-    (tmp_path / "Snakefile").touch()
-    monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
-    monkeypatch.setattr(workflow, "cancel_left_jobs", lambda folder: None)
-    started = []
-    monkeypatch.setattr(
-        workflow.subprocess, "run", lambda command, **_: started.append(command) or SimpleNamespace(returncode=0)
-    )
-    assert workflow.run_workflow(arguments, tmp_path) == 0
-    assert (started[0].count("--cores") == 1) == adds
-    assert "--rerun-incomplete" in started[0] and started[0][-len(arguments) or len(started[0]) :] == arguments

@@ -70,3 +70,20 @@ def test_cards_are_counted_by_their_device_files(monkeypatch, tmp_path):
         (tmp_path / name).touch()
     monkeypatch.setattr(gpus, "Path", lambda path: tmp_path if path == "/dev" else pytest.fail(path))
     assert gpus.visible_cards() == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "jobs"),
+    [
+        ("auto", "", 6),
+        ("auto", "0", 1),
+        ("auto", "0,1,2", 3),
+        ("cuda", "2,3", 2),
+        ("cuda:1", "0,1,2", 1),
+        ("cpu", "0,1,2", 6),
+        ("cpu", "", 6),
+    ],
+)
+def test_jobs_of_networks_are_as_many_as_cards_or_else_cores(device, visible, jobs, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpus.network_jobs(device, 6) == jobs

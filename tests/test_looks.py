@@ -127,6 +127,7 @@ def test_the_plan_follows_the_settings(tiny_segmenter):
     shipped = plan_looks(segmenter="street")["segmenter"].identity
     assert own["weights"] != shipped["weights"]
     assert plan_looks(segmenter="street", dtype="bfloat16")["segmenter"].identity != shipped
+    assert plan_looks(segmenter="street", torch_threads=2)["segmenter"].identity != shipped
 
 
 def test_a_segmenter_looks(pictures, tmp_path, tiny_segmenter):

@@ -6,10 +6,12 @@ inside the commands that need them.
 """
 
 import logging
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from spic import __version__
 from spic.cli import codec, compare, demo, files, provenance, train, transceive, weights
@@ -72,9 +74,18 @@ def segment(
     files.write_picture_to(target, network.label_space.colorize(labels) if color else labels)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+class _AsGiven(TyperCommand):
+    """All arguments are another program's, `--` and `--help` too."""
+
+    def parse_args(self, ctx, args):
+        ctx.args = list(args)
+        return ctx.args
+
+
+@app.command(cls=_AsGiven)
 def run(context: typer.Context):
     """Run the workflow of this folder: arguments go to `snakemake`. Unlocks a folder whose last run was killed."""
     from spic.workflow import run_workflow
 
+    sys.argv = ["spic run", *context.args]  # what Snakemake's help and its log call the program
     raise typer.Exit(run_workflow(context.args))

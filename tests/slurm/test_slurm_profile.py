@@ -1,4 +1,4 @@
-"""profiles/slurm and profiles/default side by side; needs no Slurm."""
+"""profiles/slurm as Snakemake reads it; needs no Slurm."""
 
 import os
 import re
@@ -9,9 +9,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-SLURM, DEFAULT = (
-    yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text()) for name in ("slurm", "default")
-)
+SLURM = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
 RULES = set(re.findall(r"^ *rule (\w+):", "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk")), re.M))
 
 
@@ -32,18 +30,13 @@ def plain(value):
     return re.sub(" at 0x[0-9a-f]+", "", repr(getattr(value, "raw", None) or value))
 
 
-def test_the_default_profile_sets_no_key_of_the_cluster_profile():
-    assert DEFAULT and not set(DEFAULT) & set(SLURM)
-
-
 def test_both_ways_to_name_the_profile_give_the_same_settings(monkeypatch):
     pytest.importorskip("snakemake_executor_plugin_slurm")
     as_workflow = settings(monkeypatch, "--workflow-profile", "profiles/slurm")
     as_profile = settings(monkeypatch, "--profile", "profiles/slurm")
     assert as_profile["executor"] == "slurm"
-    different = {key for key in as_workflow if plain(as_workflow[key]) != plain(as_profile[key])}
-    # profiles/default adds `gpu=1`, which the scope makes no limit of the whole cluster.
-    assert different == {key.replace("-", "_") for key in DEFAULT} == {"resources"}
+    assert not {key for key in as_workflow if plain(as_workflow[key]) != plain(as_profile[key])}
+    # A limit of cards that a user gives is no limit of the whole cluster.
     assert SLURM["set-resource-scopes"] == {"gpu": "local"}
 
 

@@ -132,8 +132,7 @@ def test_a_killed_workflow_goes_on_without_a_second_writer(story):
     assert not of(story.second, "encode") and not of(story.second, "prepare")  # what was done is not done again
 
 
-def test_the_default_profile_does_not_throttle_the_cluster(story):
-    # Read beside `--profile`: its gpu=1 would let one GPU job into the queue at a time.
+def test_the_limit_of_cards_of_one_machine_does_not_throttle_the_cluster(story):
     jobs = of(story.second, "rebuild")
     assert len(jobs) >= 2
     submitted = [when(one, "SubmitTime") for one in jobs]

@@ -33,7 +33,8 @@ def test_wrong_settings_are_refused(empty_run, setting, message):
 
 
 @pytest.mark.parametrize(
-    ("methods", "message"), [("nonsense: {qp: [1]}", "unknown method"), ("bpg: {quality: [1]}", "'quality': [1]")]
+    ("methods", "message"),
+    [("nonsense: {qp: [1]}", "unknown method"), ("bpg: {quality: [1]}", "by 'qp', not 'quality'")],
 )
 def test_unknown_method_and_parameter_are_refused(empty_run, tmp_path, methods, message):
     (tmp_path / "wrong.yaml").write_text(f"methods: {{{methods}}}")
@@ -63,11 +64,13 @@ def test_null_leaves_a_method_out(empty_run, tmp_path):
     assert "jpeg2000/" not in done.stdout + done.stderr and "spic/coarse" not in done.stdout + done.stderr
 
 
-def test_points_that_python_writes_with_an_exponent(empty_run, tmp_path):
-    (tmp_path / "tiny.yaml").write_text("methods: {jpeg2000: {bpp: [0.00001, 1.5e-7]}}")
-    done = empty_run("--dry-run", overlay=tmp_path / "tiny.yaml")
-    shown = done.stdout + done.stderr
-    assert "jpeg2000/bpp1e-05/" in shown and "jpeg2000/bpp1.5e-07/" in shown
+def test_a_point_that_can_not_be_coded_is_refused(empty_run, tmp_path):
+    (tmp_path / "tiny.yaml").write_text("methods: {jpeg2000: {bpp: [0.2, 1.5e-7]}}")
+    done = empty_run("--dry-run", overlay=tmp_path / "tiny.yaml", check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "config: methods.jpeg2000: bpp must be a number from 0.001 to 24, got 1.5e-07"
+    )
 
 
 def test_every_key_has_a_description_and_a_default():

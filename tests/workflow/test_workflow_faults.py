@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from spic.images import write_png
-from spic.workflow import run_workflow
 
 pytestmark = pytest.mark.workflow
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +97,7 @@ with job(snakemake):
 """
 
 
-def test_a_job_that_outlives_a_killed_workflow_is_waited_for(tmp_path, monkeypatch, capfd):
+def test_a_job_that_outlives_a_killed_workflow_is_waited_for(tmp_path, monkeypatch):
     (tmp_path / "Snakefile").write_text(ORPHAN)
     (tmp_path / "job.py").write_text(JOB)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -111,9 +110,11 @@ def test_a_job_that_outlives_a_killed_workflow_is_waited_for(tmp_path, monkeypat
     process.wait()
     release = "import pathlib, time; time.sleep(2); pathlib.Path('go').touch()"
     helper = subprocess.Popen([sys.executable, "-c", release], cwd=tmp_path)
-    assert run_workflow(["--cores", "1"], tmp_path) == 0
+    door = [sys.executable, "-m", "spic.cli", "run", "--cores", "1"]
+    done = subprocess.run(door, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0
     helper.wait()
-    assert "Waiting for a job that a killed run left behind" in capfd.readouterr().err
+    assert "Waiting for a job that a killed run left behind" in done.stderr
     assert (tmp_path / "order").read_text() == "job ended\n" * 2  # one after the other
 
 

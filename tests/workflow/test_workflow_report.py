@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ def test_a_run_ends_with_its_report(smoke):
     for category in ("1 Result", "2 Pictures", "3 Details"):
         assert f'"{category}"' in report
     assert (smoke.results / "gallery" / "index.html").stat().st_size < 3_000_000
+    assert (smoke.folder / ".snakemake" / "spic.lock").read_text().startswith("process ")  # a bare one holds it too
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -94,12 +96,14 @@ def test_a_report_that_fails_fails_nothing(monkeypatch, capsys, tmp_path):
         return subprocess.CompletedProcess(command, len(called) - 1, "", "no such thing")
 
     monkeypatch.setattr(subprocess, "run", run)
-    for arguments in (["--cores", "1"], ["-c1"], ["--cores", "1", "--report", "x.html"], ["--report=x.html"]):
-        monkeypatch.setattr("sys.argv", ["/bin/snakemake", *arguments])
-        write_report(tmp_path / "report.html")
-    monkeypatch.setattr("sys.argv", ["pytest"])
-    write_report(tmp_path / "report.html")
-    assert [command[3:5] for command in called] == [["--cores", "1"], ["-c1", "--nolock"]]
-    assert called[0][-2:] == ["--report", str(tmp_path / "report.html")]
+    given = SimpleNamespace(configfiles=["/a b.yaml"], config_args=["limit=3"], replace_workflow_config=True)
+    target = SimpleNamespace(targets={"results/x/overview.html"})
+    workflow = SimpleNamespace(config_settings=given, dag_settings=target, main_snakefile="/clone/Snakefile")
+    write_report(workflow, tmp_path / "report.html")
+    workflow.config_settings = SimpleNamespace(configfiles=[], config_args=[], replace_workflow_config=False)
+    write_report(workflow, tmp_path / "report.html")
+    first, second = (" ".join(command[3:]) for command in called)
+    start = f"--snakefile /clone/Snakefile --nolock --cores 1 --report {tmp_path}/report.html results/x/overview.html"
+    assert first == f"{start} --configfile /a b.yaml --config limit=3 --replace-workflow-config" and second == start
     first, second = capsys.readouterr().err.splitlines()
     assert first.endswith("the run in one file") and second.endswith("could not be written: no such thing")

@@ -30,14 +30,19 @@ def simplify(labels: np.ndarray, pixels: int) -> np.ndarray:
     DataError, ConfigError
         For another array; for `pixels` that is not a whole number from 0 on.
     """
-    result = check_array(labels, (), labels=True).copy()
-    if isinstance(pixels, bool) or not isinstance(pixels, (int, np.integer)) or pixels < 0:
-        raise ConfigError(f"simplify: expected a whole number of pixels, got {pixels!r}")
+    result, pixels = check_array(labels, (), labels=True).copy(), check_pixels(pixels)
     parts = np.zeros(result.shape, np.int32)
     stack = np.zeros(result.size, np.int64)
-    while _merge_small(result, parts, stack, int(pixels)):
+    while _merge_small(result, parts, stack, pixels):
         pass
     return result
+
+
+def check_pixels(pixels) -> int:
+    """`pixels` of `simplify` as an int; `ConfigError` unless it is a whole number from 0 on."""
+    if isinstance(pixels, bool) or not isinstance(pixels, (int, np.integer)) or pixels < 0:
+        raise ConfigError(f"simplify: expected a whole number of pixels, got {pixels!r}")
+    return int(pixels)
 
 
 @kernel
