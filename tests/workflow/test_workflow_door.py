@@ -179,7 +179,7 @@ def test_a_lock_left_behind_hides_no_mistake_in_the_config(tmp_path):
 
 
 @pytest.mark.parametrize("home", ["/proc/nohome", "no entry"])
-def test_a_user_without_a_home_has_a_cache_in_the_temporary_folder(home, folder, tmp_path, monkeypatch, capfd):
+def test_a_user_without_a_home_has_a_cache_in_the_temporary_folder(home, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "")  # and put back, whatever happens to it
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     if home == "no entry":
@@ -191,8 +191,9 @@ def test_a_user_without_a_home_has_a_cache_in_the_temporary_folder(home, folder,
         return
     monkeypatch.setenv("HOME", home)
     (folder / "go").touch()
-    assert door("--cores", "1").returncode == 0 and (folder / "done").exists()
-    assert "/proc/nohome/.cache is not writable; the cache is in " in capfd.readouterr().err
+    ran = door("--cores", "1")
+    assert ran.returncode == 0 and (folder / "done").exists()
+    assert "/proc/nohome/.cache is not writable; the cache is in " in ran.stderr
 
 
 def test_a_failing_workflow_is_a_failing_command(folder):
