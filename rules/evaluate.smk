@@ -4,7 +4,7 @@
 rule look_at_originals:
     input:
         pictures=rules.prepare.output.pictures,
-        weights=ancient(ORIGINALS_WEIGHTS),
+        weights=given(ORIGINALS_WEIGHTS),
         resolved=rules.resolve.output[0],
     output:
         directory(f"{RUN}/originals/{{chunk}}/looks"),
@@ -35,7 +35,7 @@ rule look:
     input:
         pictures=rules.decode.output.decoded,
         originals=rules.prepare.output.pictures,
-        weights=ancient(LOOK_WEIGHTS),
+        weights=given(LOOK_WEIGHTS),
         resolved=rules.resolve.output[0],
     output:
         directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/looks"),

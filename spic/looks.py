@@ -19,7 +19,8 @@ import numpy as np
 from spic.errors import DataError
 from spic.images import atomic_folder, atomic_path, read_picture
 from spic.labels import LabelSpace
-from spic.stages import load_segmenter, partner, segmenter_files
+from spic.stages import load_segmenter, partner, png_files, segmenter_files
+from spic.strict_json import to_json
 from spic.weights import weight_paths
 
 VERSION = 1  # of what a look computes from the same weights and pictures; part of its identity
@@ -133,11 +134,10 @@ def look(pictures, out, looks: dict[str, Look], *, originals=None, limit: int | 
     DataError
         A picture or an original has no partner of its name, is unreadable or of another size than its partner.
     """
-    paths = sorted(Path(pictures).glob("*.png"))
+    names, paths = list(png_files(pictures)), list(png_files(pictures).values())
     if originals is not None:
-        wanted = [path.stem for path in sorted(Path(originals).glob("*.png"))][:limit]
-        check_names([path.stem for path in paths], wanted, f"{pictures} and {originals}")
-    partners = [partner(originals, path.stem) for path in paths] if originals is not None else paths
+        check_names(names, list(png_files(originals))[:limit], f"{pictures} and {originals}")
+    partners = [partner(originals, name) for name in names] if originals is not None else paths
     content = _digest_of_files(paths)
     content_of_pair = _digest_of_files(paths + partners) if originals is not None else None
     with atomic_folder(out) as folder:
@@ -152,7 +152,7 @@ def look(pictures, out, looks: dict[str, Look], *, originals=None, limit: int | 
                 missing[name] = (one, seen, known)
         for name, arrays in _run({name: one for name, (one, _, _) in missing.items()}, paths, partners).items():
             one, seen, known = missing[name]
-            arrays |= {"identity": np.array(json.dumps(one.identity, sort_keys=True)), "content": np.array(seen)}
+            arrays |= {"identity": np.array(to_json(one.identity, sort_keys=True)), "content": np.array(seen)}
             save_arrays(folder / f"{name}.npz", arrays)
             if known is not None:
                 with atomic_path(known) as temporary:
@@ -224,7 +224,7 @@ def _segmentation(network):
     def see(picture, original):
         return {"labels": network.segment(picture[None])[0]}
 
-    see.constants = {"space": np.array(json.dumps(asdict(network.label_space)))}
+    see.constants = {"space": np.array(to_json(asdict(network.label_space)))}
     return see
 
 

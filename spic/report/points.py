@@ -1,6 +1,5 @@
 """The numbers of one point: from scores of pictures and features of sets to its rows in the tables."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from spic.metrics.objects import SIZE_NAMES, recall
 from spic.metrics.rate import bpp
 from spic.protocols import Protocol
 from spic.scores import first_pictures
+from spic.strict_json import to_json
 
 NOT_COMPUTED = float("nan")  # an empty field in the CSV
 PAYLOADS = ("ssm", "coarse", "picture")  # what the paper's rate adds up
@@ -104,10 +104,10 @@ def summarize(identity: dict, scores: dict, features: dict, originals: dict, rea
 
 
 def write_summary(summary: dict, path, pictures_path) -> None:
-    """Write what `summarize` gives: JSON in Python's dialect (NaN, Infinity), and a Parquet file of the pictures."""
+    """Write what `summarize` gives: JSON (null for NaN, "inf" for infinity), and a Parquet file of the pictures."""
     summary = dict(summary)
     write_parquet(summary.pop("pictures"), pictures_path)
-    write_bytes(path, (json.dumps(summary, indent=1, default=float) + "\n").encode())
+    write_bytes(path, (to_json(summary, infinite="inf", indent=1) + "\n").encode())
 
 
 def write_parquet(table: pd.DataFrame, path) -> None:
@@ -151,7 +151,7 @@ def _metrics(scores, features, originals, absent, interest) -> tuple[dict, dict]
         values["kid_lite0"], spread["kid_lite0"] = distance.mean, distance.std
     for name in ("psnr", "ms_ssim", "lpips"):
         if name in scores:
-            values[name] = float(scores[name].mean())
+            values[name] = float(_averaged(scores, name).mean())
     return values, spread
 
 
@@ -176,8 +176,14 @@ def _intervals(scores, features, originals, reading: Reading, interest) -> dict:
             found[name] = blocks.distance_interval(distance, originals[key], features[key], **groups)
     for name in ("psnr", "ms_ssim", "lpips"):
         if name in scores:
-            found[name] = blocks.mean_interval(scores[name], **options)
+            found[name] = blocks.mean_interval(_averaged(scores, name), **options)
     return found
+
+
+def _averaged(scores: dict, name: str) -> np.ndarray:
+    """Values of a distortion, one per image, whose mean is the point's."""
+    samples = 3 * int(scores["height"]) * int(scores["width"])
+    return metrics.finite_psnr(scores[name], samples) if name == "psnr" else scores[name]
 
 
 def _rates(scores: dict) -> dict:
