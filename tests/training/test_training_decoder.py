@@ -191,9 +191,15 @@ class TestCritic:
         original = recipe.to_unit(pack.pictures[:, :32, :64], "cpu")
         drawn = (original * 0.5).requires_grad_()
         labels = torch.from_numpy(pack.labels[:, :32, :64])
-        sum(critic.losses(drawn, original, labels, np.random.default_rng(0))).backward()
+        total = sum(critic.losses(drawn, original, labels, np.random.default_rng(0)))
+        todo, learning = [total.grad_fn], set()
+        while todo:  # back to what gradients are collected for
+            step = todo.pop()
+            learning |= {step.variable} if hasattr(step, "variable") else set()
+            todo += [before for before, _ in step.next_functions if before is not None]
+        assert learning == {drawn}
+        total.backward()
         assert drawn.grad.abs().max() > 0
-        assert not any(parameter.requires_grad for parameter in critic._net.parameters())
 
     def test_fine_hatching_is_lost_in_the_veil(self, critic, pack):
         """Where the veil blurs, a pattern of single pixels makes no difference."""
