@@ -88,7 +88,7 @@ def compare_and_show(folder, given, run="r") -> dict[str, Path]:
     return made | {"compressai": Path(out["compressai"][0])}
 
 
-@pytest.mark.parametrize("run", ["007", "1e5", "nan", "true"])
+@pytest.mark.parametrize("run", ["007", "nan"])
 def test_a_run_keeps_its_name_in_tables_and_pages(run, tmp_path):
     made = compare_and_show(tmp_path, make_tables(tmp_path, run), run)
     for table in ("matched", "bd"):
@@ -115,8 +115,6 @@ INF, NAN = np.inf, np.nan
     "values",
     [
         {"psnr": [20, 21, INF, INF]},
-        {"psnr": [INF, INF, 20, 21]},
-        {"psnr": [20, INF, 20, INF]},
         {"psnr": INF},
         dict.fromkeys(METRICS, NAN),
         {"miou": [NAN, 0.5, NAN, 0.6], "small_recall": NAN, "psnr": [INF, NAN, 20, INF]},

@@ -150,6 +150,19 @@ def test_figures_without_anything_to_show_say_so(points, recall, tmp_path):
     assert "no method" in words(tmp_path / "rate_split.svg") and "no small objects" in words(tmp_path / "recall.svg")
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_figures_without_a_number_are_drawn(points, per_class, recall, steps, tmp_path, value):
+    numbers = {"miou": np.nan, "fd_lite0": np.nan, "psnr": value}
+    draw(points.assign(**numbers), tmp_path)
+    iou_per_class(points.assign(**numbers), per_class.assign(iou=np.nan), tmp_path / "iou_per_class")
+    recall_by_size(points, recall.assign(recall=np.nan, total=0), tmp_path / "recall_by_size")
+    steps_curves(steps.assign(**numbers), tmp_path / "steps")
+    said = {"figure4a": "not computed", "figure4b": "not computed", "iou_per_class": "no class is in any map"}
+    assert all(text in words(tmp_path / f"{name}.svg") for name, text in said.items())
+    assert not any(re.search(r"\b(nan|inf)\b", words(path)) for path in tmp_path.glob("*.svg"))
+
+
 def test_points_of_one_rate(points):
     assert [(row["method"], row["point"]) for row in at_one_rate(points)] == [(m, "coarse_qp2") for m in METHODS]
     table = points.assign(bpp=np.where(points["method"] == "mine", 2.9 * points["bpp"], points["bpp"]))
