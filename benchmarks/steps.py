@@ -18,7 +18,7 @@ from spic.datasets import get_dataset
 from spic.devices import set_threads
 from spic.errors import SpicError
 from spic.images import downscale
-from spic.metrics import Lite0Features, confusion_matrix, frechet_distance, mean_iou, psnr
+from spic.metrics import Lite0Features, confusion_matrix, finite_psnr, frechet_distance, mean_iou, psnr
 from spic.scsrdm.decoder import Decoder
 from spic.scsrdm.sampler import SAMPLERS
 from spic.segmentation import get_segmenter
@@ -84,11 +84,12 @@ def measure(arguments, frames: str, done: set, write) -> None:
                 pictures = decoder(np.stack(street.maps), coarse, seeds)
                 cpu, wall = time.process_time() - began[0], time.perf_counter() - began[1]
                 seconds = wall if decoder.device.startswith("cuda") else cpu
+                errors = [psnr(*pair) for pair in zip(originals, pictures, strict=True)]
                 row |= {
                     "miou": round(street.miou(pictures), 4),
                     "miou_independent": round(independent.miou(pictures), 4) if independent else "",
                     "fd_lite0": round(frechet_distance(reference, features(pictures)), 2),
-                    "psnr": round(float(np.mean([psnr(*pair) for pair in zip(originals, pictures, strict=True)])), 2),
+                    "psnr": round(float(np.mean(finite_psnr(errors, originals[0].size))), 2),
                     "seconds": round(seconds / len(index), 3),
                 }
                 write(row)

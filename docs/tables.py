@@ -17,6 +17,7 @@ from spic.datasets import dataset_class, dataset_names
 from spic.methods import CodecMethod, get_method, method_names
 from spic.metrics import rate_at
 from spic.metrics.columns import column
+from spic.report.tables import read_csv
 
 RESULTS = ROOT / "results" / "published" / "camvid"
 
@@ -59,7 +60,7 @@ COLUMNS = [*map(column, [*RATES, *COMPARED[:3], "miou_gt", *COMPARED[3:]])]  # o
 
 def results() -> str:
     """Every point of the published CamVid run."""
-    points = pd.read_csv(RESULTS / "points.csv")
+    points = read_csv(RESULTS / "points.csv")
     rows = [
         "| method | point | " + " | ".join(", ".join(filter(None, (one.short, one.unit))) for one in COLUMNS) + " |"
     ]
@@ -75,8 +76,8 @@ RIVALS = {"bpg": "BPG", "jpeg2000": "JPEG 2000"}
 
 def findings() -> str:
     """What the published CamVid run says: SPIC against the others at its own rates, nothing extrapolated."""
-    matched = pd.read_csv(RESULTS / "matched.csv").set_index(["method", "at"])
-    points = pd.read_csv(RESULTS / "points.csv").set_index(["method", "point"])
+    matched = read_csv(RESULTS / "matched.csv").set_index(["method", "at"])
+    points = read_csv(RESULTS / "points.csv").set_index(["method", "point"])
     columns = RIVALS | {"sr": "`sr`, no SSM"}
     title = " | ".join(["| SPIC minus, at equal rate", *columns.values(), ""]).rstrip()
     lines = [title, "| --- |" + " ---: |" * len(columns)]
@@ -90,8 +91,8 @@ def findings() -> str:
     at = "coarse_qp35"
     middle, ground, judge = (
         points.loc["spic", at],
-        pd.read_csv(RESULTS / "per_class.csv").query("method == 'original'")["iou_gt"].mean(),
-        pd.read_csv(RESULTS / "judge.csv").set_index("class").loc["mean", "iou_gt"],
+        read_csv(RESULTS / "per_class.csv").query("method == 'original'")["iou_gt"].mean(),
+        read_csv(RESULTS / "judge.csv").set_index("class").loc["mean", "iou_gt"],
     )
     costs = {metric: _costs(points, middle, metric) for metric in ("miou", "miou_independent")}
     alone = points.loc[("upsampled", at), "miou"], matched.loc[("upsampled", at), "miou"]

@@ -13,6 +13,8 @@ os.environ.update(
 
 from functools import cache
 
+from snakemake.io import contains_wildcard
+
 from spic import stages
 from spic.checks import check_device, check_run
 from spic.cluster import lend_slurm_conf
@@ -23,6 +25,11 @@ from spic.machine import plain_executable
 from spic.methods import get_method
 from spic.metrics.columns import observations
 from spic.protocols import get_protocol
+
+if set("{}") & set(str(ROOT)):
+    raise WorkflowError(
+        f"{ROOT}: Snakemake takes braces in the project's path for wildcards; move the project"
+    )
 
 lend_slurm_conf(ROOT / "profiles/slurm/bin")
 
@@ -169,9 +176,22 @@ def limit(wildcards):
     return limit_of(wildcards.coder, wildcards.chunk)
 
 
+def given(paths):
+    """Files of the user as a job's inputs; their content counts (`weights`), not their date.
+
+    Snakemake takes braces in an input for a wildcard and has no way to escape them: such a file is no input, only looked
+    for here.
+    """
+    braced = [path for path in paths if contains_wildcard(path)]
+    for path in braced:
+        if not Path(path).is_file():
+            raise WorkflowError(f"config: {path}: no such file")
+    return ancient([path for path in paths if path not in braced])
+
+
 def decoder_weights(wildcards):
-    """The decoder's weights, for the methods that have a decoder; their content counts, not their date."""
-    return ancient(stages.decoder_files(method_under(*CODERS[wildcards.coder]), config))
+    """The decoder's weights, for the methods that have a decoder."""
+    return given(stages.decoder_files(method_under(*CODERS[wildcards.coder]), config))
 
 
 def sends(folder):

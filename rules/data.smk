@@ -41,7 +41,7 @@ rule prepare:
 rule segment:
     input:
         pictures=rules.prepare.output.pictures,
-        weights=ancient(SEGMENTER_WEIGHTS),
+        weights=given(SEGMENTER_WEIGHTS),
         resolved=rules.resolve.output[0],
     output:
         ssm=directory(f"{RUN}/originals/{{chunk}}/ssm"),

@@ -4,7 +4,7 @@
 rule look_at_originals:
     input:
         pictures=rules.prepare.output.pictures,
-        weights=ancient(ORIGINALS_WEIGHTS),
+        weights=given(ORIGINALS_WEIGHTS),
         resolved=rules.resolve.output[0],
     output:
         directory(f"{RUN}/originals/{{chunk}}/looks"),
@@ -38,7 +38,7 @@ rule look:
         labels=rules.prepare.output.labels,
         ssm=rules.segment.output.ssm,
         space=rules.segment.output.space,
-        weights=ancient(LOOK_WEIGHTS),
+        weights=given(LOOK_WEIGHTS),
         resolved=rules.resolve.output[0],
     output:
         directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/looks"),

@@ -4,13 +4,16 @@
 include: "figure_names.smk"
 
 
+STEPS_CSV = [config["steps_csv"]] if config["steps_csv"] else []
+
+
 rule figures:
     input:
         points=rules.tables.output.points,
         per_class=rules.tables.output.per_class,
         recall=rules.tables.output.recall,
         intervals=rules.tables.output.intervals,
-        steps=config["steps_csv"] or [],
+        steps=given(STEPS_CSV),
     output:
         **figure_files(PLOTS),
         record=f"{RUN}/figures/figures.provenance.json",
@@ -23,6 +26,8 @@ rule figures:
     params:
         protocol=FIRST,
         names=PLOTS,
+        steps=lambda wildcards: config["steps_csv"],
+        steps_content=weights(STEPS_CSV),
         identity=identity("figures"),
     script:
         "../scripts/figures.py"
@@ -57,7 +62,7 @@ if PAINTED:
             ),
             space=f"{RUN}/originals/{PAINTED_CHUNKS[0]}/label_space.json",
             coded=list(PAINTED_CODED),
-            weights=ancient(PAINTED_WEIGHTS),
+            weights=given(PAINTED_WEIGHTS),
             resolved=rules.resolve.output[0],
         output:
             **figure_files(PAINTED),
@@ -75,7 +80,7 @@ if PAINTED:
             gpu=1,
         params:
             protocol=FIRST,
-            names=config["figure_pictures"],
+            names=lambda wildcards: config["figure_pictures"],
             limits=[PARTS[FIRST][chunk] for chunk in PAINTED_CHUNKS],
             coded=list(PAINTED_CODED.values()),
             methods=[

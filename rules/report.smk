@@ -122,6 +122,7 @@ rule overview:
             name: f"{RUN}/tables/{name}.csv"
             for name in [*TABLES, "matched", "bd", "claims"]
         },
+        all_pictures=rules.tables.output.all_pictures,
         figures=expand(f"{RUN}/figures/figure{{name}}.svg", name=["4a", "4b"]),
         resolved=rules.resolve.output[0],
         records=[

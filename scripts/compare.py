@@ -8,14 +8,14 @@ from spic.files import write_bytes
 from spic.jobs import job
 from spic.report.claims import claims_markdown, judge_claims
 from spic.report.compressai import write_compressai
-from spic.report.tables import bd_table, matched_table, with_intervals, write_csv
+from spic.report.tables import bd_table, matched_table, read_csv, with_intervals, write_csv
 
 with job(snakemake):
     given, out = snakemake.input, snakemake.output
-    points, timing = pd.read_csv(given.points), pd.read_csv(given.timing)
+    points, timing = read_csv(given.points), read_csv(given.timing)
     write_csv(matched_table(points), out.matched)
     write_csv(bd_table(points), out.bd)
-    detailed, pictures = with_intervals(points, pd.read_csv(given.intervals)), pd.read_parquet(given.pictures)
+    detailed, pictures = with_intervals(points, read_csv(given.intervals)), pd.read_parquet(given.pictures)
     folder, claims = Path(out.compressai[0]).parent.parent, []
     for protocol, rows in points.groupby("protocol", sort=False):
         source = rows["ssm_source"].dropna()

@@ -18,7 +18,7 @@ from spic.report.figures_shown import (
     write_pictures,
 )
 from spic.report.tables import write_csv
-from spic.stages import load_segmenter, method_settings, read_resolved
+from spic.stages import load_segmenter, method_settings, png_files, read_resolved
 
 NO_SR = "Super-resolution without the SSM (method sr) is left out: the run has no such method, which needs sr_weights."
 
@@ -26,7 +26,7 @@ with job(snakemake):
     given, params, out = snakemake.input, snakemake.params, snakemake.output
     decided = read_resolved(given.resolved)
     take_card(decided["device"])
-    labelled = all(any(Path(folder).glob("*.png")) for folder in given.labels)
+    labelled = all(png_files(folder) for folder in given.labels)
     space = get_label_space(params.truth_space) if labelled else label_space(Path(given.space).read_text())
     guides = given.labels if labelled else given.ssm
     chosen = choose(given.pictures, guides, space, given.sent, params.limits, params.names)

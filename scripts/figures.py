@@ -1,14 +1,13 @@
 """Draw all figures that a run's tables hold, as its first protocol has them."""
 
-import pandas as pd
-
 from spic.jobs import job
 from spic.report.figures_curves import figure4, iou_per_class, rate_split, recall_by_size, steps_curves
+from spic.report.tables import read_csv
 
 with job(snakemake):
     given = snakemake.input
     stems = {name: snakemake.output[f"{name}_svg"].removesuffix(".svg") for name in snakemake.params.names}
-    tables = {name: pd.read_csv(given[name]) for name in ("points", "per_class", "recall", "intervals")}
+    tables = {name: read_csv(given[name]) for name in ("points", "per_class", "recall", "intervals")}
     points, per_class, recall, intervals = (
         table[table["protocol"] == snakemake.params.protocol] for table in tables.values()
     )
@@ -18,4 +17,4 @@ with job(snakemake):
     if "recall_by_size" in stems:
         recall_by_size(points, recall, stems["recall_by_size"])
     if "steps" in stems:
-        steps_curves(pd.read_csv(given.steps), stems["steps"])
+        steps_curves(read_csv(snakemake.params.steps), stems["steps"])

@@ -10,6 +10,7 @@ from spic.labels import get_label_space
 from spic.looks import label_space
 from spic.report.gallery import Page, write_gallery, write_preview
 from spic.report.showcase import ORIGINAL, Showcase, choose_points, name_of
+from spic.report.tables import read_csv
 
 PREVIEWED = 3  # pictures in the report
 
@@ -25,7 +26,7 @@ def by_point(rows) -> dict:
 with job(snakemake):
     given, params = snakemake.input, snakemake.params
     protocol, bpp = params.protocol, params.bpp
-    points, pictures = pd.read_csv(given.points), pd.read_parquet(given.all_pictures)
+    points, pictures = read_csv(given.points), pd.read_parquet(given.all_pictures)
     at = choose_points(points[points["protocol"] == protocol], bpp)
     truth = params.truth_space  # set where ground truth is sent
     space = get_label_space(truth) if truth else label_space(Path(given.space).read_text())

@@ -10,7 +10,7 @@ from spic.jobs import job
 from spic.records import read_record
 from spic.report.overview import Run, overview_html
 from spic.report.tablepage import write_table_page
-from spic.report.tables import with_intervals
+from spic.report.tables import identical_images, read_csv, with_intervals
 
 HEADINGS = {
     "matched": "Methods at the rates of SPIC's points",
@@ -35,14 +35,16 @@ def made_with(paths) -> dict:
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params
-    tables = {name: pd.read_csv(given[name]) for name in HEADINGS}
-    claims, points = pd.read_csv(given.claims), with_intervals(tables["points"], tables["intervals"])
+    tables = {name: read_csv(given[name]) for name in HEADINGS}
+    claims, points = read_csv(given.claims), with_intervals(tables["points"], tables["intervals"])
     decided = json.loads(Path(given.resolved).read_text())
+    pictures = pd.read_parquet(given.all_pictures, columns=["protocol", "method", "point", "psnr"])
+    identical = identical_images(pictures[pictures["protocol"] == params.protocol])
     run = Run(
         points=points[points["protocol"] == params.protocol].reset_index(drop=True),
         claims=claims[claims["protocol"] == params.protocol],
         figures=list(zip(params.captions, given.figures, strict=True)),
-        settings={**params.settings, **decided},
+        settings={**params.settings, **decided} | ({"PSNR": identical} if identical else {}),
         provenance=made_with(given.records),
         links=[("gallery/index.html", "pictures by every method"), ("tables.html", "all tables")],
     )

@@ -24,7 +24,8 @@ from spic.images import read_labels, read_picture
 from spic.labels import LabelSpace, get_label_space
 from spic.metrics.columns import observations
 from spic.metrics.observations import Observation, Sample
-from spic.stages import load_segmenter, partner, segmenter_files
+from spic.stages import load_segmenter, partner, png_files, segmenter_files
+from spic.strict_json import to_json
 from spic.weights import weight_paths
 
 
@@ -175,11 +176,10 @@ def look(
     ConfigError
         A look wants maps and there are none.
     """
-    paths = sorted(Path(pictures).glob("*.png"))
+    names, paths = list(png_files(pictures)), list(png_files(pictures).values())
     if originals is not None:
-        wanted = [path.stem for path in sorted(Path(originals).glob("*.png"))][:limit]
-        check_names([path.stem for path in paths], wanted, f"{pictures} and {originals}")
-    partners = [partner(originals, path.stem) for path in paths] if originals is not None else paths
+        check_names(names, list(png_files(originals))[:limit], f"{pictures} and {originals}")
+    partners = [partner(originals, name) for name in names] if originals is not None else paths
     content = {(False, False): _digest_of_files(paths)}
     if originals is not None:
         content[True, False] = _digest_of_files(paths + partners)
@@ -197,7 +197,7 @@ def look(
                 missing[name] = (one, seen, known)
         for name, arrays in _run({name: one for name, (one, _, _) in missing.items()}, paths, partners, maps).items():
             one, seen, known = missing[name]
-            arrays |= {"identity": np.array(json.dumps(one.identity, sort_keys=True)), "content": np.array(seen)}
+            arrays |= {"identity": np.array(to_json(one.identity, sort_keys=True)), "content": np.array(seen)}
             save_arrays(folder / f"{name}.npz", arrays)
             if known is not None:
                 with atomic_path(known) as temporary:
@@ -270,7 +270,7 @@ def _segmentation(network):
     def see(sample):
         return {"labels": network.segment(sample.decoded[None])[0]}
 
-    see.constants = {"space": np.array(json.dumps(asdict(network.label_space)))}
+    see.constants = {"space": np.array(to_json(asdict(network.label_space)))}
     return see
 
 

@@ -1,11 +1,11 @@
 """What made the numbers of a run: joins the records of its jobs (`spic.records`), one entry a row of points.csv."""
 
-import json
 from pathlib import Path
 
 from spic.errors import DataError
 from spic.identity import digest
 from spic.records import SUFFIX, describe, read_record
+from spic.strict_json import to_json
 
 _NAMES = ("protocol", "method", "point")
 
@@ -176,5 +176,5 @@ def _flat(entry: dict) -> dict[str, str]:
 
 def _short(value) -> str:
     if not isinstance(value, str):
-        return json.dumps(value)
+        return to_json(value)
     return value[:16] if len(value) == 64 else value

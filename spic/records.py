@@ -22,6 +22,7 @@ from pathlib import Path
 import spic
 from spic.errors import DataError
 from spic.files import write_bytes
+from spic.strict_json import to_json
 from spic.weights import sha256
 
 SUFFIX = ".provenance.json"
@@ -111,7 +112,7 @@ def write_record(path, *, outputs, **facts) -> None:
     folder = Path(path).parent
     written = {Path(output).relative_to(folder).as_posix(): describe(output) for output in outputs}
     record = {**facts, "spic": spic.__version__, "versions": _versions(), "outputs": written}
-    write_bytes(path, (json.dumps(record, indent=1, default=str) + "\n").encode())
+    write_bytes(path, (to_json(record, indent=1, default=str) + "\n").encode())
 
 
 def _checked(path: Path, said: dict) -> str:

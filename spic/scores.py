@@ -15,7 +15,7 @@ from spic.labels import LabelSpace
 from spic.looks import Maps, check_names, label_space, load_arrays, read_look, save_arrays
 from spic.methods import Settings, get_method
 from spic.metrics.columns import observations
-from spic.stages import partner, read_coded
+from spic.stages import partner, png_files, read_coded
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def score(
     judges = sorted(path.stem for path in Path(looks or originals.looks).glob("judge_*.npz"))
     seen = {name: read_look(looks or originals.looks, name) for name in ("judge", *judges, *recorded)}
     own = _look(looks, segmenter_look) if looks else None
-    names = own["names"] if looks else _names(originals.ssm)
+    names = own["names"] if looks else list(png_files(originals.ssm))
     for found in filter(None, seen.values()):
         check_names(found["names"], names, str(looks or originals.looks))
     if segmenter_look == "segmenter":
@@ -89,7 +89,7 @@ def score(
         reference = base["labels"][: len(names)]
     if looks and label_space(own["space"]) != space:
         raise DataError(f"{looks}: the segmenter's label space is not that of {originals.space}")
-    truth = _maps(originals.labels, names) if any(Path(originals.labels).glob("*.png")) else None
+    truth = _maps(originals.labels, names) if png_files(originals.labels) else None
     arrays = {"names": np.array(names), "height": np.array(reference.shape[1]), "width": np.array(reference.shape[2])}
     keys = "confusion", "confusion_gt"
     arrays |= _confusions(keys, reference, own["labels"] if looks else reference, truth, space, originals.truth_space)
@@ -213,13 +213,9 @@ def _look(folder, name: str) -> dict:
     return found
 
 
-def _names(folder) -> list[str]:
-    return [path.stem for path in sorted(Path(folder).glob("*.png"))]
-
-
 def _maps(folder, names) -> np.ndarray:
     """Label maps of a folder, uint8 (N, H, W), by name."""
-    known = _names(folder)
+    known = list(png_files(folder))
     check_names(known[: len(names)], names, str(folder))
     return np.stack([read_labels(partner(folder, name)) for name in names])
 

@@ -22,6 +22,7 @@ from spic.labels import LabelSpace
 from spic.methods import SHIPPED_DECODERS, Method, Picture, Settings, get_method, point_name
 from spic.protocols import Protocol, get_protocol
 from spic.segmentation import describe_segmenter
+from spic.strict_json import to_json
 
 BATCH = 4  # pictures a method decodes at once
 
@@ -136,7 +137,7 @@ def resolve(config: dict, out) -> None:
     set_threads(config["torch_threads"])  # the probe runs as the jobs will
     device = pick_device(config["device"])
     decided = {**config, "device": device, "dtype": pick_dtype(config["dtype"], device)}
-    write_bytes(out, (json.dumps(decided, indent=1) + "\n").encode())
+    write_bytes(out, (to_json(decided, indent=1) + "\n").encode())
 
 
 def read_resolved(path) -> dict:
@@ -178,7 +179,7 @@ def segment(
             labels = network.segment(picture[None])[0]
             _check_labels(labels, picture, network.label_space, f"segmenter {segmenter}, {name}")
             write_png(folder / f"{name}.png", labels)
-    write_bytes(space, (json.dumps(asdict(network.label_space)) + "\n").encode())
+    write_bytes(space, (to_json(asdict(network.label_space)) + "\n").encode())
 
 
 def encode(method: str, value, settings: Settings, pictures, ssm, out, timing, limit=None) -> None:
@@ -233,10 +234,19 @@ def _check_labels(labels, picture: np.ndarray, space: LabelSpace, what: str) -> 
         raise DataError(f"{what}: a map of {np.shape(labels)} for an image of {picture.shape[:2]}")
 
 
+def png_files(folder) -> dict[str, Path]:
+    """The PNG files of a folder by the names of their images, sorted as `Dataset.names` is; hidden files are left out.
+
+    Every list of images of a folder comes from here or from `read_coded`. Sorted by file name, "a.left.png" would come
+    before "a.png", though "a" comes before "a.left".
+    """
+    return dict(sorted((path.stem, path) for path in Path(folder).glob("[!.]*.png")))
+
+
 def read_folder(folder):
     """Yield (name, uint8 (H, W, 3)) of every PNG of a folder, by name."""
-    for path in sorted(Path(folder).glob("*.png")):
-        yield path.stem, read_picture(path)
+    for name, path in png_files(folder).items():
+        yield name, read_picture(path)
 
 
 def load_segmenter(name, weights, device, dtype, torch_threads, input_size=None):
@@ -262,7 +272,7 @@ def read_coded(folder) -> dict[str, dict[str, bytes]]:
     for path in sorted(Path(folder).glob("[!.]*.*.*")):
         name, part, _ = path.name.rsplit(".", 2)
         by_name.setdefault(name, {})[part] = path.read_bytes()
-    return by_name
+    return dict(sorted(by_name.items()))
 
 
 def _transmitted(coder: Method, pictures, ssm, limit):

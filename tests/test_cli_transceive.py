@@ -194,6 +194,18 @@ def test_compare(folder, encode):
     assert "--bpp 0.0" in fail("compare", folder / "a.png", "--bpp", 0)
 
 
+def test_an_image_that_comes_back_exactly(folder, encode):
+    write_png(folder / "black.png", np.zeros((256, 512, 3), np.uint8))
+    weights = encode[encode.index("--segmenter-weights") :]
+    command = ["compare", folder / "black.png", "-o", folder / "out", "--method", "jpeg2000", "--bpp", 0.3, *weights]
+    row = json.loads(run(*command, "--json"), parse_constant=pytest.fail)
+    assert row["psnr"] is None and row["miou"] == 1 and row["status"] == "met"
+    assert "inf" in run(*command, "--force").splitlines()[0].split()
+    header, row = (line.split(",") for line in (folder / "out" / "compare.csv").read_text().splitlines())
+    assert dict(zip(header, row, strict=True))["psnr"] == "inf"
+    assert '["PSNR", "inf dB"]' in (folder / "out" / "index.html").read_text()
+
+
 def test_demo_and_a_second_process_with_the_shipped_weights(tmp_path):
     text = run("demo", tmp_path, *MACHINE, "--threads", 1)
     assert "mIoU" in text and read_picture(tmp_path / "rebuilt.png").shape == (256, 512, 3)

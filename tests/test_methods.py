@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import spic.registry
@@ -15,6 +16,7 @@ from spic.codecs import get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
 from spic.images import downscale
 from spic.methods import Method, Picture, Settings, get_method, method_names, point_name
+from spic.protocols import OFFICIAL
 
 POINTS = {"spic": 30, "upsampled": 30, "bpg": 35, "jpeg2000": 1.5}
 PARTS = {"spic": {"picture": "spic"}, "upsampled": {"coarse": "bpg"}}
@@ -97,14 +99,21 @@ def test_transmitter_and_receiver_make_the_same(method, pictures, tiny_decoder):
     assert np.array_equal(receiver.decode(parts["picture"]), decoded)
 
 
-def test_official_noise_and_chain_overrule_the_file(method, pictures):
+def test_official_noise_and_chain_overrule_the_file(method, pictures, tiny_decoder):
     parts = [method("spic").encode(picture, 30) for picture in pictures]
     official = method("spic", protocol="official")
     first, second = (official.decode([part], ["a"])[0] for part in parts)  # one generator: the order matters
     both = method("spic", protocol="official").decode(parts, ["a", "b"])
     assert np.array_equal(both[0], first) and np.array_equal(both[1], second)
     assert error(official.decode([parts[0]], ["a"])[0], first) > 0
-    assert official._receiver._settings(read_spic(parts[0]["picture"]))["steps"] == 20
+
+    def by_steps(steps):
+        options = {"sampling": OFFICIAL.sampling | {"steps": steps}, "void_is_null": True}
+        generator = torch.Generator().manual_seed(0)
+        receiver = Receiver(tiny_decoder, device="cpu", dtype="float32", **options)
+        return receiver.decode_all([parts[0]["picture"]], lambda shape: torch.randn(shape, generator=generator))[0]
+
+    assert np.array_equal(by_steps(20), first) and not np.array_equal(by_steps(19), first)
 
 
 def test_parts_that_do_not_belong_together(method, pictures):

@@ -71,10 +71,11 @@ def test_the_receiver_does_what_the_decoder_does(bits, receiver, scene, tiny_dec
 def test_companions_change_nothing(bits, receiver, transmitter, scene):
     other = transmitter(quality=40).encode(scene[0][::-1].copy(), scene[1])
     differing = transmitter(quality=40, sampling={"steps": 1}).encode(*scene)
-    alone = [receiver().decode(data) for data in (bits, other, differing)]
-    for together in (receiver().decode_all([bits, other]), receiver().decode_all([bits, other, differing])):
-        for a, b in zip(alone, together, strict=False):
-            assert np.array_equal(a, b)
+    alone = [(data, receiver().decode(data)) for data in (bits, other, differing)]
+    for companions in (alone[:2], alone):
+        together = receiver().decode_all([data for data, _ in companions])
+        for (_, expected), found in zip(companions, together, strict=True):
+            assert np.array_equal(found, expected)
 
 
 def test_any_picture_goes_through_and_keeps_its_size(transmitter, receiver, tiny_segmenter):

@@ -7,17 +7,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from PIL import Image, ImageDraw
 
 from spic.images import read_labels, read_picture
 from spic.labels import CAMVID11
+from spic.report.tables import read_csv
 
 
 def main(run="results/demo", name="scene_00002", rate=0.14):
     """Put original, SSM, SPIC, and each codec's point nearest to `rate` bpp side by side, with their rates."""
     run = Path(run)
-    points = pd.read_csv(run / "tables" / "points.csv")
+    points = read_csv(run / "tables" / "points.csv")
     originals = run / "originals" / "0000"
     tiles = [
         ("original", read_picture(originals / "pictures" / f"{name}.png")),

@@ -1,6 +1,5 @@
 """What the commands share: options, errors in one line, progress."""
 
-import json
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typer.core import TyperGroup
 
 from spic.errors import DataError, SpicError, memory_shortage
 from spic.files import spelled
+from spic.strict_json import to_json
 
 
 class Commands(TyperGroup):
@@ -92,7 +92,7 @@ def progress(what: str, total: int):
 
 def report(record: dict, line: str, as_json: bool, data_on_stdout: bool = False) -> None:
     """Print a result, as a line for people or as JSON; on stderr where stdout carries a file."""
-    typer.echo(json.dumps(record) if as_json else spelled(line), err=data_on_stdout)
+    typer.echo(to_json(record) if as_json else spelled(line), err=data_on_stdout)
 
 
 def print_anything() -> None:

@@ -144,7 +144,7 @@ def _miou(transmitter, ssm, picture) -> float:
 
 
 def _text(value) -> str:
-    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+    return "" if value is None or value != value else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _line(row: dict) -> str:

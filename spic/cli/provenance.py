@@ -1,10 +1,11 @@
 """`spic provenance`: what made the numbers of a run."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from spic.strict_json import to_json
 
 
 def provenance(
@@ -21,7 +22,7 @@ def provenance(
     from spic.provenance import points, stale, text
 
     entries = points(run)
-    typer.echo(json.dumps(entries, indent=1) if as_json else text(entries))
+    typer.echo(to_json(entries, indent=1) if as_json else text(entries))
     wrong = stale(run, content=check)
     for line in wrong:
         typer.echo(f"spic: {line}", err=True)

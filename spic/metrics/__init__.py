@@ -5,7 +5,7 @@ Importing this package does not import torch; building a feature extractor does.
 
 from spic.metrics.bjontegaard import Delta, bd_metric, bd_rate
 from spic.metrics.columns import Metric
-from spic.metrics.distortion import ms_ssim, psnr
+from spic.metrics.distortion import finite_psnr, ms_ssim, psnr
 from spic.metrics.features import InceptionFeatures, Lite0Features, fid_weights_path
 from spic.metrics.frechet import KernelDistance, frechet_distance, kid, squared_mmd
 from spic.metrics.intervals import (
@@ -52,6 +52,7 @@ __all__ = [
     "fid_weights_path",
     "find_quality",
     "find_setting",
+    "finite_psnr",
     "frechet_distance",
     "interval",
     "iou_per_class",

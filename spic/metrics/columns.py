@@ -258,7 +258,9 @@ ROWS = (
         "fd_patch", "Fréchet distance of patches (Lite0)", "patches", **FRECHET | {"interval": None}, place=None,
         observation=LITE0,
     ),
-    Metric("psnr", "PSNR", unit="dB", digits=1, place=6, observation=DISTORTION),
+    Metric(
+        "psnr", "PSNR", unit="dB", digits=1, place=6, value=of.psnr, interval=of.psnr_interval, observation=DISTORTION,
+    ),
     Metric("ms_ssim", "MS-SSIM", place=None, observation=DISTORTION),
     Metric("lpips", "LPIPS", lower_is_better=True, place=None, observation=LPIPS),
     Metric(

@@ -1,7 +1,6 @@
 """Distortion of one picture against its original: PSNR and MS-SSIM.
 
-The figure of a set is the arithmetic mean over its pictures. One identical pair has an infinite PSNR and makes
-that mean infinite too: it is not capped, so nothing hides that a picture came back without loss.
+The figure of a set is the arithmetic mean over its images; of PSNR, the mean of `finite_psnr`.
 """
 
 from functools import lru_cache
@@ -40,6 +39,30 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     if squares == 0:
         return float("inf")
     return float(10 * np.log10(PEAK**2 * a.size / squares))
+
+
+def finite_psnr(values, samples: int) -> np.ndarray:
+    """PSNR of the images of a set as its mean takes them: identical images count as the next best that there can be.
+
+    One infinite value would make the mean infinite, whatever the other images look like. docs/metrics.md says why
+    identical images are neither left out nor given a round number.
+
+    Parameters
+    ----------
+    values : array-like of float
+        PSNR of each image in dB, infinite where it is identical to its original.
+    samples : int
+        Samples of an image, height x width x channels.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (N,): infinite values become 10 log10(255^2 samples), the PSNR of an image with one sample off by one,
+        which no other image exceeds. Where all images are identical they stay infinite.
+    """
+    values = np.asarray(values, np.float64)
+    identical = np.isinf(values)
+    return values if identical.all() else np.where(identical, 10 * np.log10(PEAK**2 * samples), values)
 
 
 def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spic.metrics import intervals
+from spic.metrics.distortion import finite_psnr
 from spic.metrics.frechet import frechet_distance, kid, squared_mmd
 from spic.metrics.intervals import Interval
 from spic.metrics.miou import mean_iou, miou_image, miou_per_picture, pixel_accuracy
@@ -70,6 +71,21 @@ def mean_interval(evidence: Evidence, key: str) -> Interval:
 def each(evidence: Evidence, key: str) -> np.ndarray:
     """The number of each image as it was recorded, float64 (N,)."""
     return np.asarray(evidence.scores[key], np.float64)
+
+
+def psnr(evidence: Evidence, key: str) -> float:
+    """Mean PSNR over the images, identical ones as `spic.metrics.distortion.finite_psnr` counts them."""
+    return float(_finite(evidence, key).mean())
+
+
+def psnr_interval(evidence: Evidence, key: str) -> Interval:
+    """Interval of that mean."""
+    return intervals.mean_interval(_finite(evidence, key), block=evidence.block)
+
+
+def _finite(evidence: Evidence, key: str) -> np.ndarray:
+    samples = 3 * int(evidence.scores["height"]) * int(evidence.scores["width"])
+    return finite_psnr(evidence.scores[key], samples)
 
 
 def miou(evidence: Evidence, key: str) -> float:

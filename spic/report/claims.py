@@ -15,6 +15,7 @@ import pandas as pd
 from spic.errors import ConfigError, DataError
 from spic.metrics.columns import column
 from spic.metrics.matching import at_rate, rate_at
+from spic.report.tables import identical_images
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be judged"
 TEXTS = {
@@ -97,7 +98,7 @@ def judge_claims(
         claim_4(points, ssm_codec, ssm_source),
         claim_5(points, pictures),
         claim_6(points),
-        claim_7(points),
+        claim_7(points, pictures),
         claim_8(points, other_segmenter),
         claim_9(steps),
     ]
@@ -244,14 +245,18 @@ def claim_6(points: pd.DataFrame) -> Verdict:
     return Verdict(_verdict(states), f"small objects found: {numbers}")
 
 
-def claim_7(points: pd.DataFrame) -> Verdict:
-    """Holds if SPIC's PSNR is below BPG's at the same rate, by 1 dB at most, at every shared rate."""
+def claim_7(points: pd.DataFrame, pictures: pd.DataFrame | None = None) -> Verdict:
+    """Holds if SPIC's PSNR is below BPG's at the same rate, by 1 dB at most, at every shared rate.
+
+    The numbers say how many images are identical to their originals, where `pictures` tells.
+    """
     shared = _shared(points, "psnr", "bpg")
     if not shared:
         return Verdict(UNKNOWN, "SPIC and BPG share no rate with a PSNR")
     margins = [value - other for _, value, other, _ in shared]
     verdict = HOLDS if all(-SLIGHTLY_DB <= margin < 0 for margin in margins) else FAILS
-    return Verdict(verdict, f"PSNR against BPG's {_margins(shared, 'dB')}")
+    identical = identical_images(pictures, ("spic", "bpg")) if pictures is not None else ""
+    return Verdict(verdict, "; ".join(filter(None, [f"PSNR against BPG's {_margins(shared, 'dB')}", identical])))
 
 
 def claim_8(points: pd.DataFrame, other: pd.DataFrame | None) -> Verdict:

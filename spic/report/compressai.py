@@ -6,7 +6,6 @@ here. PSNR and MS-SSIM carry CompressAI's names, "psnr-rgb" in dB and "ms-ssim-r
 pictures; everything else keeps its name in `points.csv`.
 """
 
-import json
 import math
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pandas as pd
 
 from spic.errors import DataError
 from spic.files import write_bytes
+from spic.strict_json import to_json
 
 RENAMED = {"psnr": "psnr-rgb", "ms_ssim": "ms-ssim-rgb"}
 NOT_RESULTS = ("run", "protocol", "method", "point", "n")
@@ -39,9 +39,9 @@ def compressai_results(
     Returns
     -------
     dict
-        Ready for `json.dumps`. "results" has "bpp" and every numeric column that is finite at all points (a list with
-        holes would shift its points, and JSON knows neither NaN nor infinity: identical pictures have no PSNR here),
-        and "encoding_time", "decoding_time" in seconds where all are known.
+        "results" has "bpp" and every numeric column that is finite at all points (a list with holes would shift its
+        points, and JSON knows neither NaN nor infinity), and "encoding_time", "decoding_time" in seconds where all are
+        known.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def write_compressai(points: pd.DataFrame, folder, *, timing: pd.DataFrame | Non
     paths = []
     for method in dict.fromkeys(points["method"]):
         path = Path(folder) / f"{method}.json"
-        text = json.dumps(compressai_results(points, method, timing=timing), indent=2, allow_nan=False)
+        text = to_json(compressai_results(points, method, timing=timing), indent=2)
         write_bytes(path, (text + "\n").encode())
         paths.append(path)
     return paths

@@ -14,6 +14,7 @@ LOOK = {
     "svg.fonttype": "none",  # text stays text
     "font.family": "DejaVu Sans",  # comes with matplotlib
     "font.size": 10,
+    "text.parse_math": False,  # names may hold a "$"
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "hatch.linewidth": 0.7,

@@ -111,7 +111,7 @@ def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
         }
         first = tables[chosen[0]["method"]].sort_values(ascending=False)
         classes = list(first.index)
-        figure, axes = plt.subplots(figsize=(6.4, 1.8 + 0.36 * len(classes)), layout="constrained")
+        figure, axes = plt.subplots(figsize=(6.4, 1.8 + 0.36 * (len(classes) or 4)), layout="constrained")
         for i, row in enumerate(chosen):
             style, values = styles[row["method"]], tables[row["method"]].reindex(classes)
             places = np.arange(len(classes)) + 0.12 * (i - (len(chosen) - 1) / 2)  # markers beside each other
@@ -123,7 +123,9 @@ def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
         axes.set_xlim(0, 1)
         for i in range(0, len(classes), 2):
             axes.axhspan(i - 0.5, i + 0.5, color="0.95", zorder=0)
-        axes.set_ylim(len(classes) - 0.5, -0.5)
+        if not classes:
+            _note(axes, "no class is in any map")
+        axes.set_ylim((len(classes) or 4) - 0.5, -0.5)
         axes.set_xlabel("IoU to the segmented original")
         _frame(axes, "x")
         axes.set_title(f"{_set(points)}, at about the same rate")

@@ -5,7 +5,6 @@ dropped. Figure 3 is the paper's first approach, the coarse image without loss, 
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from spic.report.claims import FIGURE2_BPP, FIGURE2_NEAR
 from spic.report.figures import point_label, styles_of
 from spic.report.figures_pictures import Shown, Subject
 from spic.report.zoom import ZOOM, most_objects, zoom_box, zoom_classes
-from spic.stages import BATCH, partner, read_coded
+from spic.stages import BATCH, partner, png_files, read_coded
 
 PICTURES = 3  # rows of figure 3
 UNCOMPRESSED = ("upsampled", "sr", "spic")  # methods of figure 3, in its order
@@ -83,9 +82,9 @@ def choose(pictures, guides, space: LabelSpace, sent, limits, names=None) -> lis
         A named picture is not in the folders.
     """
     where = {
-        path.stem: i
+        name: i
         for i, (folder, limit) in enumerate(zip(guides, limits, strict=True))
-        for path in sorted(Path(folder).glob("*.png"))[:limit]
+        for name in list(png_files(folder))[:limit]
     }
     for name in names or []:
         if name not in where:

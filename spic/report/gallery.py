@@ -7,7 +7,6 @@ them under a slider. The page knows nothing but the JSON that is written into it
 import base64
 import html
 import io
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import numpy as np
 
 from spic.errors import DataError
 from spic.files import atomic_folder, write_bytes
+from spic.strict_json import to_json
 
 TEMPLATE = Path(__file__).with_name("gallery.html")
 MAX_PAGE = 3_000_000  # bytes of index.html
@@ -132,15 +132,15 @@ def _size(versions: list[Version]) -> tuple[int, int]:
 
 def _numbers(numbers: dict) -> list:
     return [
-        [key, value if isinstance(value, str) else float(f"{value:.4g}")]
+        [key, value if isinstance(value, str) else float(f"{value:.4g}") if np.isfinite(value) else f"{value}"]
         for key, value in numbers.items()
-        if value is not None and (isinstance(value, str) or np.isfinite(value))
+        if value is not None and value == value
     ]
 
 
 def _script(data) -> str:
     """JSON that is safe inside a <script>."""
-    return json.dumps(data, ensure_ascii=True, allow_nan=False).replace("<", "\\u003c")
+    return to_json(data, ensure_ascii=True).replace("<", "\\u003c")
 
 
 def _data_uri(pixels: np.ndarray) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from spic.metrics.columns import Metric, column, columns_in
@@ -307,7 +308,7 @@ def _name(method: str) -> str:
 
 def _curve(points: pd.DataFrame, method: str, metric: str) -> pd.DataFrame:
     rows = points[points["method"] == method]
-    return rows[rows[metric].notna() & (rows["bpp"] > 0)].sort_values("bpp")
+    return rows[np.isfinite(rows[metric]) & (rows["bpp"] > 0)].sort_values("bpp")
 
 
 def _read(curve: pd.DataFrame, column: str, rate: float) -> float:

@@ -1,6 +1,5 @@
 """The numbers of one point: from scores of pictures and features of sets to its rows in the tables."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from spic.metrics.objects import SIZE_NAMES, recall
 from spic.metrics.statistics import Evidence
 from spic.protocols import Protocol
 from spic.scores import first_pictures
+from spic.strict_json import to_json
 
 NOT_COMPUTED = float("nan")  # an empty field in the CSV
 IDENTITY = ["run", "protocol", "method", "point"]
@@ -94,10 +94,10 @@ def summarize(identity: dict, scores: dict, features: dict, originals: dict, rea
 
 
 def write_summary(summary: dict, path, pictures_path) -> None:
-    """Write what `summarize` gives: JSON in Python's dialect (NaN, Infinity), and a Parquet file of the pictures."""
+    """Write what `summarize` gives: JSON (null for NaN, "inf" for infinity), and a Parquet file of the pictures."""
     summary = dict(summary)
     write_parquet(summary.pop("pictures"), pictures_path)
-    write_bytes(path, (json.dumps(summary, indent=1, default=float) + "\n").encode())
+    write_bytes(path, (to_json(summary, infinite="inf", indent=1) + "\n").encode())
 
 
 def write_parquet(table: pd.DataFrame, path) -> None:

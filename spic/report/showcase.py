@@ -158,4 +158,4 @@ def _rate(value) -> dict:
 
 
 def _known(value) -> bool:
-    return value is not None and bool(np.isfinite(value))
+    return value is not None and not np.isnan(value)

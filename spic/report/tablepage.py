@@ -1,12 +1,13 @@
 """All tables of a run on one page that sorts by a click: a file without anything beside it."""
 
-import json
+import math
 from html import escape
 from pathlib import Path
 
 import pandas as pd
 
 from spic.files import write_bytes
+from spic.strict_json import to_json
 
 TEMPLATE = Path(__file__).with_name("tablepage.html")
 
@@ -19,7 +20,7 @@ def write_table_page(path, title: str, tables: dict[str, pd.DataFrame]) -> None:
     shown = [_table(heading, table) for heading, table in tables.items() if len(table)]
     page = TEMPLATE.read_text(encoding="utf-8")
     page = page.replace("@@TITLE@@", escape(title))
-    page = page.replace("@@DATA@@", json.dumps(shown, ensure_ascii=True, allow_nan=False).replace("<", "\\u003c"))
+    page = page.replace("@@DATA@@", to_json(shown, ensure_ascii=True).replace("<", "\\u003c"))
     write_bytes(path, page.encode())
 
 
@@ -32,9 +33,11 @@ def _table(heading: str, table: pd.DataFrame) -> dict:
 
 
 def _cell(value):
-    """A value as JSON has it; None for what is missing."""
+    """A value as JSON has it; None for what is missing, "inf" or "-inf" for what is infinite."""
     if value is None or value != value:
         return None
     if isinstance(value, str):
         return value
+    if math.isinf(value):
+        return str(float(value))
     return int(value) if float(value).is_integer() else float(f"{float(value):.4g}")

@@ -18,6 +18,8 @@ RECALL_COLUMNS = [*IDENTITY, "class", "size", "found", "total", "recall"]
 INTERVAL_COLUMNS = [*IDENTITY, "metric", "value", "low", "high", "spread"]
 BD_COLUMNS = ["run", "protocol", "anchor", "method", "metric", "bd_rate_percent", "bd_metric"]
 BD_COLUMNS += ["rate_overlap", "metric_overlap", "interpolation", "remark"]
+TEXT_COLUMNS = {*IDENTITY, "ssm_source", "class", "size", "metric", "at", "anchor", "interpolation", "remark", "stage"}
+TEXT_COLUMNS |= {"judge", "text", "verdict", "numbers", "figure", "name", "sampler", "frames"}
 
 
 def read_summaries(paths) -> dict[str, pd.DataFrame]:
@@ -29,15 +31,19 @@ def read_summaries(paths) -> dict[str, pd.DataFrame]:
         except ValueError as error:
             raise DataError(f"{path}: damaged ({error}); remove it and run again") from None
 
+    def table(rows, columns):
+        made = pd.DataFrame(rows, columns=columns)
+        return made.assign(**{name: pd.to_numeric(made[name]) for name in columns if name not in TEXT_COLUMNS})
+
     def rows(key):
         return [row for summary in found for row in summary[key]]
 
     points = [summary["point"] for summary in found]
     return {
-        "points": pd.DataFrame(points, columns=point_columns(name for point in points for name in point)),
-        "intervals": pd.DataFrame(rows("intervals"), columns=INTERVAL_COLUMNS),
-        "per_class": pd.DataFrame(rows("per_class"), columns=CLASS_COLUMNS),
-        "recall": pd.DataFrame(rows("recall"), columns=RECALL_COLUMNS),
+        "points": table(points, point_columns(name for point in points for name in point)),
+        "intervals": table(rows("intervals"), INTERVAL_COLUMNS),
+        "per_class": table(rows("per_class"), CLASS_COLUMNS),
+        "recall": table(rows("recall"), RECALL_COLUMNS),
     }
 
 
@@ -79,7 +85,7 @@ def timing_table(run: str, paths_of: dict) -> pd.DataFrame:
     """Seconds a picture, {(protocol, method, point, stage): the chunks' timing files}; varies from run to run."""
     rows = []
     for (protocol, method, point, stage), paths in paths_of.items():
-        parts = pd.concat([pd.read_csv(path) for path in paths])
+        parts = pd.concat([read_csv(path) for path in paths])
         total = parts["total_seconds"].sum()
         rows.append(
             {
@@ -142,6 +148,25 @@ def with_intervals(points: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFram
     return table.reset_index()
 
 
+def identical_images(pictures: pd.DataFrame, methods=None) -> str:
+    """How many images are identical to their originals, and how the mean PSNR takes them; "" where there are none.
+
+    Parameters
+    ----------
+    pictures : pandas.DataFrame
+        The per-picture table of one protocol: method, point, psnr.
+    methods : list of str, optional
+        These alone.
+    """
+    found = []
+    for method, rows in pictures.groupby("method", sort=False) if "psnr" in pictures else ():
+        counts = np.isinf(rows["psnr"]).groupby(rows["point"], sort=False).agg(["sum", "size"])
+        if counts["sum"].any() and (methods is None or method in methods):
+            found.append(f"{counts['sum'].max()} of {counts['size'].max()} by {method}")
+    how = "in the mean PSNR each counts as the highest finite value"
+    return f"identical images, at most {', '.join(found)}: {how}" if found else ""
+
+
 def write_csv(table: pd.DataFrame, path) -> None:
     """Write a table as CSV with 6 significant digits, so that equal runs give equal bytes."""
     write_bytes(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
@@ -150,6 +175,15 @@ def write_csv(table: pd.DataFrame, path) -> None:
 def _compared(points: pd.DataFrame) -> list[Metric]:
     """The metrics of a table that methods are compared by."""
     return [metric for metric in columns_in(points) if metric.compared]
+
+
+def read_csv(path) -> pd.DataFrame:
+    """Read a table of a run, what `write_csv` wrote: a run called "007", "1e5", "NA" or "true" keeps its name.
+
+    The columns in `TEXT_COLUMNS` are str, whatever they look like. Only an empty cell is missing (NaN).
+    """
+    types = dict.fromkeys(TEXT_COLUMNS, str)
+    return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""], encoding="utf-8")
 
 
 def _at_rate(curve: pd.DataFrame, metric: str, rate: float) -> float:

@@ -24,6 +24,7 @@ from spic.errors import ConfigError, DataError
 from spic.files import atomic_path
 from spic.images import COARSE_FACTOR, downscale
 from spic.labels import get_label_space
+from spic.strict_json import to_json
 
 FRAME_SIZE = (384, 512)  # a whole CamVid frame at working scale; crops of it are what the networks see
 
@@ -116,7 +117,7 @@ def write_pack(path, datasets: Iterable, qps: Iterable[int] = (), codec=None, qu
         if len(spaces) != 1 or len(sizes) != 1:
             raise DataError(f"a pack holds pictures of one label space and size, not {sorted(spaces)}, {sorted(sizes)}")
         meta = {"label_space": spaces.pop(), "qps": qps, "items": items}
-        archive.writestr("pack.json", json.dumps(meta, indent=1))
+        archive.writestr("pack.json", to_json(meta, indent=1))
     return len(items)
 
 

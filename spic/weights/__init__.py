@@ -13,6 +13,7 @@ from pathlib import Path
 
 from spic.errors import ConfigError, WeightsError
 from spic.files import atomic_path, write_bytes
+from spic.strict_json import to_json
 from spic.weights.reading import check_file, expand, read_tensors
 
 FOLDER = Path(__file__).parent
@@ -86,7 +87,7 @@ def write_weights(path, state: dict, config: dict, dtype: str = "float16") -> st
             raise WeightsError(f"{tensors}: not written ({error})") from None
         digest, size = sha256(temporary), temporary.stat().st_size
     full = {**config, "weights": {"sha256": digest, "bytes": size, "dtype": dtype}}
-    write_bytes(sidecar, (json.dumps(full, indent=2, allow_nan=False) + "\n").encode())
+    write_bytes(sidecar, (to_json(full, indent=2) + "\n").encode())
     return digest
 
 
@@ -230,7 +231,7 @@ def register(name: str, path, folder: Path = FOLDER) -> Path:
         "bytes": tensors.stat().st_size,
         "config_sha256": sha256(sidecar),
     }
-    write_bytes(manifest_path, (json.dumps(dict(sorted(manifest.items())), indent=2) + "\n").encode())
+    write_bytes(manifest_path, (to_json(dict(sorted(manifest.items())), indent=2) + "\n").encode())
     return tensors
 
 

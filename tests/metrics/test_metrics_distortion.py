@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spic.errors import DataError
-from spic.metrics import ms_ssim, psnr
+from spic.metrics import finite_psnr, ms_ssim, psnr
 
 
 def picture_pair(noise, size=(256, 512), channels=3):
@@ -32,6 +32,27 @@ def test_identical_pictures():
     assert psnr(a, a) == math.inf
     assert np.mean([psnr(a, a), 30.0]) == math.inf
     assert ms_ssim(a, a) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_the_mean_counts_identical_images_as_the_next_best():
+    a, _ = picture_pair(1, (16, 24))
+    nearly = a.copy()
+    nearly[3, 4, 1] ^= 1  # no other image than `a` itself is nearer to it
+    values = [30.0, psnr(a, a), 40.0]
+    assert finite_psnr(values, a.size).tolist() == pytest.approx([30.0, psnr(a, nearly), 40.0], rel=1e-12)
+    assert values[1] == math.inf  # the values of the images stay
+    assert finite_psnr([math.inf, math.inf], a.size).tolist() == [math.inf] * 2
+    assert finite_psnr([30.1, 40.7], a.size).tolist() == [30.1, 40.7] and not len(finite_psnr([], a.size))
+
+
+def test_a_better_image_never_lowers_the_mean():
+    a, _ = picture_pair(1, (16, 24))
+    others, means = [25.0, 31.0], []
+    for wrong in (a.size, 9, 2, 1, 0):  # fewer and fewer samples that are off by one
+        b = a.copy().reshape(-1)
+        b[:wrong] ^= 1
+        means.append(finite_psnr([*others, psnr(a, b.reshape(a.shape))], a.size).mean())
+    assert means == sorted(means) and means[-1] == means[-2] < math.inf
 
 
 def torchmetrics_ms_ssim(x, y):

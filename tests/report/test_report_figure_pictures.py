@@ -13,7 +13,7 @@ from spic.images import COARSE_FACTOR, downscale, read_picture, upscale, write_p
 from spic.labels import CAMVID11
 from spic.methods import Picture, Settings, get_method
 from spic.report import figures_shown
-from spic.report.figures_pictures import figure2, figure3
+from spic.report.figures_pictures import Subject, figure2, figure3
 from spic.report.figures_shown import Chosen, Eye, choose, coded_versions, equal_rate_pair, uncompressed_versions
 
 SETTINGS = Settings(ssm_codec="png", device="cpu", dtype="float32", torch_threads=1)
@@ -159,3 +159,12 @@ def test_a_chosen_picture_keeps_the_map_that_is_sent(folders):
     write_png(folders / "labels" / "a.png", np.zeros(SIZE, np.uint8))
     (one,) = choose([folders / "pictures"], [folders / "ssm"], CAMVID11, [folders / "labels"], [None], ["a"])
     assert isinstance(one, Chosen) and not one.picture.ssm.any()
+
+
+def test_a_name_is_printed_as_it_is(eye, tmp_path):
+    """Matplotlib takes what stands between two dollars for a formula."""
+    name = r"it's $x_1$ {y} %s \alpha ü"
+    subject = Subject(name, (0, 0), [eye.original(np.full((*SIZE, 3), 99, np.uint8))])
+    figure3([subject], "", tmp_path / "f")
+    shown = [element.text for element in ET.parse(tmp_path / "f.svg").iter("{http://www.w3.org/2000/svg}text")]
+    assert name in shown

@@ -11,7 +11,15 @@ from spic.images import read_picture
 from spic.metrics.objects import SIZE_NAMES
 from spic.report import figures_curves
 from spic.report.figures import STYLES, point_label, styles_of
-from spic.report.figures_curves import at_one_rate, figure4, iou_per_class, rate_split, recall_by_size, steps_curves
+from spic.report.figures_curves import (
+    at_one_rate,
+    figure4,
+    iou_per_class,
+    rate_curves,
+    rate_split,
+    recall_by_size,
+    steps_curves,
+)
 from spic.report.points import point_columns
 from spic.report.tables import INTERVAL_COLUMNS
 
@@ -143,6 +151,19 @@ def test_figures_without_anything_to_show_say_so(points, recall, tmp_path):
     assert "no method" in words(tmp_path / "rate_split.svg") and "no small objects" in words(tmp_path / "recall.svg")
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_figures_without_a_number_are_drawn(points, per_class, recall, steps, tmp_path, value):
+    numbers = {"miou": np.nan, "fd_lite0": np.nan, "psnr": value}
+    draw(points.assign(**numbers), tmp_path)
+    iou_per_class(points.assign(**numbers), per_class.assign(iou=np.nan), tmp_path / "iou_per_class")
+    recall_by_size(points, recall.assign(recall=np.nan, total=0), tmp_path / "recall_by_size")
+    steps_curves(steps.assign(**numbers), tmp_path / "steps")
+    said = {"figure4a": "not computed", "figure4b": "not computed", "iou_per_class": "no class is in any map"}
+    assert all(text in words(tmp_path / f"{name}.svg") for name, text in said.items())
+    assert not any(re.search(r"\b(nan|inf)\b", words(path)) for path in tmp_path.glob("*.svg"))
+
+
 def test_points_of_one_rate(points):
     assert [(row["method"], row["point"]) for row in at_one_rate(points)] == [(m, "coarse_qp2") for m in METHODS]
     table = points.assign(bpp=np.where(points["method"] == "mine", 2.9 * points["bpp"], points["bpp"]))
@@ -170,13 +191,11 @@ def test_points_as_readers_call_them():
 
 
 @pytest.mark.parametrize(("length", "columns"), [(10, 3), (30, 2), (70, 1)])
-def test_a_legend_takes_fewer_columns_before_it_is_cut_off(length, columns):
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
-    for i in range(3):
-        axes.plot([0, i], label=str(i) * length)
-    figures_curves._legend(figure, axes, 3)
-    (legend,) = figure.legends
-    assert legend._ncols == columns and legend.get_window_extent().width <= figure.bbox.width
-    plt.close(figure)
+def test_a_legend_takes_fewer_columns_before_it_is_cut_off(points, monkeypatch, length, columns):
+    drawn = []
+    monkeypatch.setattr(figures_curves, "save", lambda figure, stem: (figure.canvas.draw(), drawn.append(figure)))
+    names = dict(zip(METHODS, (str(i) * length for i in range(3)), strict=True))
+    rate_curves(points.assign(method=points["method"].map(names)), "miou", "unused")
+    (legend,) = drawn[0].legends
+    places = {round(text.get_window_extent().x0) for text in legend.get_texts()}
+    assert len(places) == columns and legend.get_window_extent().width <= drawn[0].bbox.width

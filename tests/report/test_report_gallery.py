@@ -70,11 +70,13 @@ def test_a_preview_is_one_file_with_its_pictures_inside(pictures, tmp_path):
 def test_names_can_not_break_the_page(tmp_path):
     name = '</script><script>alert("1")</script> @@TITLE@@ \u2028 ü & "'
     page = Page("<b>title</b> @@DATA@@", start=("</script>", ""))
-    write_gallery(tmp_path / "g", page, [(name, [Version("a<b", noise(0), {"x": float("nan"), "y": None})])])
+    write_gallery(
+        tmp_path / "g", page, [(name, [Version("a<b", noise(0), {"x": float("nan"), "y": None, "z": np.inf})])]
+    )
     text = (tmp_path / "g" / "index.html").read_text()
     assert text.count("</script>") == 1 and "&lt;b&gt;title&lt;/b&gt; @@DATA@@" in text
     (entry,) = constant(tmp_path / "g" / "index.html", "pictures")
-    assert entry["name"] == name and entry["versions"][0]["numbers"] == []
+    assert entry["name"] == name and entry["versions"][0]["numbers"] == [["z", "inf"]]
 
 
 def test_a_gallery_is_written_whole_or_not_at_all(pictures, tmp_path, monkeypatch):

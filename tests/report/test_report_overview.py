@@ -93,6 +93,17 @@ def test_without_a_rate_in_common_nothing_is_compared(points, methods):
     assert "nothing compares" in page and "beats" not in page and "cannot be judged" in page
 
 
+@pytest.mark.parametrize("method", ["spic", "bpg"])
+def test_infinite_values_are_no_part_of_a_comparison(points, method):
+    one = points.assign(psnr=points["psnr"].where((points["method"] != method) | (points["bpp"] != 0.4), np.inf))
+    every = points.assign(psnr=points["psnr"].where(points["method"] != method, np.inf))
+    for table in (one, every):
+        page = re.sub(r"<[^>]+>", " ", overview_html(Run(table, judge_claims(table))))
+        assert not re.search(r"\b(inf|nan)\b", page)
+    assert duel(every, "psnr", "bpg") == Duel((), (), ())
+    assert [row["method"] for row in winners(every, "psnr")] == {"spic": [], "bpg": ["spic"] * 3}[method]
+
+
 def test_points_of_one_rate_are_averaged(points):
     twice = pd.concat([points, points[points["method"] == "bpg"].assign(miou=0.5)], ignore_index=True)
     assert duel(twice, "miou", "bpg").margins[0] == pytest.approx(0.6 - (0.45 + 0.05))

@@ -35,6 +35,31 @@ def test_what_is_the_same_everywhere_is_said_once(page):
     assert text.count("</script>") == 1 and "NaN" not in text and not re.search(r"(src|href)=.?https?:", text)
 
 
+def test_an_infinite_number_is_shown(tmp_path):
+    table = pd.DataFrame({"method": ["a", "b", "c"], "psnr": [np.inf, 30.0, np.nan], "gain": [1.0, -np.inf, 2.0]})
+    write_table_page(tmp_path / "t.html", "r", {"Points": table, "One": table.iloc[:1]})
+    text = re.search(r"const tables = (.*);\n", (tmp_path / "t.html").read_text())[1]
+    points, one = json.loads(text, parse_constant=pytest.fail)
+    assert points["rows"] == [["a", "inf", 1], ["b", 30, "-inf"], ["c", None, 2]] and one["rows"] == [["a", "inf", 1]]
+
+
+@pytest.mark.browser
+def test_an_infinite_number_is_sorted_as_one(browser, tmp_path):
+    table = pd.DataFrame({"x": [np.inf, -3.0, np.nan, -np.inf, 20.0, np.inf], "y": [1, 2, 3, 4, 5, 6]})
+    write_table_page(tmp_path / "t.html", "r", {"Points": table})
+    found = browser.ask(
+        tmp_path / "t.html",
+        """
+        const press = () => document.querySelector("th button").click();
+        const column = () => [...document.querySelectorAll("tbody tr")].map((row) => row.cells[0].textContent);
+        press(); out.up = column();
+        press(); out.down = column();
+        """,
+    )
+    assert found["errors"] == [] and found["up"] == ["-inf", "-3", "20", "inf", "inf", ""]
+    assert found["down"] == ["inf", "inf", "20", "-3", "-inf", ""]
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1200, 450])
 def test_a_click_sorts(browser, page, width):

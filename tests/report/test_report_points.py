@@ -1,5 +1,7 @@
 """Numbers of a point against numbers worked out by hand."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from spic.errors import DataError
 from spic.protocols import CORRECTED, OFFICIAL
 from spic.report.points import Reading, point_columns, summarize, write_summary
+from spic.report.tables import read_csv, read_summaries, write_csv
 from spic.scores import first_pictures, read_scores
 
 IDENTITY = {"run": "r", "protocol": "corrected", "method": "spic", "point": "p1", "ssm_source": "segmenter"}
@@ -67,6 +70,41 @@ def test_miou_is_of_the_totals_and_miou_image_is_the_mean_over_pictures():
 def test_one_picture_has_no_distance_and_identity_has_infinite_psnr():
     row = point(made_up(n=1, psnr=np.array([np.inf])))
     assert np.isnan(row["fd_lite0"]) and np.isnan(row["fd_patch"]) and row["psnr"] == np.inf
+
+
+def test_one_identical_picture_does_not_hide_the_others(tmp_path):
+    """A black frame, which many codecs code without loss."""
+    scores = made_up(n=4, psnr=np.array([30.0, np.inf, 31.0, 33.0]))
+    summary = summarize(IDENTITY, scores, features(4), features(4, seed=1), Reading(CORRECTED))
+    highest = 10 * np.log10(255**2 * 4 * 8 * 3)  # of a picture of 4x8 pixels with one sample off by one
+    assert summary["point"]["psnr"] == pytest.approx((30 + highest + 31 + 33) / 4)
+    (row,) = (row for row in summary["intervals"] if row["metric"] == "psnr")
+    assert row["low"] < row["value"] == summary["point"]["psnr"] < row["high"] < np.inf
+    assert summary["pictures"]["psnr"].tolist() == [30, np.inf, 31, 33]
+    alone = dict(summary["point"], method="exact", psnr=np.inf, fid=-np.inf)  # all pictures identical
+    exact = summary | {"point": alone, "intervals": [row | {"value": np.inf, "low": np.nan}], "recall": []}
+    for name, one in (("one", summary), ("exact", exact)):
+        write_summary(one, tmp_path / f"{name}.json", tmp_path / f"{name}.parquet")
+        json.loads((tmp_path / f"{name}.json").read_text(), parse_constant=pytest.fail)
+    tables = read_summaries([tmp_path / "one.json", tmp_path / "exact.json"])
+    assert tables["points"]["psnr"].tolist() == [summary["point"]["psnr"], np.inf]
+    assert tables["points"]["fid"].tolist()[1] == -np.inf and tables["points"]["fid"].isna()[0]
+    assert tables["points"]["n"].dtype == int and tables["intervals"]["value"].iloc[-1] == np.inf
+    write_csv(tables["points"], tmp_path / "points.csv")
+    assert read_csv(tmp_path / "points.csv")["psnr"].tolist() == pytest.approx(tables["points"]["psnr"].tolist(), 1e-5)
+
+
+def test_summaries_in_the_json_of_python_are_read_too(tmp_path):
+    """As version 0.1.0 wrote them."""
+    summary = summarize(IDENTITY, made_up(psnr=np.array([np.inf, np.inf])), features(), features(), Reading(CORRECTED))
+    table = pd.DataFrame([summary["point"]])
+    summary.pop("pictures")
+    (tmp_path / "old.json").write_text(json.dumps(summary, default=float))
+    assert "NaN" in (tmp_path / "old.json").read_text() and "Infinity" in (tmp_path / "old.json").read_text()
+    points = read_summaries([tmp_path / "old.json"])["points"]
+    write_csv(points, tmp_path / "new.csv")
+    write_csv(table, tmp_path / "expected.csv")
+    assert (tmp_path / "new.csv").read_bytes() == (tmp_path / "expected.csv").read_bytes()
 
 
 def test_official_stops_after_62_pictures():

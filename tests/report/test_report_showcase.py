@@ -61,7 +61,7 @@ def test_numbers_under_a_picture():
     }
     row |= {"small_found": 3.0, "small_total": 7.0}
     assert under(row) == {"bpp": "0.142", "mIoU": "0.700", "PSNR": "24.0 dB", "small objects found": "3 of 7"}
-    assert under({"bpp": None, "psnr": None}) == {}
+    assert under({"bpp": None, "psnr": None}) == {} and under({"psnr": np.inf}) == {"PSNR": "inf dB"}
     assert name_of("spic", "coarse_qp30") == "SPIC, QP 30" and name_of("odd", "step2") == "odd, step 2"
 
 

@@ -9,6 +9,7 @@ from spic.metrics.columns import columns_of
 from spic.report.points import point_columns, write_parquet
 from spic.report.tables import (
     bd_table,
+    identical_images,
     join_pictures,
     judge_table,
     matched_table,
@@ -113,6 +114,19 @@ def test_pictures_of_all_points_join(tmp_path):
     join_pictures([tmp_path / "0.parquet", tmp_path / "1.parquet"], tmp_path / "all.parquet")
     table = pd.read_parquet(tmp_path / "all.parquet")
     assert table["point"].tolist() == ["p0", "p1"] and table["lpips"].iloc[1] == 0.5
+
+
+def test_images_that_are_identical_are_counted():
+    pictures = pd.DataFrame(
+        {
+            "method": ["bpg"] * 4 + ["spic"] * 2 + ["jpeg"] * 2,
+            "point": ["a", "a", "b", "b"] + ["c"] * 4,
+            "psnr": [np.inf, 1, np.inf, np.inf, 2, 3, 4, np.inf],
+        }
+    )
+    assert identical_images(pictures).startswith("identical images, at most 2 of 2 by bpg, 1 of 2 by jpeg: in the mean")
+    assert "jpeg" not in identical_images(pictures, ("spic", "bpg"))
+    assert identical_images(pictures, ("spic",)) == identical_images(pictures.drop(columns="psnr")) == ""
 
 
 def test_a_damaged_summary_is_named(tmp_path):
