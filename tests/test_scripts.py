@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from snakemake.iocontainers import Namedlist
 
+from spic.metrics.columns import columns_of
 from spic.metrics.objects import SIZE_NAMES
 from spic.report.points import point_columns, write_parquet
 from spic.report.tables import INTERVAL_COLUMNS, read_csv, write_csv
