@@ -65,10 +65,10 @@ class Recipe:
     spread: int = 20
     pixels: float = 1.0
     low: float = 2.0
-    colour: float = 1.0
+    colour: float = 2.0
     features: float = 1.0
     grid: float = 1.0
-    texture: float = 0.1
+    texture: float = 0.5
     semantic: float = 0.3
     patch: float = 0.08
     learning_rate: float = 2e-4
