@@ -48,5 +48,5 @@ def find(group: str, built_in: dict, name: str, kind: str):
             try:
                 return point.load()
             except Exception as error:  # whatever the import of another package raises
-                raise ConfigError(f"{kind} {name!r}: {point.value} cannot be loaded ({error!r})") from None
+                raise ConfigError(f"{kind} {name!r}: its package cannot be loaded ({error})") from None
     raise ConfigError(f"unknown {kind} {name!r}; known: {', '.join(names(group, built_in))}")

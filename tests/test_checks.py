@@ -41,7 +41,7 @@ def decoder(tmp_path):
 
 @pytest.fixture
 def cityscapes(tmp_path):
-    (tmp_path / "t.pth").touch()
+    (tmp_path / "t.pth").write_bytes(b"not empty; nobody reads it here")
     return {"segmenter": "internimage-t", "segmenter_weights": str(tmp_path / "t.pth")}
 
 

@@ -27,7 +27,7 @@ CONFIG = {"dataset": "shapes", "dataset_root": None, "split": "val", "limit": 2,
 CONFIG |= {"segmenter": "nearest-colour", "segmenter_weights": None, "segmenter_input": None, "ssm_source": "segmenter"}
 CONFIG |= {"decoder_weights": None, "classes_of_interest": None}
 OWN = {"codecs": "posterize", "segmenters": "nearest-colour", "methods": "thumbnail", "datasets": "shapes"}
-OWN |= {"label_spaces": "shapes3"}
+OWN |= {"label_spaces": "shapes3", "metrics": "colourfulness"}
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def test_the_page_shows_one_of_each_and_they_are_short(extending):
     found = {point.group: point.name for point in metadata.distribution("spic-extras").entry_points}
     assert found == {f"spic.{group}": name for group, name in OWN.items()}
     sources = {name: text for name, text in extending.items() if name.endswith(".py")}
-    assert len(sources) == 4 and all(len(text.splitlines()) <= 45 for text in sources.values())
+    assert len(sources) == 5 and all(len(text.splitlines()) <= 45 for text in sources.values())
 
 
 def test_all_are_listed_beside_what_is_built_in():
@@ -267,7 +267,7 @@ def test_a_broken_package_hides_no_other(extras, tmp_path):
     spic = f"{start}; from spic.cli import app; app(sys.argv[1:])"
     listed = subprocess.run([sys.executable, "-c", spic, "codec", "list"], capture_output=True, text=True)
     assert listed.returncode == 0 and "posterize" in listed.stdout and "png" in listed.stdout
-    assert "codec 'broken': none_such:Codec cannot be loaded (ModuleNotFoundError" in listed.stderr
+    assert "codec 'broken': its package cannot be loaded (No module named 'none_such')" in listed.stderr
     assert len(listed.stderr.splitlines()) == 1
     names = "names = method_names(); assert {'posterize', 'bpg'} < set(names) and 'broken' not in names"
     subprocess.run([sys.executable, "-c", f"{start}; from spic.methods import method_names; {names}"], check=True)
