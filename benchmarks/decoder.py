@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from spic.devices import pick_device
+from spic.machine import pick_device
 from spic.scsrdm import build, load_checkpoint
 from spic.scsrdm.config import ScsrdmConfig
 from spic.scsrdm.denoiser import Denoiser, guided, to_x0

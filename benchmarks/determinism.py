@@ -9,9 +9,9 @@ import numpy as np
 
 from spic import Receiver, Transmitter
 from spic.datasets import get_dataset
-from spic.devices import set_threads
-from spic.images import read_picture
+from spic.machine import set_threads
 from spic.metrics import psnr
+from spic.pictures.reading import read_picture
 
 SETTINGS = (("float32", 1), ("float32", 1), ("float32", 2), ("bfloat16", 1), ("bfloat16", 2))
 

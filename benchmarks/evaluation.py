@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spic import images, metrics
+from spic import metrics
+from spic.pictures import reading as images
 from spic.segmentation import get_segmenter
 
 LIMIT = 0.3  # CPU seconds a picture and point, LPIPS and Inception left out

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spic import images
 from spic.codecs.flif import FlifCodec, encoder
+from spic.pictures import reading as images
 
 
 def street_map(seed: int) -> np.ndarray:

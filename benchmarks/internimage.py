@@ -15,8 +15,8 @@ import time
 import torch
 
 from spic.datasets import get_dataset
-from spic.devices import autocast
-from spic.labels import CITYSCAPES19
+from spic.machine import autocast
+from spic.pictures.labels import CITYSCAPES19
 from spic.segmentation.internimage import SIZES, build
 from spic.segmentation.internimage.checkpoint import load_checkpoint
 from spic.segmentation.internimage.segmenter import normalize

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 from steps import FRAMES, select
 
-from spic.devices import set_threads
+from spic.machine import set_threads
 from spic.metrics import confusion_matrix, iou_per_class, mean_iou
 from spic.segmentation import get_segmenter
 

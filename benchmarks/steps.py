@@ -15,10 +15,10 @@ import numpy as np
 
 from spic.codecs import get_codec
 from spic.datasets import get_dataset
-from spic.devices import set_threads
 from spic.errors import SpicError
-from spic.images import downscale
+from spic.machine import set_threads
 from spic.metrics import Lite0Features, confusion_matrix, finite_psnr, frechet_distance, mean_iou, psnr
+from spic.pictures.reading import downscale
 from spic.scsrdm.decoder import Decoder
 from spic.scsrdm.sampler import SAMPLERS
 from spic.segmentation import get_segmenter

@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 from measured import ROOT, measured
 
+from spic.benchmark.methods import CodecMethod, get_method, method_names
 from spic.codecs import codec_names, get_codec
 from spic.datasets import dataset_class, dataset_names
-from spic.methods import CodecMethod, get_method, method_names
 from spic.metrics import rate_at
 from spic.metrics.columns import column
 from spic.report.tables import read_csv

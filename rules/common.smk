@@ -15,16 +15,16 @@ from functools import cache
 
 from snakemake.io import contains_wildcard
 
-from spic import stages
-from spic.checks import check_device, check_run
-from spic.cluster import lend_slurm_conf
-from spic.config import read_config
+from spic.benchmark import coding as stages
+from spic.benchmark.checks import check_device, check_run
+from spic.run.slurm import lend_slurm_conf
+from spic.benchmark.config import read_config
 from spic.errors import SpicError
-from spic.gpus import network_jobs
-from spic.machine import plain_executable
-from spic.methods import get_method
+from spic.run.cards import network_jobs
+from spic.run.host import plain_executable
+from spic.benchmark.methods import get_method
 from spic.metrics.columns import observations
-from spic.protocols import get_protocol
+from spic.benchmark.protocols import get_protocol
 
 if set("{}") & set(str(ROOT)):
     raise WorkflowError(
@@ -45,7 +45,7 @@ except SpicError as error:
     sys.exit(f"spic: {error}")
 given = workflow.config_settings
 try:
-    # In place of what Snakemake has put together: see spic/config.py.
+    # In place of what Snakemake has put together: see spic/benchmark/config.py.
     config.clear()
     config.update(
         read_config(

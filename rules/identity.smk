@@ -1,7 +1,7 @@
 # What each job's result depends on, by content; a change runs it again whatever the dates of files say.
 from functools import cache
 
-from spic.identity import (
+from spic.provenance.fingerprints import (
     codec_versions,
     digest,
     library_versions,

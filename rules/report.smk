@@ -1,8 +1,8 @@
 # What one opens after a run: the pictures, the first page with the answers, and Snakemake's report of it all.
 
 
-from spic.report.showcase import choose_pictures
-from spic.workflow import check_cluster, hold_folder, write_report
+from spic.report.pages.showcase import choose_pictures
+from spic.run.launch import check_cluster, hold_folder, write_report
 
 
 report: "../report/workflow.rst"

@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from spic.files import write_bytes
-from spic.jobs import job
 from spic.report.claims import claims_markdown, judge_claims
 from spic.report.compressai import write_compressai
 from spic.report.tables import bd_table, matched_table, read_csv, with_intervals, write_csv
+from spic.run.job import job
 
 with job(snakemake):
     given, out = snakemake.input, snakemake.output

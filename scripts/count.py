@@ -1,7 +1,7 @@
 """Write the files whose bytes protocol `official` counts."""
 
-from spic.jobs import job
-from spic.stages import count, method_settings
+from spic.benchmark.coding import count, method_settings
+from spic.run.job import job
 
 with job(snakemake):
     count(

@@ -1,8 +1,8 @@
 """Rebuild the pictures of a chunk from their coded files."""
 
-from spic.gpus import take_card
-from spic.jobs import job
-from spic.stages import decode, method_settings, read_resolved
+from spic.benchmark.coding import decode, method_settings, read_resolved
+from spic.run.cards import take_card
+from spic.run.job import job
 
 with job(snakemake):
     decided = read_resolved(snakemake.input.resolved)

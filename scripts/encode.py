@@ -1,7 +1,7 @@
 """Code a chunk by one method at one point of its rate."""
 
-from spic.jobs import job
-from spic.stages import encode, method_settings
+from spic.benchmark.coding import encode, method_settings
+from spic.run.job import job
 
 with job(snakemake):
     encode(

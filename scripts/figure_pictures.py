@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from spic.gpus import take_card
-from spic.jobs import job
-from spic.labels import get_label_space
-from spic.looks import label_space
-from spic.report.figures_pictures import figure2, figure3
-from spic.report.figures_shown import (
+from spic.benchmark.coding import load_segmenter, method_settings, png_files, read_resolved
+from spic.benchmark.observations import label_space
+from spic.pictures.labels import get_label_space
+from spic.report.figures.pictures import figure2, figure3
+from spic.report.figures.shown import (
     Eye,
     choose,
     coded_versions,
@@ -18,7 +17,8 @@ from spic.report.figures_shown import (
     write_pictures,
 )
 from spic.report.tables import write_csv
-from spic.stages import load_segmenter, method_settings, png_files, read_resolved
+from spic.run.cards import take_card
+from spic.run.job import job
 
 NO_SR = "Super-resolution without the SSM (method sr) is left out: the run has no such method, which needs sr_weights."
 

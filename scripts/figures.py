@@ -1,8 +1,8 @@
 """Draw all figures that a run's tables hold, as its first protocol has them."""
 
-from spic.jobs import job
-from spic.report.figures_curves import figure4, iou_per_class, rate_split, recall_by_size, steps_curves
+from spic.report.figures.curves import figure4, iou_per_class, rate_split, recall_by_size, steps_curves
 from spic.report.tables import read_csv
+from spic.run.job import job
 
 with job(snakemake):
     given = snakemake.input

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from spic.jobs import job
-from spic.labels import get_label_space
-from spic.looks import label_space
-from spic.report.gallery import Page, write_gallery, write_preview
-from spic.report.showcase import ORIGINAL, Showcase, choose_points, name_of
+from spic.benchmark.observations import label_space
+from spic.pictures.labels import get_label_space
+from spic.report.pages.gallery import Page, write_gallery, write_preview
+from spic.report.pages.showcase import ORIGINAL, Showcase, choose_points, name_of
 from spic.report.tables import read_csv
+from spic.run.job import job
 
 PREVIEWED = 3  # pictures in the report
 

@@ -1,9 +1,9 @@
 """Let the networks look at the pictures of a chunk, reconstructions or originals."""
 
-from spic.gpus import take_card
-from spic.jobs import job
-from spic.looks import Maps, look, plan_looks
-from spic.stages import read_resolved
+from spic.benchmark.coding import read_resolved
+from spic.benchmark.observations import Maps, look, plan_looks
+from spic.run.cards import take_card
+from spic.run.job import job
 
 with job(snakemake):
     given = snakemake.input

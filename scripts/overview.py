@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from spic.files import write_bytes
-from spic.jobs import job
-from spic.records import read_record
-from spic.report.overview import Run, overview_html
-from spic.report.tablepage import write_table_page
+from spic.provenance.records import read_record
+from spic.report.pages.overview import Run, overview_html
+from spic.report.pages.tablepage import write_table_page
 from spic.report.tables import identical_images, read_csv, with_intervals
+from spic.run.job import job
 
 HEADINGS = {
     "matched": "Methods at the rates of SPIC's points",

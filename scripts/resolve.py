@@ -1,7 +1,7 @@
 """Decide once a run what "auto" means for device and dtype."""
 
-from spic.jobs import job
-from spic.stages import resolve
+from spic.benchmark.coding import resolve
+from spic.run.job import job
 
 with job(snakemake):
     resolve(snakemake.params.settings, snakemake.output[0])

@@ -1,8 +1,8 @@
 """Score the pictures of a chunk, reconstructions or the originals themselves, from what the networks saw."""
 
-from spic.jobs import job
-from spic.scores import Originals, score
-from spic.stages import method_settings
+from spic.benchmark.coding import method_settings
+from spic.benchmark.scores import Originals, score
+from spic.run.job import job
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params

@@ -1,8 +1,8 @@
 """Segment the originals of a chunk: the SSM that SPIC sends and the reference of mIoU."""
 
-from spic.gpus import take_card
-from spic.jobs import job
-from spic.stages import read_resolved, segment
+from spic.benchmark.coding import read_resolved, segment
+from spic.run.cards import take_card
+from spic.run.job import job
 
 with job(snakemake):
     decided = read_resolved(snakemake.input.resolved)

@@ -1,9 +1,9 @@
 """Join the chunks of one point and make its numbers, as one protocol reads them."""
 
-from spic.jobs import job
-from spic.protocols import get_protocol
-from spic.report.points import Reading, summarize, write_summary
-from spic.scores import read_features, read_scores
+from spic.benchmark.protocols import get_protocol
+from spic.benchmark.scores import read_features, read_scores
+from spic.benchmark.summary import Reading, summarize, write_summary
+from spic.run.job import job
 
 with job(snakemake):
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards

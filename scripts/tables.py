@@ -1,6 +1,6 @@
 """Gather the summaries of all points into the tables of the run."""
 
-from spic.jobs import job
+from spic.benchmark.scores import read_scores
 from spic.report.tables import (
     join_pictures,
     judge_table,
@@ -9,7 +9,7 @@ from spic.report.tables import (
     with_originals,
     write_csv,
 )
-from spic.scores import read_scores
+from spic.run.job import job
 
 with job(snakemake):
     given, out, run = snakemake.input, snakemake.output, snakemake.params.run

@@ -20,8 +20,12 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name in ("Receiver", "Transmitter"):
-        from spic import transceiver
+    if name == "Receiver":
+        from spic.receiver import Receiver
 
-        return getattr(transceiver, name)
+        return Receiver
+    if name == "Transmitter":
+        from spic.transmitter import Transmitter
+
+        return Transmitter
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass
 
 from spic.errors import BitstreamError, ConfigError, DataError
-from spic.limits import MAX_PIXELS
+from spic.pictures.limits import MAX_PIXELS
 
 MAGIC = b"SPIC"
 VERSION = 1

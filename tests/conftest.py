@@ -173,7 +173,7 @@ def inception_weights(tmp_path_factory):
 
     import torch
 
-    from spic.torchvision_shim import import_torchvision
+    from spic.metrics.torchvision_shim import import_torchvision
 
     import_torchvision()
     from pytorch_fid import inception

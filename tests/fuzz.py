@@ -37,7 +37,7 @@ def targets(folder: Path) -> dict:
     from spic.bitstream import SpicFile, write_spic
     from spic.codecs import codec_names, get_codec
     from spic.errors import SpicError
-    from spic.transceiver import Receiver
+    from spic.receiver import Receiver
 
     rng = np.random.default_rng(0)
     blocks = np.kron(rng.integers(0, 11, (4, 8)), np.ones((8, 8))).astype(np.uint8)

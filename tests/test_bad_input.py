@@ -17,8 +17,8 @@ from spic.cli import app
 from spic.datasets import get_dataset
 from spic.errors import ConfigError, DataError, WeightsError
 from spic.files import write_bytes
-from spic.images import read_labels, read_picture, write_png
-from spic.labels import CAMVID11
+from spic.pictures.labels import CAMVID11
+from spic.pictures.reading import read_labels, read_picture, write_png
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -18,8 +18,8 @@ import spic
 from spic import weights
 from spic.cli import app
 from spic.codecs import codec_names, get_codec
-from spic.images import downscale, read_labels, read_picture, to_working_size, write_png
-from spic.labels import CAMVID11
+from spic.pictures.labels import CAMVID11
+from spic.pictures.reading import downscale, read_labels, read_picture, to_working_size, write_png
 from spic.scsrdm.decoder import Decoder
 from spic.segmentation import get_segmenter
 from spic.segmentation.dense import DenseConfig, DenseNet

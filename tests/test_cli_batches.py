@@ -18,9 +18,10 @@ from spic.cli import app
 from spic.codecs import get_codec
 from spic.datasets import get_dataset
 from spic.errors import DataError, WeightsError, memory_shortage
-from spic.images import read_picture, write_png
-from spic.jobs import job
-from spic.transceiver import Receiver, Transmitter
+from spic.pictures.reading import read_picture, write_png
+from spic.receiver import Receiver
+from spic.run.job import job
+from spic.transmitter import Transmitter
 
 MACHINE = ["--device", "cpu", "--dtype", "float32"]
 
@@ -309,8 +310,8 @@ def test_streams_that_can_not_spell_a_name(folder, encode):
 
 
 def test_the_names_of_a_data_set_can_be_written_everywhere(folder, tmp_path):
-    from spic.records import describe, read_record, write_record
-    from spic.stages import prepare
+    from spic.benchmark.coding import prepare
+    from spic.provenance.records import describe, read_record, write_record
 
     (folder / "in" / "b.png").rename(folder / "in" / f"{NAME}.png")
     assert get_dataset("folder", folder / "in").names == ["a", "c", "caf%E9"]

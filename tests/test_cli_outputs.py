@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from spic.cli import app
 from spic.codecs import get_codec
-from spic.images import read_picture, write_png
+from spic.pictures.reading import read_picture, write_png
 from spic.weights import read_weights
 
 MACHINE = ["--device", "cpu", "--dtype", "float32"]

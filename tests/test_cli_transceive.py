@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from spic import Receiver, Transmitter
 from spic.bitstream import read_spic
 from spic.cli import app
-from spic.images import read_labels, read_picture, write_png
+from spic.pictures.reading import read_labels, read_picture, write_png
 
 MACHINE = ["--device", "cpu", "--dtype", "float32"]
 

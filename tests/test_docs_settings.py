@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from spic.checks import check_points
-from spic.config import load, read_config
-from spic.stages import check_config
+from spic.benchmark.checks import check_points
+from spic.benchmark.coding import check_config
+from spic.benchmark.config import load, read_config
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

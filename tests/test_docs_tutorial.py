@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from spic.errors import BitstreamError, ConfigError
-from spic.images import read_picture
+from spic.pictures.reading import read_picture
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
@@ -56,14 +56,14 @@ def test_the_codec_is_compared_at_a_rate_and_codes_the_coarse_picture(monkeypatc
     from importlib.metadata import EntryPoint
 
     from spic import Transmitter
+    from spic.benchmark.methods import Picture, get_method
     from spic.bitstream import read_spic
     from spic.cli.compare import at_rate
-    from spic.methods import Picture, get_method
 
     monkeypatch.setitem(sys.modules, "spic_blocks", types.ModuleType("spic_blocks"))
     exec(CODEC, vars(sys.modules["spic_blocks"]))
     point = EntryPoint("blocks", "spic_blocks:BlocksCodec", "spic.codecs")
-    monkeypatch.setattr("spic.registry.entry_points", lambda group: [point] if group == point.group else [])
+    monkeypatch.setattr("spic.plugins.entry_points", lambda group: [point] if group == point.group else [])
     scenes = tiny_scenes(1, (64, 128))
     picture, ssm = scenes.picture(0), scenes.labels(0)
     method = get_method("blocks")
@@ -125,7 +125,7 @@ def test_the_whole_of_it(tmp_path):
         return done.stdout + done.stderr
 
     (tmp_path / "my-pictures").mkdir()
-    draw = "from spic.datasets import get_dataset as d; from spic.images import write_png as w\n"
+    draw = "from spic.datasets import get_dataset as d; from spic.pictures.reading import write_png as w\n"
     draw += "p = d('street_scenes', None, 'val', 3)\n"
     draw += "for i, name in enumerate(p.names): w(f'my-pictures/scene_{i:05d}.png', p.picture(i))"
     run(sys.executable, "-c", draw)

@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 
+from spic.benchmark.observations import save_arrays
 from spic.files import (
     IMAGES,
     atomic_folder,
@@ -22,8 +23,7 @@ from spic.files import (
     spelled,
     write_bytes,
 )
-from spic.images import write_png
-from spic.looks import save_arrays
+from spic.pictures.reading import write_png
 
 
 @pytest.fixture

@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spic import stages
+from spic.benchmark import coding as stages
+from spic.benchmark.methods import Settings, get_method
+from spic.benchmark.observations import Look, look, plan_looks, read_look
+from spic.benchmark.scores import Originals, read_features, read_scores, score
+from spic.benchmark.summary import Reading, summarize, write_summary
 from spic.datasets import get_dataset
-from spic.images import read_picture, write_png
-from spic.labels import CAMVID11
-from spic.looks import Look, look, plan_looks, read_look
-from spic.methods import Settings, get_method
-from spic.report.figures_shown import choose, numbers, write_pictures
-from spic.report.points import Reading, summarize, write_summary
-from spic.report.showcase import Showcase, choose_pictures
+from spic.pictures.labels import CAMVID11
+from spic.pictures.reading import read_picture, write_png
+from spic.report.figures.shown import choose, numbers, write_pictures
+from spic.report.pages.showcase import Showcase, choose_pictures
 from spic.report.tables import join_pictures, read_csv, read_summaries, write_csv
-from spic.scores import Originals, read_features, read_scores, score
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (32, 64)

@@ -87,7 +87,7 @@ def test_the_wheel_carries_weights_and_code_and_nothing_else(wheel):
 def there_and_back(python, folder, installed):
     """Encode and decode one picture by the `spic` of another environment, from another folder, by shipped weights."""
     from spic.datasets import get_dataset
-    from spic.images import read_picture, write_png
+    from spic.pictures.reading import read_picture, write_png
 
     write_png(folder / "street.png", get_dataset("street_scenes", size=(64, 128)).picture(0))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from snakemake.iocontainers import Namedlist
 
+from spic.benchmark.summary import point_columns, write_parquet
 from spic.metrics.columns import columns_of
 from spic.metrics.objects import SIZE_NAMES
-from spic.report.points import point_columns, write_parquet
 from spic.report.tables import INTERVAL_COLUMNS, read_csv, write_csv
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,7 +1,8 @@
 """Whoever changes what a stage or a codec makes raises its version: their code is held against what was recorded.
 
 versions.json has the version of every stage and codec, and a hash of its code without docstrings and comments. Where
-the code differs, either results change, and its version is raised (`spic.identity.VERSIONS`, `Codec.VERSION`), or they
+the code differs, either results change, and its version is raised (`spic.provenance.fingerprints.VERSIONS`,
+`Codec.VERSION`), or they
 do not. Both are then recorded by
 
     python tests/test_versions.py
@@ -21,25 +22,32 @@ ROOT = Path(__file__).resolve().parent.parent
 RECORDED = Path(__file__).with_name("versions.json")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # the text of a syntax tree may differ between two
 
-_IMAGES = ["images.py", "geometry.py", "labels.py", "weights/*.py"]
-_METHODS = ["methods.py", "protocols.py", "transceiver.py", "bitstream.py", "decoder_info.py"]
-_NETWORKS = ["devices.py", "gpus.py", "efficientnet.py"]
+_IMAGES = ["pictures/*.py", "weights/*.py"]
+_METHODS = ["benchmark/methods.py", "benchmark/protocols.py", "transmitter.py", "receiver.py", "bitstream.py"]
+_NETWORKS = ["machine.py", "run/cards.py", "networks/*.py"]
 _SEGMENTERS = [*_NETWORKS, "segmentation/**/*.py"]
-_REPORT = ["report/**/*.py", "metrics/**/*.py", "labels.py"]
-_SCORES = ["scores.py", "metrics/**/*.py", "protocols.py"]
+_REPORT = ["report/**/*.py", "metrics/**/*.py", "pictures/labels.py"]
+_SCORES = ["benchmark/scores.py", "metrics/**/*.py", "benchmark/protocols.py"]
 
-# Code of each stage, as patterns within spic/; "stages.py:encode" is one function of a file. scripts/<stage>.py joins.
+# Code of each stage, as patterns within spic/; "benchmark/coding.py:encode" is one function of a file; and the script
+# scripts/<stage>.py.
 STAGES = {
-    "resolve": ["devices.py", "stages.py:resolve"],
-    "prepare": [*_IMAGES, "datasets/**/*.py", "stages.py:prepare,open_dataset"],
-    "segment": [*_IMAGES, *_SEGMENTERS, "stages.py:segment,load_segmenter,read_folder"],
-    "encode": [*_IMAGES, *_METHODS, "stages.py:encode,_transmitted,read_folder", "codecs/labelmap/simplify.py"],
-    "count": [*_IMAGES, *_METHODS, "stages.py:count,_transmitted,read_folder"],
-    "decode": [*_IMAGES, *_METHODS, *_NETWORKS, "scsrdm/**/*.py", "stages.py:decode,read_coded"],
-    "look": [*_IMAGES, *_SEGMENTERS, "looks.py", "metrics/**/*.py", "torchvision_shim.py"],
-    "score": [*_IMAGES, *_SCORES, "looks.py", "methods.py", "stages.py:read_coded"],
-    "summarize": [*_SCORES, "report/points.py"],
-    "tables": [*_REPORT, "scores.py"],
+    "resolve": ["machine.py", "benchmark/coding.py:resolve"],
+    "prepare": [*_IMAGES, "datasets/**/*.py", "benchmark/coding.py:prepare,open_dataset"],
+    "segment": [*_IMAGES, *_SEGMENTERS, "benchmark/coding.py:segment,load_segmenter,read_folder"],
+    "encode": [*_IMAGES, *_METHODS, "benchmark/coding.py:encode,_transmitted,read_folder"],
+    "count": [*_IMAGES, *_METHODS, "benchmark/coding.py:count,_transmitted,read_folder"],
+    "decode": [*_IMAGES, *_METHODS, *_NETWORKS, "scsrdm/**/*.py", "benchmark/coding.py:decode,read_coded"],
+    "look": [*_IMAGES, *_SEGMENTERS, "benchmark/observations.py", "metrics/**/*.py", "networks/*.py"],
+    "score": [
+        *_IMAGES,
+        *_SCORES,
+        "benchmark/observations.py",
+        "benchmark/methods.py",
+        "benchmark/coding.py:read_coded",
+    ],
+    "summarize": [*_SCORES, "benchmark/summary.py"],
+    "tables": [*_REPORT, "benchmark/scores.py"],
     "compare": _REPORT,
     "figures": _REPORT,
     "figure_pictures": [*_IMAGES, *_REPORT, *_SEGMENTERS, *_METHODS, "scsrdm/**/*.py"],
@@ -63,8 +71,8 @@ CODECS = {
 }
 # Code that makes no result of a run.
 OTHERS = ["__init__.py", "cli/**/*.py", "training/**/*.py", "codecs/__init__.py", "codecs/crosscheck.py", "errors.py"]
-OTHERS += ["registry.py", "identity.py", "provenance.py", "records.py", "jobs.py", "checks.py", "cluster.py"]
-OTHERS += ["workflow.py", "streets.py", "stages.py", "files.py", "limits.py", "machine.py", "config.py"]
+OTHERS += ["plugins.py", "provenance/*.py", "run/*.py", "benchmark/checks.py", "benchmark/config.py"]
+OTHERS += ["benchmark/__init__.py", "benchmark/coding.py", "files.py"]
 OTHERS += ["strict_json.py"]
 
 
@@ -91,7 +99,7 @@ def code_of(text: str, names: str = "") -> str:
 def current() -> dict[str, dict[str, str]]:
     """Version and hash of every stage and codec as they are now."""
     from spic.codecs import get_codec
-    from spic.identity import VERSIONS
+    from spic.provenance.fingerprints import VERSIONS
 
     found = {}
     for stage, patterns in STAGES.items():
@@ -119,7 +127,7 @@ def complaints(now: dict, recorded: dict) -> list[str]:
         elif now[name]["version"] != recorded[name]["version"]:
             found.append(f"{name}: version {now[name]['version']}, {recorded[name]['version']} is recorded; {record}")
         elif now[name] != recorded[name]:
-            raised = "raise its version where results may change (spic.identity.VERSIONS, Codec.VERSION)"
+            raised = "raise its version where results may change (spic.provenance.fingerprints.VERSIONS, Codec.VERSION)"
             found.append(f"{name}: its code is not what version {now[name]['version']} was; {raised}, then {record}")
     return found
 
@@ -134,7 +142,7 @@ def test_code_that_changed_has_a_new_version():
 
 def test_all_code_belongs_to_a_stage_or_makes_no_result():
     from spic.codecs import _BUILT_IN
-    from spic.identity import VERSIONS
+    from spic.provenance.fingerprints import VERSIONS
 
     assert set(STAGES) == set(VERSIONS) and set(CODECS) == set(_BUILT_IN)
     patterns = [pattern for found in (*STAGES.values(), *CODECS.values(), OTHERS) for pattern in found]

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from spic.images import read_labels, read_picture
-from spic.labels import CAMVID11
+from spic.pictures.labels import CAMVID11
+from spic.pictures.reading import read_labels, read_picture
 from spic.report.tables import read_csv
 
 

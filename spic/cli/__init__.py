@@ -59,7 +59,7 @@ def segment(
     force: Force = False,
 ):
     """Write the segmentation map of a picture at working size (256x512)."""
-    from spic.images import to_working_size
+    from spic.pictures.reading import to_working_size
     from spic.segmentation import get_segmenter
 
     target = files.as_target(target)
@@ -85,7 +85,7 @@ class _AsGiven(TyperCommand):
 @app.command(cls=_AsGiven)
 def run(context: typer.Context):
     """Run the workflow of this folder: arguments go to `snakemake`. Unlocks a folder whose last run was killed."""
-    from spic.workflow import run_workflow
+    from spic.run.launch import run_workflow
 
     sys.argv = ["spic run", *context.args]  # what Snakemake's help and its log call the program
     raise typer.Exit(run_workflow(context.args))

@@ -8,7 +8,7 @@ import typer
 from spic.cli import files
 from spic.cli.common import Force, MaxPixels, Source, Target, about, complain, group, report, whole
 from spic.errors import ConfigError
-from spic.limits import MAX_PIXELS
+from spic.pictures.limits import MAX_PIXELS
 
 app = group("Encode and decode single files by any codec.")
 
@@ -85,7 +85,7 @@ def _quality(codec, value: float | None) -> dict:
 
 def _read_image(path: Path, kind: str):
     """What a codec of `kind` takes; for "both", a file with one gray channel stays one, any other is a picture."""
-    from spic.images import read_either, read_labels, read_picture
+    from spic.pictures.reading import read_either, read_labels, read_picture
 
     return {"both": read_either, "label": read_labels, "picture": read_picture}[kind](path)
 

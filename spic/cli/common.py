@@ -110,6 +110,6 @@ def whole(value: float | None):
 def set_cpu_threads(threads: int | None) -> None:
     """Fix torch's CPU threads where the user named a number; does not load torch otherwise."""
     if threads is not None:
-        from spic.devices import set_threads
+        from spic.machine import set_threads
 
         set_threads(threads)

@@ -51,12 +51,12 @@ def compare(
     sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
     files.check_distinct(sources, [output / files.stem(source) for source in sources])
     files.check_target(output / "index.html", force)
-    from spic.images import downscale
-    from spic.methods import Picture, Settings, get_method, method_names
+    from spic.benchmark.methods import Picture, Settings, get_method, method_names
     from spic.metrics import psnr
-    from spic.report.gallery import entry
-    from spic.report.showcase import COARSE, ORIGINAL, SSM, enlarged, under
-    from spic.transceiver import Transmitter
+    from spic.pictures.reading import downscale
+    from spic.report.pages.gallery import entry
+    from spic.report.pages.showcase import COARSE, ORIGINAL, SSM, enlarged, under
+    from spic.transmitter import Transmitter
 
     machine = {"device": device, "dtype": dtype}
     settings = Settings(decoder_weights=decoder_weights and str(decoder_weights), **machine)
@@ -161,8 +161,8 @@ def _csv(rows: list[dict]) -> bytes:
 
 
 def _page(bpp: float, space, methods):
-    from spic.report.gallery import Page
-    from spic.report.showcase import ORIGINAL
+    from spic.report.pages.gallery import Page
+    from spic.report.pages.showcase import ORIGINAL
 
     first = next((_name(name) for name in ("bpg", "jpeg2000") if name in methods), ORIGINAL)
     return Page(
@@ -175,6 +175,6 @@ def _page(bpp: float, space, methods):
 
 
 def _name(method: str) -> str:
-    from spic.report.figures import styles_of
+    from spic.report.figures.style import styles_of
 
     return styles_of([method])[method].label

@@ -25,7 +25,8 @@ def demo(
     for target in targets:
         files.check_target(target, force)
     from spic.datasets import get_dataset
-    from spic.transceiver import Receiver, Transmitter
+    from spic.receiver import Receiver
+    from spic.transmitter import Transmitter
 
     set_cpu_threads(threads)
     picture = get_dataset("street_scenes", None, "val", number + 1).picture(number)

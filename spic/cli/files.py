@@ -134,7 +134,7 @@ def open_source(source: Path):
 
 def read_picture_from(source: Path):
     """A picture file, a pipe or stdin as uint8 sRGB (H, W, 3)."""
-    from spic.images import read_picture
+    from spic.pictures.reading import read_picture
 
     return read_picture(open_source(source))
 

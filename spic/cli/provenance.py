@@ -19,7 +19,7 @@ def provenance(
 
     Ends with status 1 if a result was made from other files than there are now.
     """
-    from spic.provenance import points, stale, text
+    from spic.provenance.history import points, stale, text
 
     entries = points(run)
     typer.echo(to_json(entries, indent=1) if as_json else text(entries))

@@ -252,7 +252,7 @@ def _sampling(sampler: str, steps: int, start: int, guidance: float) -> dict:
 
 
 def _machine(device: str, dtype: str, threads: int | None) -> dict:
-    from spic.devices import pick_device, pick_dtype, set_threads
+    from spic.machine import pick_device, pick_dtype, set_threads
 
     if threads is not None:
         set_threads(threads)

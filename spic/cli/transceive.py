@@ -22,7 +22,7 @@ from spic.cli.common import (
 )
 from spic.errors import ConfigError, DataError
 from spic.files import IMAGES
-from spic.limits import MAX_PIXELS
+from spic.pictures.limits import MAX_PIXELS
 
 Pictures = Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders, globs, or - for stdin.")]
 SpicFiles = Annotated[list[str], typer.Argument(metavar="IN...", help=".spic files, folders, globs, or - for stdin.")]
@@ -75,7 +75,7 @@ def encode(
     sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
     targets = dict(zip(sources, files.find_targets(inputs, sources, output, ".spic", force), strict=True))
     from spic.bitstream import write_spic
-    from spic.transceiver import NO_STREET, Transmitter
+    from spic.transmitter import NO_STREET, Transmitter
 
     transmitter = Transmitter(
         segmenter_weights=segmenter_weights,
@@ -136,7 +136,7 @@ def decode(
     targets = dict(zip(sources, files.find_targets(inputs, sources, output, ".png", force), strict=True))
     for target in targets.values():
         files.image_format(target)
-    from spic.transceiver import Receiver
+    from spic.receiver import Receiver
 
     receiver = Receiver(
         weights,
@@ -198,7 +198,8 @@ def roundtrip(
         for suffix in (".spic", ".png"):
             found = files.find_targets([str(s) for s in sources], sources, f"{output}/", suffix, force)
             targets[suffix] = dict(zip(sources, found, strict=True))
-    from spic.transceiver import Receiver, Transmitter
+    from spic.receiver import Receiver
+    from spic.transmitter import Transmitter
 
     machine = {"device": device, "dtype": dtype}
     rate = {"quality": whole(quality), "target_bpp": target_bpp}

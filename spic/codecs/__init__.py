@@ -4,7 +4,7 @@ Coders of other packages join by an entry point of the group `spic.codecs` whose
 is a subclass of `Codec`. Asking for one codec loads that codec's libraries only.
 """
 
-from spic import registry
+from spic import plugins
 from spic.codecs.base import Codec
 from spic.errors import ConfigError
 
@@ -28,12 +28,12 @@ _BUILT_IN = {
 
 def codec_names() -> list[str]:
     """Names that `get_codec` knows, sorted: the built-in ones and those of installed entry points."""
-    return registry.names("spic.codecs", _BUILT_IN)
+    return plugins.names("spic.codecs", _BUILT_IN)
 
 
 def get_codec(name: str) -> Codec:
     """Return a new codec called `name`; `ConfigError` lists the known ones. Built-in names win over entry points."""
-    codec = registry.find("spic.codecs", _BUILT_IN, name, "codec")()
+    codec = plugins.find("spic.codecs", _BUILT_IN, name, "codec")()
     if not isinstance(codec, Codec) or codec.name != name:
         raise ConfigError(f"codec {name!r}: its entry point gives no Codec of that name but {codec!r}")
     return codec

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 import numpy as np
 
 from spic.errors import BitstreamError, ConfigError, DataError
-from spic.limits import MAX_PIXELS
+from spic.pictures.limits import MAX_PIXELS
 
 _limit = ContextVar("max_pixels", default=MAX_PIXELS)  # what coded bytes may claim
 
@@ -32,7 +32,7 @@ class Codec(ABC):
         Lowest value, highest value and step of that keyword; step 0 allows every number between. What looks for a
         rate (`spic compare`, `target_bpp`) searches it; None where there is no quality.
     max_side : int or None
-        Most rows or columns that the codec takes; None where `spic.limits.MAX_PIXELS` alone is the limit.
+        Most rows or columns that the codec takes; None where `spic.pictures.limits.MAX_PIXELS` alone is the limit.
     """
 
     name: str

@@ -3,10 +3,10 @@
 Those of other packages join by an entry point of the group `spic.datasets`, a subclass of `Dataset` each.
 """
 
-from spic import registry
+from spic import plugins
 from spic.datasets.base import Dataset
 from spic.errors import ConfigError, DataError
-from spic.images import WORKING_SIZE
+from spic.pictures.reading import WORKING_SIZE
 
 _BUILT_IN = {
     "camvid": "spic.datasets.camvid:CamVid",
@@ -19,12 +19,12 @@ _BUILT_IN = {
 
 def dataset_names() -> list[str]:
     """Names that `get_dataset` knows, sorted: the built-in ones and those of installed entry points."""
-    return registry.names("spic.datasets", _BUILT_IN)
+    return plugins.names("spic.datasets", _BUILT_IN)
 
 
 def dataset_class(name: str) -> type[Dataset]:
     """The class of the data set called `name`; `ConfigError` lists the known ones."""
-    kind = registry.find("spic.datasets", _BUILT_IN, name, "data set")
+    kind = plugins.find("spic.datasets", _BUILT_IN, name, "data set")
     if not (isinstance(kind, type) and issubclass(kind, Dataset)):
         raise ConfigError(f"data set {name!r}: its entry point gives no subclass of Dataset but {kind!r}")
     return kind

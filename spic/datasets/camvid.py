@@ -18,8 +18,8 @@ from spic.datasets.base import (
     sized_picture,
 )
 from spic.errors import DataError
-from spic.images import WORKING_SIZE
-from spic.labels import CAMVID11
+from spic.pictures.labels import CAMVID11
+from spic.pictures.reading import WORKING_SIZE
 
 
 class CamVid(Dataset):

@@ -20,8 +20,8 @@ from spic.datasets.base import (
     sized_picture,
 )
 from spic.errors import DataError
-from spic.images import WORKING_SIZE
-from spic.labels import CITYSCAPES19
+from spic.pictures.labels import CITYSCAPES19
+from spic.pictures.reading import WORKING_SIZE
 
 _FRAME = "_leftImg8bit.png"
 _MAPS = ("_gtFine_labelTrainIds.png", "_gtFine_labelIds.png")  # the first that is there is read

@@ -7,8 +7,8 @@ import numpy as np
 from spic.datasets.base import Dataset, check_root, check_split, image_files, sized_picture
 from spic.errors import DataError
 from spic.files import IMAGES
-from spic.images import WORKING_SIZE
-from spic.labels import CAMVID11
+from spic.pictures.labels import CAMVID11
+from spic.pictures.reading import WORKING_SIZE
 
 
 class Folder(Dataset):

@@ -7,10 +7,10 @@ noise, in the last. Luma and chroma are those of ITU-R BT.601, values 0..255.
 
 import numpy as np
 
-from spic.labels import LabelSpace
 from spic.metrics.columns import Metric
 from spic.metrics.observations import Observation
 from spic.metrics.statistics import Evidence
+from spic.pictures.labels import LabelSpace
 
 _LUMA = (0.299, 0.587, 0.114)
 _CB = (-0.169, -0.331, 0.5)

@@ -1,6 +1,7 @@
 """What a metric is, said once: a row of this table is a column of the benchmark's tables.
 
-Everything that reads or shows a metric looks here: `spic.report.points` computes the columns in a loop over the rows,
+Everything that reads or shows a metric looks here: `spic.benchmark.summary` computes the columns in a loop over the
+rows,
 and the tables, figures, claims, first page, gallery and the documentation's tables take label, unit, digits and
 direction from them. docs/metrics.md says what the numbers mean, docs/extending.md how to add one:
 
@@ -18,7 +19,7 @@ from importlib import import_module
 
 import numpy as np
 
-from spic import registry
+from spic import plugins
 from spic.errors import ConfigError, DataError
 from spic.metrics import statistics as of
 from spic.metrics.observations import DISTORTION, INCEPTION, LITE0, LPIPS, Observation
@@ -181,7 +182,7 @@ def _registered() -> tuple:
     """Rows and bare observations; the first of a name wins."""
     modules = sorted(module.name for module in pkgutil.iter_modules(import_module(__package__).__path__))
     groups = [ROWS, *(getattr(import_module(f"{__package__}.{name}"), "COLUMNS", ()) for name in modules)]
-    groups += [_loaded(name) for name in registry.names(GROUP, {})]
+    groups += [_loaded(name) for name in plugins.names(GROUP, {})]
     found = {}
     for thing in (thing for group in groups for thing in group):
         found.setdefault((type(thing), thing.name), thing)
@@ -190,7 +191,7 @@ def _registered() -> tuple:
 
 def _loaded(name: str) -> tuple:
     """What another package offers under a name."""
-    thing = registry.find(GROUP, {}, name, "metric")
+    thing = plugins.find(GROUP, {}, name, "metric")
     things = tuple(thing) if isinstance(thing, Iterable) else (thing,)
     for one in things:
         if not isinstance(one, (Metric, Observation)):

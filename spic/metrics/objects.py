@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spic.errors import ConfigError, DataError
-from spic.labels import LabelSpace
+from spic.pictures.labels import LabelSpace
 
 MIN_PIXELS = 8  # smaller components are the segmenter's noise
 SIZE_LIMITS = (64, 256)  # in pixels: below 64, 64 to 256, above 256

@@ -1,6 +1,7 @@
 """What is recorded of each image for the metrics: by a network, or by arithmetic on its pixels.
 
-An `Observation` runs where the images are at hand (`spic.looks`), on one image after the other; what it returns is kept
+An `Observation` runs where the images are at hand (`spic.benchmark.observations`), on one image after the other; what
+it returns is kept
 by content. A column of the tables (`spic.metrics.columns`) makes a number of what was recorded over a set of images.
 """
 
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from spic.errors import ConfigError
-from spic.labels import LabelSpace
+from spic.pictures.labels import LabelSpace
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Sample:
         uint8 (H, W): the segmenter's map of the original, ids of `space`; None unless the observation asks for maps.
     truth : numpy.ndarray or None
         uint8 (H, W): ground truth, ids of `truth_space`; None also where the data set has none.
-    space, truth_space : spic.labels.LabelSpace or None
+    space, truth_space : spic.pictures.labels.LabelSpace or None
         Meaning of the ids; their `void` means unlabelled.
     """
 
@@ -49,7 +50,8 @@ class Observation:
     ----------
     name : str
         Of its files. "judge_<name>" is a further judge: it returns `labels` (uint8 (H, W) of class ids), and its `see`
-        has an attribute `constants` with `space` (see `spic.looks`). The columns `miou_judge_<name>` and
+        has an attribute `constants` with `space` (see `spic.benchmark.observations`). The columns `miou_judge_<name>`
+        and
         `miou_gt_<name>` come of it.
     build : callable
         `build(weights, device)` loads what is needed and returns `see(sample) -> {array name: array}`, the same names

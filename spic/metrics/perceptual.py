@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spic.devices import pick_device
 from spic.errors import DataError, WeightsError
+from spic.machine import pick_device
 from spic.weights.reading import expand, read_tensors
 
 NEEDED = (

@@ -27,9 +27,9 @@ class Evidence:
     Attributes
     ----------
     scores : dict
-        Arrays of each image, (N, ...), as `spic.scores.read_scores` gives them.
+        Arrays of each image, (N, ...), as `spic.benchmark.scores.read_scores` gives them.
     features, originals : dict
-        Arrays of each reconstruction and of each original, as `spic.scores.read_features` gives them.
+        Arrays of each reconstruction and of each original, as `spic.benchmark.scores.read_features` gives them.
     absent : str
         What a class without a pixel counts in `miou`: "skip" or "zero".
     interest : list of int or None

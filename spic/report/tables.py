@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from spic.benchmark.summary import IDENTITY, class_rows, point_columns
 from spic.errors import DataError
 from spic.files import atomic_path, write_bytes
 from spic.metrics import bjontegaard, iou_per_class, matching
 from spic.metrics.columns import Metric, columns_in
-from spic.report.points import IDENTITY, class_rows, point_columns
 
 ANCHOR = "spic"  # whose rates the others are brought to
 CLASS_COLUMNS = [*IDENTITY, "class", "iou", "iou_gt"]

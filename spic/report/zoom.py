@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from spic.errors import ConfigError
-from spic.labels import LabelSpace
 from spic.metrics.objects import MIN_PIXELS, person_classes, small_classes
+from spic.pictures.labels import LabelSpace
 
 ZOOM = 4  # a window has a quarter of the picture's height and width
 

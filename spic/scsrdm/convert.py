@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from spic.errors import ConfigError, WeightsError
-from spic.labels import get_label_space
+from spic.pictures.labels import get_label_space
 from spic.scsrdm.checkpoint import save_checkpoint
 from spic.scsrdm.config import ScsrdmConfig, config_from_official
 from spic.weights.reading import expand, read_tensors

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from spic.devices import pick_device, pick_dtype
 from spic.errors import BitstreamError, DataError
-from spic.labels import one_hot
-from spic.limits import MAX_PIXELS
+from spic.machine import pick_device, pick_dtype
+from spic.pictures.labels import one_hot
+from spic.pictures.limits import MAX_PIXELS
 from spic.scsrdm.checkpoint import load_checkpoint
 from spic.scsrdm.geometry import padded_size
 from spic.scsrdm.memory import device_memory, plan
@@ -22,7 +22,7 @@ class Decoder:
     weights : path-like, optional
         Checkpoint of `spic.scsrdm.save_checkpoint`; None takes the shipped one.
     device, dtype : str
-        As in `spic.devices.pick_device` and `pick_dtype`.
+        As in `spic.machine.pick_device` and `pick_dtype`.
     void_is_null : bool
         Code void as the all-zero vector, the null condition of guidance, also where the network has a class for it.
     compile : bool

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from spic import registry
+from spic import plugins
 from spic.errors import ConfigError
-from spic.labels import LabelSpace
+from spic.pictures.labels import LabelSpace
 from spic.segmentation.info import SegmenterInfo, describe_shipped
 from spic.segmentation.internimage import SIZES, Maker
 from spic.weights.reading import expand
@@ -19,7 +19,7 @@ _BUILT_IN = {
 
 def segmenter_names() -> list[str]:
     """Names that `get_segmenter` knows, those of other packages' entry points (`spic.segmenters`) included."""
-    return registry.names("spic.segmenters", _BUILT_IN)
+    return plugins.names("spic.segmenters", _BUILT_IN)
 
 
 def describe_segmenter(name: str, weights=None) -> SegmenterInfo:
@@ -31,7 +31,7 @@ def describe_segmenter(name: str, weights=None) -> SegmenterInfo:
     weights = weights and expand(weights)
     if (shipped := describe_shipped(name, weights)) is not None:
         return shipped
-    make = registry.find("spic.segmenters", _BUILT_IN, name, "segmenter")
+    make = plugins.find("spic.segmenters", _BUILT_IN, name, "segmenter")
     if hasattr(make, "describe"):
         return make.describe(weights)
     return SegmenterInfo(weights and Path(weights), getattr(make, "label_space", None))
@@ -48,7 +48,7 @@ def get_segmenter(name: str, weights=None, device: str = "auto", dtype: str = "a
     weights : path-like, optional
         A weights file of that segmenter; None takes the shipped one.
     device, dtype : str
-        As in `spic.devices.pick_device` and `pick_dtype`.
+        As in `spic.machine.pick_device` and `pick_dtype`.
     input_size : str, optional
         One of its `describe_segmenter(name).inputs`; None takes the first.
 
@@ -64,11 +64,11 @@ def get_segmenter(name: str, weights=None, device: str = "auto", dtype: str = "a
     WeightsError
         The weights file is missing, damaged or of another network.
     """
-    make, weights = registry.find("spic.segmenters", _BUILT_IN, name, "segmenter"), weights and expand(weights)
+    make, weights = plugins.find("spic.segmenters", _BUILT_IN, name, "segmenter"), weights and expand(weights)
     if input_size == "working" and describe_segmenter(name, weights).inputs == ("working",):
         input_size = None  # it knows no other, and need not take the argument
     settings = {} if input_size is None else {"input_size": input_size}
     segmenter = make(weights=weights, device=device, dtype=dtype, **settings)
     if not isinstance(getattr(segmenter, "label_space", None), LabelSpace):
-        raise ConfigError(f"segmenter {name!r} has no label_space of the kind spic.labels.LabelSpace")
+        raise ConfigError(f"segmenter {name!r} has no label_space of the kind spic.pictures.labels.LabelSpace")
     return segmenter

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from spic.devices import autocast, pick_device, pick_dtype
 from spic.errors import ConfigError, DataError, WeightsError
-from spic.labels import CAMVID11, CITYSCAPES19
+from spic.machine import autocast, pick_device, pick_dtype
+from spic.pictures.labels import CAMVID11, CITYSCAPES19
 from spic.segmentation.info import SegmenterInfo
 from spic.weights import load_state, read_tensors
 
@@ -152,7 +152,7 @@ class EspNetSegmenter:
     weights : path-like
         One of the authors' files `decoder/espnet_p_2_q_8*.pth`.
     device, dtype : str
-        As in `spic.devices.pick_device` and `pick_dtype`.
+        As in `spic.machine.pick_device` and `pick_dtype`.
     input_size : str
         "native": resized to the width of its training images, 480 (CamVid) or 1024 (Cityscapes). "working": as it
         comes.

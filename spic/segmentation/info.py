@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spic.errors import DataError
-from spic.labels import LabelSpace, get_label_space
+from spic.pictures.labels import LabelSpace, get_label_space
 
 _SHIPPED = {"street": "street-segmenter", "judge": "street-judge"}
 
@@ -18,7 +18,7 @@ class SegmenterInfo:
     ----------
     weights : pathlib.Path or None
         File that its jobs read; None where it needs none.
-    label_space : spic.labels.LabelSpace or None
+    label_space : spic.pictures.labels.LabelSpace or None
         What its maps mean; None where only the loaded network knows.
     inputs : tuple of str
         Sizes at which it can look, its usual one first: "working" (the picture as it comes), "native" (that of its

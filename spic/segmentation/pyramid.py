@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from torch import nn
 from torch.nn import functional as F
 
-from spic.efficientnet import LiteEncoder, norm
 from spic.errors import ConfigError
+from spic.networks.efficientnet import LiteEncoder, norm
 from spic.segmentation.street import LITE
 
 SIZE_MULTIPLE = 32

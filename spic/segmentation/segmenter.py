@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from spic.devices import autocast, pick_device, pick_dtype
 from spic.errors import ConfigError, DataError, SpicError, WeightsError
-from spic.labels import get_label_space
+from spic.machine import autocast, pick_device, pick_dtype
+from spic.pictures.labels import get_label_space
 from spic.segmentation import dense, pyramid, street
 from spic.weights import load_state, read_weights, shipped
 
@@ -29,7 +29,7 @@ class NetworkSegmenter:
 
     Attributes
     ----------
-    label_space : spic.labels.LabelSpace
+    label_space : spic.pictures.labels.LabelSpace
         What the ids mean.
     """
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from spic.efficientnet import LiteEncoder, norm
 from spic.errors import ConfigError
+from spic.networks.efficientnet import LiteEncoder, norm
 
 LITE = {"lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}  # width and depth multipliers
 SIZE_MULTIPLE = 32

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import torch
 
-from spic.devices import autocast
 from spic.errors import ConfigError, DataError
-from spic.labels import get_label_space
+from spic.machine import autocast
+from spic.pictures.labels import get_label_space
 from spic.scsrdm import build, load_checkpoint
 from spic.scsrdm.schedule import NUM_TIMESTEPS, alphas_cumprod
 from spic.training import losses

@@ -21,11 +21,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from spic.devices import pick_device, pick_dtype
 from spic.errors import ConfigError, SpicError, WeightsError
 from spic.files import atomic_path, write_bytes
+from spic.machine import pick_device, pick_dtype
+from spic.networks import imagenet
 from spic.scsrdm import save_checkpoint
-from spic.training import pretrained
 from spic.training.adversarial import Recipe, train_adversarial
 from spic.training.batches import predicted_maps
 from spic.training.loop import Budget
@@ -103,7 +103,7 @@ def _train(options) -> str:
     except (TypeError, ValueError) as error:
         raise ConfigError(f"--recipe {options.recipe}: {error}") from None
     if options.lite2:
-        pretrained.FILES["lite2"] = options.lite2
+        imagenet.FILES["lite2"] = options.lite2
     pack, validation = read_split(options.pack, options.leave_out)
     predicted = predicted_maps(pack, options.ssm, device) if options.ssm else None
     folder = options.folder or options.out

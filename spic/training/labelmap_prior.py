@@ -10,7 +10,7 @@ from spic.codecs.labelmap.prior import MAX_CLASSES, Prior, fresh_prior, pack_pri
 from spic.codecs.labelmap.samples import samples
 from spic.codecs.labelmap.stream import learned
 from spic.errors import ConfigError, DataError
-from spic.limits import MAX_PIXELS
+from spic.pictures.limits import MAX_PIXELS
 from spic.training.labelmap_network import fit, quantized
 
 HIDDEN = (128, 32)

@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from spic.devices import autocast
 from spic.errors import ConfigError
-from spic.labels import get_label_space
+from spic.machine import autocast
+from spic.networks.imagenet import load_imagenet
+from spic.pictures.labels import get_label_space
 from spic.segmentation.segmenter import NETWORKS, network_name
 from spic.segmentation.street import LITE
 from spic.training.augment import jitter_colors, other_light, random_crop
 from spic.training.loop import Budget, train
 from spic.training.pack import Pack
-from spic.training.pretrained import load_imagenet
 from spic.weights import load_state, read_weights, sha256, weight_paths
 
 ENCODERS = {"street": "lite2", "pyramid": "lite1", "dense": None}  # and lite0 belongs to `fd_lite0`
@@ -154,8 +154,8 @@ def train_segmenter(
 @torch.inference_mode()
 def validate(model, normalize, pack: Pack, space, device: str, dtype: str, batch: int = 4) -> dict:
     """mIoU and IoU per class of `model` against the labels of `pack`, at the working crop of its frames."""
-    from spic.images import WORKING_SIZE, to_working_size
     from spic.metrics.miou import confusion_matrix, iou_per_class
+    from spic.pictures.reading import WORKING_SIZE, to_working_size
 
     total = 0
     for start in range(0, len(pack), batch):

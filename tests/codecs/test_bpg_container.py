@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spic import images
 from spic.codecs.bpg import container
 from spic.errors import BitstreamError
+from spic.pictures import reading as images
 
 HEADER = b"BPG\xfb\x20\x00"  # 4:2:0, 8 bits, BT.601
 

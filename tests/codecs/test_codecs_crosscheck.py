@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from spic.cli import app
-from spic.images import write_png
+from spic.pictures.reading import write_png
 
 # A stand-in: reads and writes by our own codec, and on request one pixel off or not at all.
 TOOL = """#!{python}

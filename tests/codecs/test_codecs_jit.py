@@ -141,7 +141,7 @@ def test_the_command_line_in_a_read_only_installation(tmp_path):
     if subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
         pytest.skip("no mount namespaces for this user")
     from spic.datasets import get_dataset
-    from spic.images import write_png
+    from spic.pictures.reading import write_png
 
     write_png(tmp_path / "a.png", get_dataset("street_scenes", None, "val", 1).picture(0))
     machine = "--device cpu --dtype float32"

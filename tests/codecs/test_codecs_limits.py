@@ -8,8 +8,8 @@ from spic.codecs import codec_names, get_codec
 from spic.codecs.base import at_most, check_array, check_size
 from spic.codecs.bpg import hevc
 from spic.errors import BitstreamError, ConfigError, DataError
-from spic.images import read_picture
-from spic.limits import MAX_PIXELS
+from spic.pictures.limits import MAX_PIXELS
+from spic.pictures.reading import read_picture
 
 LIMITED = [name for name in codec_names() if get_codec(name).max_side]
 

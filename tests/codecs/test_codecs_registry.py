@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-import spic.registry
+import spic.plugins
 from spic.codecs import Codec, codec_names, get_codec
 from spic.errors import ConfigError
 
@@ -88,7 +88,7 @@ class _Point:
 
 
 def test_entry_points_add_codecs_but_replace_none(monkeypatch):
-    monkeypatch.setattr(spic.registry, "entry_points", lambda group: [_Point("raw"), _Point("png")])
+    monkeypatch.setattr(spic.plugins, "entry_points", lambda group: [_Point("raw"), _Point("png")])
     assert "raw" in codec_names() and codec_names().count("png") == 1
     labels = np.arange(6, dtype=np.uint8).reshape(2, 3)
     assert np.array_equal(get_codec("raw").decode(get_codec("raw").encode(labels)), labels)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from spic import images
 from spic.codecs.flif import FlifCodec, encoder
 from spic.codecs.flif.header import Header, read_header, write_header
 from spic.errors import BitstreamError, ConfigError, DataError
+from spic.pictures import reading as images
 
 VECTORS = Path(__file__).resolve().parent.parent / "data" / "flif"
 CODEC = FlifCodec()

@@ -20,7 +20,7 @@ from spic.codecs.labelmap.network import OUTPUTS, num_rows
 from spic.codecs.labelmap.prior import Prior, fresh_prior
 from spic.datasets import get_dataset
 from spic.errors import BitstreamError, ConfigError, DataError
-from spic.images import read_labels
+from spic.pictures.reading import read_labels
 
 PLAIN = get_codec("labelmap-plain")
 DATA = Path(__file__).resolve().parent.parent / "data" / "labelmap"

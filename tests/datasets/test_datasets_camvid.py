@@ -5,7 +5,7 @@ import pytest
 
 from spic.datasets import get_dataset
 from spic.errors import ConfigError, DataError
-from spic.images import to_working_size, write_png
+from spic.pictures.reading import to_working_size, write_png
 
 
 @pytest.fixture

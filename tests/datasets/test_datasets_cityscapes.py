@@ -6,8 +6,8 @@ from PIL import Image
 
 from spic.datasets import get_dataset
 from spic.errors import ConfigError, DataError
-from spic.images import write_png
-from spic.labels import CITYSCAPES19
+from spic.pictures.labels import CITYSCAPES19
+from spic.pictures.reading import write_png
 
 # label id: train id, from the table in the data set's own tools; the others are void
 TRAIN_IDS = {7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10, 24: 11, 25: 12, 26: 13,

@@ -7,8 +7,8 @@ import pytest
 
 from spic.datasets import get_dataset
 from spic.errors import DataError
-from spic.identity import pictures_signature
-from spic.images import write_png
+from spic.pictures.reading import write_png
+from spic.provenance.fingerprints import pictures_signature
 
 NAME = "aachen_000001_000019"
 PLACES = {

@@ -11,7 +11,7 @@ from spic.datasets.street_scenes.classes import ids_in
 from spic.datasets.street_scenes.dice import Dice
 from spic.datasets.street_scenes.scene import draw_scene
 from spic.errors import ConfigError
-from spic.labels import CAMVID11, CITYSCAPES19
+from spic.pictures.labels import CAMVID11, CITYSCAPES19
 
 # Weights are trained and tables published on these very pixels, so a scene must come out the same on every machine
 # and in every release. A new digest here means a new data set: retrain, and say so in the change log.

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from spic.datasets import get_dataset
-from spic.labels import CAMVID11, CITYSCAPES19
 from spic.metrics import appearance as measure
 from spic.metrics.columns import column
 from spic.metrics.observations import Sample
 from spic.metrics.statistics import Evidence
+from spic.pictures.labels import CAMVID11, CITYSCAPES19
 
 SEE = measure.APPEARANCE.build(None, "cpu")
 

@@ -12,21 +12,21 @@ import pandas as pd
 import pytest
 
 import spic.metrics
-import spic.registry
+import spic.plugins
+from spic.benchmark.observations import Maps, look, plan_looks, read_look, save_arrays
+from spic.benchmark.protocols import CORRECTED
+from spic.benchmark.scores import Originals, read_features, read_scores, score
+from spic.benchmark.summary import Reading, point_columns, summarize, write_summary
 from spic.errors import ConfigError, DataError
-from spic.identity import metrics_version, observations_version
-from spic.images import write_bytes, write_png
-from spic.labels import CAMVID11, CITYSCAPES19
-from spic.looks import Maps, look, plan_looks, read_look, save_arrays
 from spic.metrics import Metric, Observation, columns, statistics
 from spic.metrics.columns import column, columns_in, columns_of, observations, registered
-from spic.protocols import CORRECTED
-from spic.report.overview import Run, overview_html
-from spic.report.points import Reading, point_columns, summarize, write_summary
-from spic.report.showcase import under
-from spic.report.tablepage import write_table_page
+from spic.pictures.labels import CAMVID11, CITYSCAPES19
+from spic.pictures.reading import write_bytes, write_png
+from spic.provenance.fingerprints import metrics_version, observations_version
+from spic.report.pages.overview import Run, overview_html
+from spic.report.pages.showcase import under
+from spic.report.pages.tablepage import write_table_page
 from spic.report.tables import bd_table, matched_table, read_summaries, with_intervals, write_csv
-from spic.scores import Originals, read_features, read_scores, score
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["a", "b", "c"]
@@ -55,7 +55,7 @@ def offer(monkeypatch):
 
     def offering(**things):
         points = [Point(name, thing) for name, thing in things.items()]
-        monkeypatch.setattr(spic.registry, "entry_points", lambda group: points if group == "spic.metrics" else [])
+        monkeypatch.setattr(spic.plugins, "entry_points", lambda group: points if group == "spic.metrics" else [])
 
     return offering
 
@@ -133,7 +133,7 @@ def test_a_metric_of_another_package_is_in_all_tables_and_pages(installed, tmp_p
     import spic_colourfulness
 
     folder = summaries[0].parent
-    decoded = [spic.images.read_picture(folder / "decoded" / f"{name}.png") for name in NAMES]
+    decoded = [spic.pictures.reading.read_picture(folder / "decoded" / f"{name}.png") for name in NAMES]
     pairs = zip(decoded, chunk.originals, strict=True)
     shares = [spic_colourfulness.colourfulness(a) / spic_colourfulness.colourfulness(b) for a, b in pairs]
     assert points["colourfulness"][0] == pytest.approx(np.mean(shares), rel=1e-5)
@@ -158,7 +158,7 @@ def test_without_the_package_there_is_no_such_column():
 
 def test_a_change_of_a_package_makes_its_numbers_anew(installed, offer):
     before = observations_version(paired=True), metrics_version(), plan_looks()["colourfulness"].identity
-    spic.identity.module_version.cache_clear()
+    spic.provenance.fingerprints.module_version.cache_clear()
     file = installed / "spic_colourfulness.py"
     file.write_text(file.read_text().replace("0.3", "0.4"))
     after = observations_version(paired=True), metrics_version(), plan_looks()["colourfulness"].identity

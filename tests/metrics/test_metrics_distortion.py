@@ -63,7 +63,7 @@ def torchmetrics_ms_ssim(x, y):
     """
     import torch
 
-    from spic.torchvision_shim import import_torchvision
+    from spic.metrics.torchvision_shim import import_torchvision
 
     import_torchvision()
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim

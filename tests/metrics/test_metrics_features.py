@@ -18,7 +18,7 @@ from spic.metrics import (
     kid,
 )
 from spic.metrics.features import tile
-from spic.torchvision_shim import import_torchvision
+from spic.metrics.torchvision_shim import import_torchvision
 
 
 def pictures(seed, count=3, size=(96, 160)):

@@ -24,7 +24,7 @@ def exact_gaussian(seed, samples, mean, deviations):
 
 @pytest.fixture(scope="module")
 def pytorch_fid_distance():
-    from spic.torchvision_shim import import_torchvision
+    from spic.metrics.torchvision_shim import import_torchvision
 
     import_torchvision()
     from pytorch_fid import fid_score
@@ -87,7 +87,7 @@ def test_squared_mmd_is_the_direct_double_sum():
 
 
 def test_squared_mmd_agrees_with_torchmetrics():
-    from spic.torchvision_shim import import_torchvision
+    from spic.metrics.torchvision_shim import import_torchvision
 
     import_torchvision()
     torch = pytest.importorskip("torch")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from spic.errors import ConfigError, DataError
-from spic.labels import CAMVID11, LabelSpace
 from spic.metrics import person_classes, recall, small_classes, small_objects
+from spic.pictures.labels import CAMVID11, LabelSpace
 
 VOID = 11
 

@@ -5,7 +5,7 @@ from safetensors.torch import save_file
 
 from spic.errors import ConfigError, DataError, WeightsError
 from spic.metrics import Lpips, lpips_weights_path
-from spic.torchvision_shim import import_torchvision
+from spic.metrics.torchvision_shim import import_torchvision
 
 import_torchvision()
 lpips = pytest.importorskip("lpips")

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 import yaml
 
-from spic import Receiver, Transmitter, stages
+from spic import Receiver, Transmitter
+from spic.benchmark import coding as stages
+from spic.benchmark.checks import check_networks
+from spic.benchmark.methods import Picture, Settings, get_method, method_names
 from spic.bitstream import read_spic
-from spic.checks import check_networks
 from spic.codecs import codec_names, get_codec
 from spic.datasets import dataset_names, get_dataset
 from spic.errors import BitstreamError, ConfigError, DataError, SpicError
-from spic.identity import codec_versions, plugin_version, weights_hashes
-from spic.labels import LabelSpace, get_label_space
-from spic.methods import Picture, Settings, get_method, method_names
+from spic.pictures.labels import LabelSpace, get_label_space
+from spic.provenance.fingerprints import codec_versions, plugin_version, weights_hashes
 from spic.segmentation import describe_segmenter, get_segmenter, segmenter_names
 from spic.training.pack import read_pack, write_pack
 
@@ -115,7 +116,7 @@ def test_a_segmenter_that_knows_one_size_is_not_told_it(scene):
 
 def test_own_classes_are_unknown_where_the_package_is_not(scene, tiny_shapes_decoder, monkeypatch):
     data = Transmitter("nearest-colour", None, tiny_shapes_decoder).encode(*scene)
-    monkeypatch.setattr("spic.registry.entry_points", lambda group: [])
+    monkeypatch.setattr("spic.plugins.entry_points", lambda group: [])
     with pytest.raises(BitstreamError, match=r"\.spic: unknown label space 'shapes3'; known: camvid11"):
         Receiver(tiny_shapes_decoder).parts(data)
 
@@ -243,7 +244,7 @@ def test_names_that_are_no_file_names_are_refused(names, monkeypatch):
 
 def test_things_of_another_kind_are_refused(monkeypatch):
     wrong = {f"spic.{group}": metadata.EntryPoint("wrong", "types:SimpleNamespace", f"spic.{group}") for group in OWN}
-    monkeypatch.setattr("spic.registry.entry_points", lambda group: [wrong[group]] if group in wrong else [])
+    monkeypatch.setattr("spic.plugins.entry_points", lambda group: [wrong[group]] if group in wrong else [])
     with pytest.raises(ConfigError, match="codec 'wrong': its entry point gives no Codec"):
         get_codec("wrong")
     with pytest.raises(ConfigError, match="segmenter 'wrong' has no label_space"):
@@ -270,4 +271,6 @@ def test_a_broken_package_hides_no_other(extras, tmp_path):
     assert "codec 'broken': its package cannot be loaded (No module named 'none_such')" in listed.stderr
     assert len(listed.stderr.splitlines()) == 1
     names = "names = method_names(); assert {'posterize', 'bpg'} < set(names) and 'broken' not in names"
-    subprocess.run([sys.executable, "-c", f"{start}; from spic.methods import method_names; {names}"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", f"{start}; from spic.benchmark.methods import method_names; {names}"], check=True
+    )

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spic.images import read_picture
+from spic.benchmark.summary import point_columns
 from spic.metrics.objects import SIZE_NAMES
+from spic.pictures.reading import read_picture
 from spic.report import figures_curves
-from spic.report.figures import STYLES, point_label, styles_of
-from spic.report.figures_curves import (
+from spic.report.figures.curves import (
     at_one_rate,
     figure4,
     iou_per_class,
@@ -20,7 +20,7 @@ from spic.report.figures_curves import (
     recall_by_size,
     steps_curves,
 )
-from spic.report.points import point_columns
+from spic.report.figures.style import STYLES, point_label, styles_of
 from spic.report.tables import INTERVAL_COLUMNS
 
 METHODS = ("spic", "bpg", "mine")

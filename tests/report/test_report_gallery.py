@@ -10,7 +10,7 @@ from PIL import Image
 
 from spic.errors import DataError
 from spic.report import gallery
-from spic.report.gallery import Page, Version, write_gallery, write_preview
+from spic.report.pages.gallery import Page, Version, write_gallery, write_preview
 
 
 def noise(seed, size=(32, 64)):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from spic.report.claims import judge_claims
-from spic.report.overview import Duel, Run, duel, overview_html, winners
+from spic.report.pages.overview import Duel, Run, duel, overview_html, winners
 
 
 def curve(method, rates, **columns):

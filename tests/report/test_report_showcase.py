@@ -8,9 +8,9 @@ from spic.bitstream import SpicFile, write_spic
 from spic.codecs import get_codec
 from spic.errors import ConfigError
 from spic.files import write_bytes
-from spic.images import write_png
-from spic.labels import CAMVID11
-from spic.report.showcase import Showcase, choose_pictures, choose_points, enlarged, name_of, under
+from spic.pictures.labels import CAMVID11
+from spic.pictures.reading import write_png
+from spic.report.pages.showcase import Showcase, choose_pictures, choose_points, enlarged, name_of, under
 
 NAMES = [f"p{i:02d}" for i in range(20)]
 

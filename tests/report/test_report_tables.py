@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spic.benchmark.summary import point_columns, write_parquet
 from spic.errors import DataError
 from spic.metrics.columns import columns_of
-from spic.report.points import point_columns, write_parquet
 from spic.report.tables import (
     bd_table,
     identical_images,

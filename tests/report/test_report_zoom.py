@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spic.labels import CAMVID11, LabelSpace
+from spic.pictures.labels import CAMVID11, LabelSpace
 from spic.report.zoom import most_objects, zoom_box, zoom_classes
 
 PEDESTRIAN, POLE = CAMVID11.id("pedestrian"), CAMVID11.id("pole")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spic.errors import ConfigError, DataError
-from spic.labels import one_hot
+from spic.pictures.labels import one_hot
 from spic.scsrdm import memory, sample
 from spic.scsrdm.decoder import Decoder
 from spic.scsrdm.denoiser import Denoiser, guided, to_x0

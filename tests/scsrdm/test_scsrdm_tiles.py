@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from spic.labels import one_hot
+from spic.pictures.labels import one_hot
 from spic.scsrdm import load_checkpoint, sample
 from spic.scsrdm.tiles import Tiled, ramp, tile_starts
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from spic.labels import one_hot
+from spic.pictures.labels import one_hot
 from spic.scsrdm import build, config_from_official, sample
 from spic.scsrdm.schedule import choose_timesteps
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spic.errors import ConfigError, DataError, WeightsError
-from spic.labels import CITYSCAPES19
+from spic.pictures.labels import CITYSCAPES19
 from spic.segmentation import describe_segmenter, get_segmenter, segmenter_names
 from spic.segmentation.internimage import build, segmenter
 from spic.segmentation.internimage.segmenter import native_size, normalize
@@ -149,7 +149,7 @@ def test_what_packages_offer_is_described(monkeypatch):
         def load(self):
             return Own
 
-    monkeypatch.setattr("spic.registry.entry_points", lambda group: [Point()])
+    monkeypatch.setattr("spic.plugins.entry_points", lambda group: [Point()])
     info = describe_segmenter("mine")
     assert info.weights is None and info.label_space is None
     assert str(describe_segmenter("mine", "w.onnx").weights) == "w.onnx"

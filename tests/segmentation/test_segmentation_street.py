@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-import spic.registry
-from spic.efficientnet import LiteEncoder
+import spic.plugins
 from spic.errors import ConfigError, DataError, WeightsError
-from spic.labels import CAMVID11
+from spic.networks.efficientnet import LiteEncoder
+from spic.pictures.labels import CAMVID11
 from spic.segmentation import get_segmenter, segmenter_names
 from spic.segmentation.pyramid import PyramidConfig, PyramidNet
 from spic.segmentation.street import LITE, StreetConfig, StreetNet
@@ -82,7 +82,7 @@ def test_config():
 @pytest.mark.parametrize("name", LITE)
 def test_encoder_against_timm(name):
     """The same tensors give the same features in timm's EfficientNet-Lite."""
-    from spic.torchvision_shim import import_torchvision
+    from spic.metrics.torchvision_shim import import_torchvision
 
     import_torchvision()
     import timm
@@ -172,7 +172,7 @@ def test_names(monkeypatch):
         def load(self):
             return Own
 
-    monkeypatch.setattr(spic.registry, "entry_points", lambda group: [Point()] * (group == "spic.segmenters"))
+    monkeypatch.setattr(spic.plugins, "entry_points", lambda group: [Point()] * (group == "spic.segmenters"))
     assert {"mine", "street", "judge"} <= set(segmenter_names())
     assert get_segmenter("mine", "w", "cpu") == {"weights": "w", "device": "cpu", "dtype": "auto"}
     with pytest.raises(ConfigError, match=r"'eye'.*mine.*street"):

@@ -185,7 +185,7 @@ def start_run():
     """Start `spic run` in a folder, its words in `name`.log there."""
 
     def start(tree: Path, name: str, *arguments, env=None) -> subprocess.Popen:
-        code = "import sys; from spic.workflow import run_workflow; sys.exit(run_workflow(sys.argv[1:]))"
+        code = "import sys; from spic.run.launch import run_workflow; sys.exit(run_workflow(sys.argv[1:]))"
         with (tree / f"{name}.log").open("w") as log:
             command = [
                 sys.executable,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from spic.errors import ConfigError, DataError, WeightsError
-from spic.labels import one_hot
+from spic.pictures.labels import one_hot
 from spic.scsrdm import build, load_checkpoint, sample, save_checkpoint
 from spic.scsrdm.decoder import Decoder
 from spic.scsrdm.refine import half_chroma

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from spic.errors import ConfigError, DataError
-from spic.images import downscale
-from spic.labels import one_hot
+from spic.pictures.labels import one_hot
+from spic.pictures.reading import downscale
 from spic.segmentation import get_segmenter
 from spic.training.batches import Batches, predicted_maps, scene_odds
 

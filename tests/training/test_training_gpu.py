@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from spic.efficientnet import LiteEncoder
 from spic.errors import WeightsError
+from spic.networks.efficientnet import LiteEncoder
 from spic.scsrdm.decoder import Decoder
 from spic.training import adversarial, gpu, pretrained
 from spic.weights import read_weights

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from spic.efficientnet import LiteEncoder
 from spic.errors import ConfigError, WeightsError
-from spic.labels import CAMVID11
+from spic.networks.efficientnet import LiteEncoder
+from spic.networks.imagenet import load_imagenet
+from spic.pictures.labels import CAMVID11
 from spic.segmentation import get_segmenter
 from spic.segmentation.dense import DenseNet
 from spic.segmentation.street import LITE, StreetConfig, StreetNet, normalize
@@ -20,7 +21,6 @@ from spic.training import pretrained
 from spic.training import segmenter as recipe
 from spic.training.loop import Budget
 from spic.training.pack import read_pack, write_pack
-from spic.training.pretrained import load_imagenet
 from spic.weights import load_state, write_weights
 
 

@@ -15,16 +15,16 @@ from spic.bitstream import SpicFile, write_spic
 from spic.cli import app
 from spic.codecs import get_codec
 from spic.codecs.labelmap import read_prior
-from spic.decoder_info import describe_decoder
 from spic.errors import WeightsError
-from spic.images import write_png
 from spic.metrics.features import InceptionFeatures, Lite0Features, fid_weights_path
 from spic.metrics.perceptual import Lpips, lpips_weights_path
+from spic.networks.imagenet import load_imagenet
+from spic.pictures.reading import write_png
 from spic.scsrdm import load_checkpoint
 from spic.scsrdm.convert import convert_checkpoint
+from spic.scsrdm.info import describe_decoder
 from spic.segmentation import describe_segmenter, get_segmenter
 from spic.segmentation.internimage.checkpoint import read_state_dict
-from spic.training.pretrained import load_imagenet
 from spic.weights import read_weights, weight_paths
 from spic.weights.reading import read_tensors
 

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from spic import workflow
 from spic.errors import ConfigError
-from spic.workflow import _cache_home, hold_folder, run_workflow
+from spic.run import launch as workflow
+from spic.run.launch import _cache_home, hold_folder, run_workflow
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.workflow

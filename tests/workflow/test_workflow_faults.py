@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spic.images import write_png
+from spic.pictures.reading import write_png
 
 pytestmark = pytest.mark.workflow
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,7 +87,7 @@ rule all:
 JOB = """
 import time
 from pathlib import Path
-from spic.jobs import job
+from spic.run.job import job
 with job(snakemake):
     Path("begun").touch()
     while not Path("go").exists():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spic.images import read_labels
+from spic.pictures.reading import read_labels
 
 pytestmark = pytest.mark.workflow
 WEIGHTS = "upernet_internimage_t_512x1024_160k_cityscapes.pth"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spic.images import write_png
+from spic.pictures.reading import write_png
 from spic.report.tables import read_csv
 
 pytestmark = pytest.mark.workflow

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from spic.datasets import get_dataset
-from spic.images import write_png
+from spic.pictures.reading import write_png
 
 ROOT = Path(__file__).resolve().parents[2]
 # label ids of the data set, in the order of the train ids

@@ -14,11 +14,13 @@ import numpy as np
 import PIL
 import pytest
 
+from spic.benchmark.methods import Settings, get_method
 from spic.codecs import codec_names, get_codec
 from spic.codecs.labelmap import LabelMapCodec
 from spic.datasets import get_dataset
 from spic.errors import DataError
-from spic.identity import (
+from spic.pictures.reading import write_png
+from spic.provenance.fingerprints import (
     VERSIONS,
     codec_versions,
     digest,
@@ -29,10 +31,8 @@ from spic.identity import (
     stage_version,
     weights_hashes,
 )
-from spic.images import write_png
-from spic.methods import Settings, get_method
-from spic.provenance import points, stale, text
-from spic.records import check_inputs, describe, read_record, write_record
+from spic.provenance.history import points, stale, text
+from spic.provenance.records import check_inputs, describe, read_record, write_record
 from spic.weights import FOLDER, sha256
 
 pytestmark = pytest.mark.workflow
@@ -99,12 +99,12 @@ def test_weights_are_known_by_content(tmp_path):
 
 
 def test_hashes_of_large_files_are_kept_until_they_change(tmp_path, monkeypatch):
-    monkeypatch.setattr("spic.identity._LARGE", 4)
+    monkeypatch.setattr("spic.provenance.fingerprints._LARGE", 4)
     file = tmp_path / "net.pth"
     file.write_bytes(b"tensors")
     first = weights_hashes([file], tmp_path / "kept")
     with monkeypatch.context() as patch:
-        patch.setattr("spic.identity.sha256", lambda path: pytest.fail("read again"))
+        patch.setattr("spic.provenance.fingerprints.sha256", lambda path: pytest.fail("read again"))
         assert weights_hashes([file], tmp_path / "kept") == first
     file.write_bytes(b"tensorz")
     assert weights_hashes([file], tmp_path / "kept") != first
@@ -178,7 +178,7 @@ def test_code_of_other_packages_counts_by_its_source(tmp_path, monkeypatch):
         (tmp_path / "package_elsewhere" / f"{name}.py").touch()
     points = {"alone": "alone_elsewhere:A", "package": "package_elsewhere.codec:B"}
     points = [EntryPoint(name, value, "spic.codecs") for name, value in points.items()]
-    monkeypatch.setattr("spic.registry.entry_points", lambda group: points if group == "spic.codecs" else [])
+    monkeypatch.setattr("spic.plugins.entry_points", lambda group: points if group == "spic.codecs" else [])
 
     def versions():
         module_version.cache_clear()
@@ -290,11 +290,11 @@ def test_new_weights_at_the_old_path_compute_what_depends_on_them(spare, tmp_pat
     ("change", "jobs"),
     [
         (
-            "import spic.identity; spic.identity.VERSIONS['look'] = 99",
+            "import spic.provenance.fingerprints; spic.provenance.fingerprints.VERSIONS['look'] = 99",
             {**dict.fromkeys(("look_at_originals", "score_originals", "tables", "compare"), 1)}
             | dict.fromkeys(("look", "score", "summarize"), len(METHODS)),
         ),
-        ("import spic.identity; spic.identity.VERSIONS['compare'] = 99", {"compare": 1}),
+        ("import spic.provenance.fingerprints; spic.provenance.fingerprints.VERSIONS['compare'] = 99", {"compare": 1}),
         (
             "import spic.codecs.jpeg2000 as j; j.Jpeg2000Codec.VERSION = 99",
             dict.fromkeys(("encode", "decode", "look", "score", "summarize", "tables", "compare"), 1),

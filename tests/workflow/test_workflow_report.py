@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spic.images import read_picture
-from spic.workflow import write_report
+from spic.pictures.reading import read_picture
+from spic.run.launch import write_report
 
 pytestmark = pytest.mark.workflow
 PAGES = ["overview.html", "gallery/index.html", "gallery_preview.html", "tables.html", "report.html"]

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spic.images import read_picture
-from spic.report.figures import styles_of
-from spic.report.points import point_columns
+from spic.benchmark.summary import point_columns
+from spic.pictures.reading import read_picture
+from spic.report.figures.style import styles_of
 
 pytestmark = pytest.mark.workflow
 METHODS = {"spic", "upsampled", "bpg", "jpeg2000"}
@@ -223,7 +223,7 @@ def test_decoding_needs_the_coded_bytes_alone(smoke, tmp_path):
     source = smoke.results / "spic" / "coarse_qp35" / "0000"
     shutil.copytree(source / "coded", tmp_path / "coded")
     code = (
-        "from spic.methods import Settings; from spic.stages import decode;"
+        "from spic.benchmark.methods import Settings; from spic.benchmark.coding import decode;"
         "decode('spic', Settings(dtype='float32', torch_threads=1), 'coded', 'decoded', 'timing.csv')"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=300)

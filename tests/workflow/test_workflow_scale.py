@@ -5,7 +5,7 @@ import json
 import pytest
 
 from spic.datasets import get_dataset
-from spic.identity import pictures_signature
+from spic.provenance.fingerprints import pictures_signature
 
 pytestmark = pytest.mark.workflow
 

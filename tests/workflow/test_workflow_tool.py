@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from spic.images import read_picture
+from spic.pictures.reading import read_picture
 
 pytestmark = pytest.mark.workflow
 MACHINE = ["--device", "cpu", "--dtype", "float32", "--threads", "1"]  # those of config/smoke.yaml

@@ -67,7 +67,8 @@ def read_file(data: bytes) -> BpgFile:
     Raises
     ------
     BitstreamError
-        Where the header is damaged, reserved values occur, or the picture is empty or beyond `spic.limits.MAX_PIXELS`.
+        Where the header is damaged, reserved values occur, or the picture is empty or beyond
+        `spic.pictures.limits.MAX_PIXELS`.
     """
     if data[:4] != MAGIC:
         raise BitstreamError("not a BPG file: wrong magic")

@@ -15,7 +15,7 @@ import numpy as np
 
 from spic.codecs.bpg import params
 from spic.errors import BitstreamError, ConfigError
-from spic.limits import MAX_PIXELS
+from spic.pictures.limits import MAX_PIXELS
 
 _PIXELS_PER_BYTE = 8 * 64 * 64  # a coding unit has 64x64 pixels at most, and an intra one costs at least one raw bit
 _MAX_WORK = 4 * MAX_PIXELS  # pixels that the slices of one picture could make a decoder visit

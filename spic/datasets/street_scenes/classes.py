@@ -6,7 +6,7 @@ label space.
 
 import numpy as np
 
-from spic.labels import CAMVID11, CITYSCAPES19, LabelSpace
+from spic.pictures.labels import CAMVID11, CITYSCAPES19, LabelSpace
 
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(CAMVID11.num_classes)
 TRAFFIC_LIGHT, TERRAIN, BICYCLE, MOTORCYCLE, LOW_WALL, TRUCK, BUS, TRAM = range(CAMVID11.num_classes, 19)

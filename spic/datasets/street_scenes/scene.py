@@ -7,7 +7,7 @@ from spic.datasets.street_scenes.canvas import Canvas
 from spic.datasets.street_scenes.classes import ids_in
 from spic.datasets.street_scenes.dice import Dice
 from spic.datasets.street_scenes.shading import Light, render
-from spic.labels import CAMVID11, CITYSCAPES19, LabelSpace
+from spic.pictures.labels import CAMVID11, CITYSCAPES19, LabelSpace
 
 FAR = 150.0  # metres; the view is closed there
 _LAYOUT, _SHADE = 0, 1  # purposes of the two random streams of a scene

@@ -6,7 +6,7 @@ It loads the official Cityscapes files (mmsegmentation checkpoints). torch loads
 from pathlib import Path
 
 from spic.errors import ConfigError, WeightsError
-from spic.labels import CITYSCAPES19
+from spic.pictures.labels import CITYSCAPES19
 from spic.segmentation.info import SegmenterInfo
 from spic.segmentation.internimage.sizes import SIZES, get_size, missing_message
 from spic.weights.reading import check_file

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from spic.devices import autocast, pick_device, pick_dtype
 from spic.errors import ConfigError, DataError, WeightsError
-from spic.labels import CITYSCAPES19
+from spic.machine import autocast, pick_device, pick_dtype
+from spic.pictures.labels import CITYSCAPES19
 from spic.segmentation.internimage import INPUTS
 from spic.segmentation.internimage.checkpoint import load_checkpoint
 from spic.segmentation.internimage.resized import resize
@@ -27,14 +27,14 @@ class InternImageSegmenter:
     weights : path-like
         Official checkpoint, see `spic.segmentation.internimage.checkpoint.load_checkpoint`.
     device, dtype : str
-        As in `spic.devices.pick_device` and `pick_dtype`.
+        As in `spic.machine.pick_device` and `pick_dtype`.
     input_size : str
         "native": the whole picture, resized to fit 2048x1024, as the authors test. "working": as it comes. "sliding":
         resized as for "native", then seen through overlapping windows of 1024x512, which takes less memory.
 
     Attributes
     ----------
-    label_space : spic.labels.LabelSpace
+    label_space : spic.pictures.labels.LabelSpace
         `CITYSCAPES19`.
 
     Raises

@@ -1,0 +1,421 @@
+"""Ways to code a picture, as the benchmark sees them: parts of bytes out, a picture back in.
+
+A *method* has *points*, settings of its rate. The workflow writes every part to a file of its own, and the sum of the
+file sizes is the rate; decoding sees nothing but those bytes (and the decoder's weights). Methods of other packages
+join by an entry point of the group `spic.methods`.
+"""
+
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from spic import plugins
+from spic.benchmark.protocols import get_protocol
+from spic.bitstream import read_spic
+from spic.codecs import codec_names, get_codec
+from spic.errors import BitstreamError, ConfigError, DataError
+from spic.pictures.limits import MAX_PIXELS
+from spic.pictures.reading import COARSE_FACTOR, WORKING_SIZE, downscale, downscale_bilinear, upscale
+from spic.receiver import Receiver
+from spic.transmitter import Transmitter
+
+SHIPPED_DECODERS = {"decoder_weights": "street-decoder"}  # setting that names weights: the shipped ones it stands for
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a transmitter has: uint8 sRGB `pixels` (H, W, 3) and, where a method sends one, the uint8 `ssm` (H, W)."""
+
+    pixels: np.ndarray
+    ssm: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Choices that hold for a whole run: codec names, decoder weights (None: shipped, if they are), device and so on.
+
+    `coarse_codec` "lossless" is the paper's first approach, the coarse picture without source coding loss.
+    `method_options` has the options of each method by its name; `get_method` hands a method of another package its own
+    as `options`, just as the config has them.
+    """
+
+    ssm_codec: str = "flif"
+    coarse_codec: str = "bpg"
+    decoder_weights: str | None = None
+    sr_weights: str | None = None
+    sdm_weights: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    torch_threads: int | None = None
+    seed: int = 0
+    protocol: str = "corrected"
+    method_options: dict = field(default_factory=dict)
+    options: dict = field(default_factory=dict)
+
+
+class Method(ABC):
+    """One way to code a picture.
+
+    Attributes
+    ----------
+    parameter : str
+        Name of the setting that a point fixes, as configs spell it ("qp", "coarse_qp", "bpp").
+    quality_range : (number, number, number) or None
+        Its range as `Codec.quality_range` has it; None: `spic compare` cannot look for a rate.
+    needs_ssm : bool
+        Whether `encode` wants `Picture.ssm`.
+    decoder : str or None
+        Which of the `Settings` names the weights of its decoder, if it has one: "decoder_weights" and so on.
+    follows_protocol : bool
+        Whether coded bytes or pictures depend on `Settings.protocol`; the workflow then keeps them apart.
+    counts_officially : bool
+        Whether `official_parts` differs from what `encode` makes.
+    """
+
+    parameter: str
+    quality_range = None
+    needs_ssm = False
+    decoder = None
+    follows_protocol = False
+    counts_officially = False
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+
+    def files(self) -> list[str]:
+        """Files that results depend on beside the decoder's weights: by content, the workflow computes anew."""
+        return []
+
+    @property
+    def missing(self) -> str | None:
+        """The setting without which this method can not decode: names weights, is not given, and none are shipped."""
+        if self.decoder in (None, *SHIPPED_DECODERS) or getattr(self.settings, self.decoder) is not None:
+            return None
+        return self.decoder
+
+    def check_point(self, value) -> None:
+        """`ConfigError` where no picture of the working size can be coded at the point `value`; asked before a run."""
+        return None
+
+    @abstractmethod
+    def encode(self, picture: Picture, value) -> dict[str, bytes]:
+        """Code `picture` at the point `value`: part name ("ssm", "coarse", "picture") to bytes."""
+
+    @abstractmethod
+    def decode(self, parts: list[dict[str, bytes]], names: list[str]) -> list[np.ndarray]:
+        """Rebuild a few pictures, uint8 (H, W, 3), from their parts.
+
+        `names` are for methods that draw random numbers and store no seed: one generator a picture, so that its
+        result does not depend on its neighbours. Damaged parts raise `BitstreamError`.
+        """
+
+    def official_parts(self, picture: Picture, value) -> dict[str, bytes]:
+        """The files whose bytes the authors' scripts count for this picture, {"part.extension": bytes}.
+
+        Nobody decodes them. Only asked where `counts_officially`.
+        """
+        raise NotImplementedError
+
+    def sizes(self, parts: dict[str, bytes]) -> dict[str, int]:
+        """Bytes that one coded picture costs, by what they are spent on; by default the length of each part.
+
+        The sum over "ssm", "coarse" and "picture" is the rate `bpp`. Where a file holds more than its payloads, "file"
+        is the length of all that is sent (`bpp_file`); without that key the payloads are all that is sent.
+        """
+        return {part: len(data) for part, data in parts.items()}
+
+    def extension(self, part: str) -> str:
+        """File extension of a part, without the dot."""
+        return self.codecs()[part].extension
+
+    @abstractmethod
+    def codecs(self) -> dict:
+        """Part name to the codec that makes it."""
+
+    def counted_codecs(self) -> dict:
+        """The same for `official_parts`."""
+        return self.codecs()
+
+
+class CodecMethod(Method):
+    """The whole picture by one lossy codec; every such codec is a method of its own name."""
+
+    def __init__(self, settings: Settings, codec: str):
+        super().__init__(settings)
+        self.codec = get_codec(codec)
+        if not self.codec.takes("picture") or self.codec.quality_name is None:
+            raise ConfigError(f"codec {codec!r} is not for pictures at a rate one can set: it is no method")
+        self.parameter, self.quality_range = self.codec.quality_name, self.codec.quality_range
+
+    def codecs(self):
+        return {"picture": self.codec}
+
+    def check_point(self, value):
+        self.encode(Picture(np.zeros((*WORKING_SIZE, 3), np.uint8)), value)  # black costs the fewest bits
+
+    def encode(self, picture, value):
+        return {"picture": self.codec.encode(picture.pixels, **{self.parameter: value})}
+
+    def decode(self, parts, names):
+        return [_rgb(self.codec.decode(part["picture"])) for part in parts]
+
+
+class UpsampledMethod(Method):
+    """The coarse picture alone, upsampled by bicubic interpolation: what the SSM and the model must beat."""
+
+    counts_officially = True
+
+    def __init__(self, settings: Settings):
+        super().__init__(settings)
+        name = settings.coarse_codec
+        self._coarse_codec = get_codec(_LOSSLESS if name == "lossless" else name)
+        if not self._coarse_codec.takes("picture"):
+            raise ConfigError(f"coarse_codec {name!r} is for label maps only")
+        # a lossless codec has no setting: what is left to choose is the scale, of which there is one
+        self.parameter = f"coarse_{self._coarse_codec.quality_name or 'factor'}"
+        self.quality_range = self._coarse_codec.quality_range
+
+    def codecs(self):
+        return {"coarse": self._coarse_codec}
+
+    def check_point(self, value):
+        self._encode_coarse(np.zeros((*(side // COARSE_FACTOR for side in WORKING_SIZE), 3), np.uint8), value)
+
+    def encode(self, picture, value):
+        return {"coarse": self._encode_coarse(downscale(picture.pixels), value)}
+
+    def official_parts(self, picture, value):
+        return {
+            f"coarse.{self._coarse_codec.extension}": self._encode_coarse(downscale_bilinear(picture.pixels), value)
+        }
+
+    def _encode_coarse(self, coarse, value) -> bytes:
+        codec = self._coarse_codec
+        if codec.quality_name is not None:
+            return codec.encode(coarse, **{codec.quality_name: value})
+        if value != COARSE_FACTOR:
+            raise ConfigError(f"coarse_factor {value!r}: only {COARSE_FACTOR} is supported")
+        return codec.encode(coarse)
+
+    def decode(self, parts, names):
+        return [upscale(c, (c.shape[0] * COARSE_FACTOR, c.shape[1] * COARSE_FACTOR)) for c in self._coarse(parts)]
+
+    def _coarse(self, parts) -> list[np.ndarray]:
+        codec = self.codecs()["coarse"]
+        coarse = [_rgb(codec.decode(part["coarse"])) for part in parts]
+        for picture in coarse:
+            if picture.shape[0] * picture.shape[1] * COARSE_FACTOR**2 > MAX_PIXELS:
+                raise BitstreamError(f"a coarse picture of {picture.shape[1]}x{picture.shape[0]} is too large")
+        return coarse
+
+
+class SpicMethod(UpsampledMethod):
+    """The paper's method: SSM coded losslessly, coarse picture by BPG, both decoded and joined by SCSRDM.
+
+    It writes `.spic` files, by the same transmitter and receiver that `spic encode` and `spic decode` use.
+    """
+
+    needs_ssm = True
+    decoder = "decoder_weights"
+    follows_protocol = True
+
+    def __init__(self, settings: Settings):
+        super().__init__(settings)
+        self.protocol = get_protocol(settings.protocol)
+        self._transmitter = Transmitter(
+            decoder_weights=settings.decoder_weights,
+            ssm_codec=settings.ssm_codec,
+            coarse_codec=self._coarse_codec.name,
+            seed=settings.seed,
+        )
+        self._receiver = self._noise = None
+
+    def codecs(self):
+        return {"ssm": self._transmitter.ssm_codec, **super().codecs()}
+
+    def counted_codecs(self):
+        return {"ssm": get_codec("flif"), **super().codecs()}
+
+    def extension(self, part):
+        return "spic" if part == "picture" else super().extension(part)
+
+    def sizes(self, parts):
+        if "picture" not in parts:  # what `official_parts` made
+            return super().sizes(parts)
+        file = read_spic(parts["picture"])
+        return {"ssm": len(file.ssm), "coarse": len(file.coarse), "file": len(parts["picture"])}
+
+    def encode(self, picture, value):
+        if picture.ssm is None or picture.ssm.shape != picture.pixels.shape[:2]:
+            raise DataError("the method spic needs an SSM of the picture's size")
+        lossless = self._coarse_codec.quality_name is None
+        if lossless and value != COARSE_FACTOR:
+            raise ConfigError(f"coarse_factor {value!r}: only {COARSE_FACTOR} is supported")
+        self._transmitter.quality = None if lossless else value
+        return {"picture": self._transmitter.encode(picture.pixels, picture.ssm)}
+
+    def official_parts(self, picture, value):
+        """The SSM as the authors' scripts save it: three equal channels of label * 255 / 35, by FLIF."""
+        gray = np.minimum(255, np.rint(picture.ssm * (255 / 35))).astype(np.uint8)
+        ssm = self.counted_codecs()["ssm"].encode(np.repeat(gray[..., None], 3, axis=2))
+        return {"ssm.flif": ssm, **super().official_parts(picture, value)}
+
+    def decode(self, parts, names):
+        if self._receiver is None:
+            self._load()
+        return self._receiver.decode_all([part["picture"] for part in parts], self._noise)
+
+    def _load(self) -> None:
+        import torch
+
+        from spic.machine import set_threads
+
+        own, protocol = self.settings, self.protocol
+        set_threads(own.torch_threads)
+        self._receiver = Receiver(
+            own.decoder_weights,
+            device=own.device,
+            dtype=own.dtype,
+            sampling=protocol.sampling,
+            void_is_null=protocol.void_is_null,
+        )
+        if protocol.one_generator:
+            generator = torch.Generator().manual_seed(own.seed)
+            self._noise = lambda shape: torch.randn(shape, generator=generator)
+
+
+class _Ablation(Method):
+    """A method whose decoder sees one of the two conditions, `condition`; nothing that stands in for the other."""
+
+    condition: str
+
+    @cached_property
+    def _network(self):
+        from spic.machine import set_threads
+        from spic.scsrdm.decoder import Decoder
+
+        own = self.settings
+        if self.missing:
+            raise ConfigError(f"{self.missing}: none are shipped, and none are given (docs/decoder.md)")
+        weights = getattr(own, self.decoder)
+        set_threads(own.torch_threads)
+        network = Decoder(weights, own.device, own.dtype)
+        if network.model.config.condition != self.condition:
+            raise ConfigError(f"{weights}: {self.decoder} must be trained with --condition {self.condition}")
+        return network
+
+    def _rebuild(self, maps: list[np.ndarray], coarse: list[np.ndarray]) -> list[np.ndarray]:
+        # one at a time, so that no picture depends on its companions
+        pairs = zip(maps, coarse, strict=True)
+        return [self._network(ssm[None], small[None], [self.settings.seed], batch=1)[0] for ssm, small in pairs]
+
+
+class SrMethod(_Ablation, UpsampledMethod):
+    """Ablation: the coarse picture through a decoder that was trained without SSMs, a super-resolution diffusion model.
+
+    It has no shipped weights: `spic train decoder --condition coarse` makes them.
+    """
+
+    decoder = "sr_weights"
+    condition = "coarse"
+    counts_officially = False
+
+    def decode(self, parts, names):
+        coarse = self._coarse(parts)
+        maps = [np.zeros((c.shape[0] * COARSE_FACTOR, c.shape[1] * COARSE_FACTOR), np.uint8) for c in coarse]
+        return self._rebuild(maps, coarse)
+
+
+class SdmMethod(_Ablation):
+    """Ablation: the SSM alone through a decoder that was trained without coarse pictures, a semantic diffusion model.
+
+    A point is set by `simplify`: islands of the SSM under so many pixels go to their surroundings before it is coded.
+    It has no shipped weights: `spic train decoder --condition ssm` makes them.
+    """
+
+    parameter = "simplify"
+    needs_ssm = True
+    decoder = "sdm_weights"
+    condition = "ssm"
+
+    def codecs(self):
+        return {"ssm": get_codec(self.settings.ssm_codec)}
+
+    def check_point(self, value):
+        from spic.pictures.simplify import check_pixels
+
+        check_pixels(value)
+
+    def encode(self, picture, value):
+        from spic.pictures.simplify import simplify
+
+        return {"ssm": self.codecs()["ssm"].encode(simplify(picture.ssm, value))}
+
+    def decode(self, parts, names):
+        maps = [self.codecs()["ssm"].decode(part["ssm"]) for part in parts]
+        if any(map_.ndim != 2 or map_.size > MAX_PIXELS for map_ in maps):
+            raise BitstreamError("not the SSM of a picture")
+        coarse = [
+            np.zeros((-(-m.shape[0] // COARSE_FACTOR), -(-m.shape[1] // COARSE_FACTOR), 3), np.uint8) for m in maps
+        ]
+        return self._rebuild(maps, coarse)
+
+
+class SpicLabelmapMethod(SpicMethod):
+    """The same with the SSM by our own coder `labelmap`, whatever `ssm_codec` is; smaller than FLIF."""
+
+    def __init__(self, settings: Settings):
+        super().__init__(replace(settings, ssm_codec="labelmap"))
+
+
+def _rgb(picture: np.ndarray) -> np.ndarray:
+    """What a codec gave, (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), as (H, W, 3): gray repeated, alpha dropped."""
+    picture = picture[..., None] if picture.ndim == 2 else picture
+    return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture[..., :3]
+
+
+_LOSSLESS = "jpegxl-lossless"  # the codec behind coarse_codec "lossless"
+_BUILT_IN = {
+    "spic": SpicMethod,
+    "spic_labelmap": SpicLabelmapMethod,
+    "upsampled": UpsampledMethod,
+    "sr": SrMethod,
+    "sdm": SdmMethod,
+}
+
+
+def method_names() -> list[str]:
+    """Names that `get_method` knows, sorted: entry points and every codec for pictures at a rate one can set."""
+    codecs = {}
+    for name in codec_names():
+        with suppress(ConfigError):  # another package's that is broken is no method, and hides no other
+            codecs[name] = get_codec(name)
+    lossy = [name for name, codec in codecs.items() if codec.takes("picture") and codec.quality_name is not None]
+    return sorted({*plugins.names("spic.methods", _BUILT_IN), *lossy})
+
+
+def get_method(name: str, settings: Settings | None = None) -> Method:
+    """Return the method called `name`; `ConfigError` lists the known ones, or says what is wrong with its options."""
+    settings = settings or Settings()
+    options = settings.method_options.get(name) or {}
+    if name in plugins.names("spic.methods", _BUILT_IN):
+        make = plugins.find("spic.methods", _BUILT_IN, name, "method")
+        if options and name in _BUILT_IN:
+            raise ConfigError(f"method_options: method {name} has no options")
+        method = make(replace(settings, options=options))
+        if not isinstance(method, Method):
+            raise ConfigError(f"method {name!r}: its entry point gives no Method but {method!r}")
+        return method
+    if name in codec_names():
+        if options:
+            raise ConfigError(f"method_options: method {name} is a codec and has no options")
+        return CodecMethod(settings, name)
+    raise ConfigError(f"unknown method {name!r}; known: {', '.join(method_names())}")
+
+
+def point_name(parameter: str, value) -> str:
+    """Name of a point, also its folder: `qp30`, `coarse_qp35`, `bpp0.25`."""
+    return f"{parameter}{value}"

@@ -1,0 +1,327 @@
+"""What the networks see in a set of pictures: label maps, features, distances to the originals.
+
+This is the expensive half of evaluation; `spic.benchmark.scores` makes numbers of it without a network. A *look* is
+one network
+at work on one set, and its result is one NPZ file. A look is kept by content in a cache folder: the same network on the
+same pictures is never run twice, whatever method, run or data set the pictures belong to. The cache may be deleted at
+any time.
+"""
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spic.benchmark.coding import load_segmenter, partner, png_files, segmenter_files
+from spic.errors import ConfigError, DataError
+from spic.files import atomic_folder, atomic_path
+from spic.machine import set_threads
+from spic.metrics.columns import observations
+from spic.metrics.observations import Observation, Sample
+from spic.pictures.labels import LabelSpace, get_label_space
+from spic.pictures.reading import read_labels, read_picture
+from spic.provenance.fingerprints import module_version, plugin_version, stage_version
+from spic.strict_json import to_json
+from spic.weights import weight_paths
+
+
+@dataclass(frozen=True)
+class Look:
+    """One network and what it takes.
+
+    Attributes
+    ----------
+    identity : dict
+        What JSON can hold and what fixes the result, apart from the pictures: network, hash of its weights, dtype.
+    build : callable
+        Loads the network and returns `see(sample) -> {array name: array}` (`spic.metrics.Sample`).
+    paired : bool
+        Whether `see` looks at the original too.
+    maps : bool
+        Whether `see` looks at the label maps of the original.
+    """
+
+    identity: dict
+    build: Callable
+    paired: bool = False
+    maps: bool = False
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Label maps of the originals of a chunk: folders of PNG files.
+
+    Attributes
+    ----------
+    ssm : path-like
+        Maps by the segmenter; `space` is the file of their label space.
+    labels : path-like
+        Ground truth, in the label space called `truth_space`; an empty folder where there is none.
+    """
+
+    ssm: str | Path
+    space: str | Path
+    labels: str | Path
+    truth_space: str
+
+
+def plan_looks(
+    *,
+    segmenter=None,
+    segmenter_weights=None,
+    segmenter_inputs: dict | None = None,
+    judge=None,
+    judge_weights=None,
+    fid_weights=None,
+    lpips_weights=None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    torch_threads: int | None = None,
+    paired: bool = True,
+) -> dict[str, Look]:
+    """The looks that a configuration asks for, by name.
+
+    Parameters
+    ----------
+    segmenter, judge : str, optional
+        Names in `spic.segmentation.get_segmenter`; None leaves that look out.
+    segmenter_inputs : dict, optional
+        Names of the segmenter's looks to the sizes at which it looks (see `spic.segmentation.get_segmenter`),
+        {"segmenter": None} by default; the judge has its own size.
+    segmenter_weights, judge_weights, fid_weights, lpips_weights : path-like, optional
+        Weights files; None takes a segmenter's shipped ones, and leaves FID's and LPIPS's look out. Other observations
+        find theirs by themselves.
+    device, dtype, torch_threads
+        As `spic.benchmark.coding.resolve` decided them.
+    paired : bool
+        Whether there are originals to compare with.
+
+    Returns
+    -------
+    dict of str to Look, with these arrays (N pictures):
+        segmenter (or the names of `segmenter_inputs`), judge : labels uint8 (N, H, W), space (JSON of a label space)
+        and those of every observation that a metric needs (`spic.metrics.columns.observations`) by its name.
+    """
+    looks = {}
+
+    def network(name, build, weights=(), paired=False, maps=False, version=0, **identity):
+        machine = {"device": device.split(":")[0], "torch_threads": torch_threads}
+        identity = {"look": name, "version": [stage_version("look"), version], **machine, **identity}
+        known = [path for path in weights if Path(path).is_file()]  # a missing one is told of where it is loaded
+        looks[name] = Look({**identity, "weights": _digest_of_files(known)}, build, paired, maps)
+
+    def segmentation(name, kind, weights, size=None):
+        def build():
+            return _segmentation(load_segmenter(kind, weights, device, dtype, torch_threads, size))
+
+        code = plugin_version("spic.segmenters", kind)
+        network(name, build, _segmenter_files(kind, weights), network=kind, code=code, dtype=dtype, input=size)
+
+    def observe(one: Observation, weights):
+        def build():
+            set_threads(torch_threads)
+            return one.build(*(weights or [None]), device)
+
+        source = module_version(one.build.__module__)
+        network(one.name, build, weights, one.paired, one.maps, version=one.version, source=source)
+
+    if segmenter is not None:
+        for name, size in (segmenter_inputs or {"segmenter": None}).items():
+            segmentation(name, segmenter, segmenter_weights, size)
+    if judge is not None:
+        segmentation("judge", judge, judge_weights)
+    for one in observations().values():
+        found = one.find_weights({"fid_weights": fid_weights, "lpips_weights": lpips_weights})
+        if found is not None and (paired or not one.paired):
+            observe(one, found)
+    return looks
+
+
+def look(
+    pictures,
+    out,
+    looks: dict[str, Look],
+    *,
+    originals=None,
+    maps: Maps | None = None,
+    limit: int | None = None,
+    cache=None,
+) -> None:
+    """Let networks look at every picture of a folder and write `<look>.npz` of each into the folder `out`.
+
+    Parameters
+    ----------
+    pictures : path-like
+        Folder of PNG files of one size.
+    out : path-like
+        Folder to write. Each file holds `names` (str (N,)), `size` (height, width), the look's arrays, `identity`
+        (JSON) and `content`, the SHA-256 of the files that were seen.
+    looks : dict
+        As `plan_looks` gives it.
+    originals : path-like, optional
+        Folder with the original of each picture under the same name; its first `limit` pictures are expected.
+    maps : Maps, optional
+        The originals' label maps, for the looks that want them.
+    cache : path-like, optional
+        Folder of looks by content.
+
+    Raises
+    ------
+    DataError
+        A picture or an original has no partner of its name, is unreadable or of another size than its partner.
+    ConfigError
+        A look wants maps and there are none.
+    """
+    names, paths = list(png_files(pictures)), list(png_files(pictures).values())
+    if originals is not None:
+        check_names(names, list(png_files(originals))[:limit], f"{pictures} and {originals}")
+    partners = [partner(originals, name) for name in names] if originals is not None else paths
+    content = {(False, False): _digest_of_files(paths)}
+    if originals is not None:
+        content[True, False] = _digest_of_files(paths + partners)
+    if any(one.maps for one in looks.values()):
+        content[True, True] = _digest_of_maps(maps, paths, content.get((True, False)))
+    with atomic_folder(out) as folder:
+        missing = {}
+        for name, one in looks.items():
+            seen = content.get((one.paired, one.maps))
+            key = hashlib.sha256(json.dumps([one.identity, seen], sort_keys=True).encode()).hexdigest()
+            known = Path(cache) / name / f"{key}.npz" if cache is not None else None
+            if known is not None and _intact(known):
+                shutil.copyfile(known, folder / f"{name}.npz")
+            else:
+                missing[name] = (one, seen, known)
+        for name, arrays in _run({name: one for name, (one, _, _) in missing.items()}, paths, partners, maps).items():
+            one, seen, known = missing[name]
+            arrays |= {"identity": np.array(to_json(one.identity, sort_keys=True)), "content": np.array(seen)}
+            save_arrays(folder / f"{name}.npz", arrays)
+            if known is not None:
+                with atomic_path(known) as temporary:
+                    shutil.copyfile(folder / f"{name}.npz", temporary)
+
+
+def read_look(folder, name: str) -> dict[str, np.ndarray] | None:
+    """Arrays of one look, None if it was not taken; `DataError` if its file is damaged."""
+    path = Path(folder) / f"{name}.npz"
+    return load_arrays(path) if path.exists() else None
+
+
+def label_space(text) -> LabelSpace:
+    """Label space from its JSON, as `segment` and the looks write it."""
+    return LabelSpace(**json.loads(str(text)))
+
+
+def save_arrays(path, arrays: dict) -> None:
+    """Write arrays as NPZ, all or nothing; the same arrays give the same bytes."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def load_arrays(path) -> dict[str, np.ndarray]:
+    """Read an NPZ file; `DataError` names it if it is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+        raise DataError(f"{path}: damaged ({error}); remove it and run again") from None
+
+
+def check_names(names, wanted, what: str) -> None:
+    """`DataError` naming the first picture that is in only one of two lists, or out of order."""
+    names, wanted = list(map(str, names)), list(map(str, wanted))
+    lonely = sorted(set(names) ^ set(wanted))
+    if lonely:
+        raise DataError(f"{what}: {lonely[0]} is in only one of the two")
+    if names != wanted:
+        first = next(a for a, b in zip(names, wanted, strict=True) if a != b)
+        raise DataError(f"{what}: the pictures come in another order from {first} on")
+
+
+def _run(looks: dict[str, Look], paths: list[Path], partners: list[Path], maps: Maps | None) -> dict[str, dict]:
+    """Arrays of each look over all pictures; every picture is read once."""
+    maps_of = _maps_of(maps) if any(one.maps for one in looks.values()) else lambda name: {}
+    see = {name: one.build() for name, one in looks.items()}
+    rows, size = {name: {} for name in looks}, None
+    for path, other in zip(paths if looks else [], partners, strict=bool(looks)):
+        picture = read_picture(path)
+        original = picture if other == path else read_picture(other)
+        if original.shape != picture.shape or picture.shape[:2] != (size or picture.shape[:2]):
+            raise DataError(f"{path}: {picture.shape[1]}x{picture.shape[0]} is not the size of its companions")
+        size = picture.shape[:2]
+        sample = Sample(picture, original, **maps_of(path.stem))
+        for name in looks:
+            for key, value in see[name](sample).items():
+                rows[name].setdefault(key, []).append(value)
+    names = np.array([path.stem for path in paths])
+    return {
+        name: {"names": names, "size": np.array(size), **{key: np.stack(values) for key, values in row.items()}}
+        | getattr(see[name], "constants", {})
+        for name, row in rows.items()
+    }
+
+
+def _segmentation(network):
+    def see(sample):
+        return {"labels": network.segment(sample.decoded[None])[0]}
+
+    see.constants = {"space": np.array(to_json(asdict(network.label_space)))}
+    return see
+
+
+def _maps_of(maps: Maps):
+    """What reads the label maps of one original by name, as fields of a `Sample`."""
+    space = label_space(Path(maps.space).read_text())
+    truth_space = get_label_space(maps.truth_space) if _has_truth(maps) else None
+
+    def read(name):
+        found = {"ssm": read_labels(partner(maps.ssm, name)), "space": space}
+        if truth_space is not None:
+            found |= {"truth": read_labels(partner(maps.labels, name)), "truth_space": truth_space}
+        return found
+
+    return read
+
+
+def _has_truth(maps: Maps) -> bool:
+    return any(Path(maps.labels).glob("*.png"))
+
+
+def _digest_of_maps(maps: Maps | None, paths, content: str | None) -> str:
+    """SHA-256 over a digest of pictures, their label maps and what the ids mean."""
+    if maps is None or content is None:
+        raise ConfigError("a metric compares with the originals' label maps, and they are not given")
+    files = [partner(maps.ssm, path.stem) for path in paths]
+    files += [partner(maps.labels, path.stem) for path in paths] if _has_truth(maps) else []
+    known = [content, _digest_of_files(files), Path(maps.space).read_text(), maps.truth_space]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()
+
+
+def _segmenter_files(kind, weights) -> list[Path]:
+    """Weights of a segmenter and the config beside them."""
+    files = segmenter_files(kind, weights)
+    return [path for file in files for path in dict.fromkeys((Path(file), *weight_paths(file)))]
+
+
+def _digest_of_files(paths) -> str:
+    """SHA-256 over names and contents of files."""
+    digest = hashlib.sha256()
+    for path in map(Path, paths):
+        data = path.read_bytes()
+        digest.update(f"{path.stem}\0{len(data)}\0".encode("utf-8", "surrogateescape"))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _intact(path: Path) -> bool:
+    """Whether a file of the cache is there and readable to its end."""
+    try:
+        return bool(load_arrays(path))
+    except DataError:
+        return False

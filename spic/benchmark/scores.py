@@ -1,0 +1,231 @@
+"""From what the networks saw to scores of each picture: no network runs here.
+
+One `scores.npz` holds what adds up over pictures (byte counts, confusion matrices, counts of small objects) for one
+chunk; `spic.benchmark.summary` joins the chunks and makes the numbers of a point.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spic.benchmark.coding import partner, png_files, read_coded
+from spic.benchmark.methods import Settings, get_method
+from spic.benchmark.observations import Maps, check_names, label_space, load_arrays, read_look, save_arrays
+from spic.errors import ConfigError, DataError
+from spic.metrics.columns import observations
+from spic.pictures.labels import LabelSpace
+from spic.pictures.reading import read_labels
+
+
+@dataclass(frozen=True)
+class Originals(Maps):
+    """What is known of the originals of a chunk: folders of label maps, and of looks.
+
+    Attributes
+    ----------
+    ssm, space, labels, truth_space
+        As in `spic.benchmark.observations.Maps`; `ssm` is the reference of mIoU.
+    looks : path-like
+        What the other networks saw.
+    """
+
+    looks: str | Path
+
+
+def score(
+    originals: Originals, out, *, looks=None, counted=None, method=None, settings=None, segmenter_look="segmenter"
+) -> None:
+    """Score the pictures of a chunk and write one `scores.npz`.
+
+    Parameters
+    ----------
+    originals : Originals
+        What is compared with.
+    looks : path-like, optional
+        Folder of looks at the reconstructions; without it the originals themselves are scored against ground truth.
+    counted : path-like, optional
+        Folder of the files whose bytes are the rate.
+    method : str, optional
+        Name of the method that made them; it tells what the bytes are spent on.
+    settings : spic.benchmark.methods.Settings, optional
+        Its settings.
+    segmenter_look : str
+        Which maps of the segmenter are compared; the originals' come from `Originals.ssm` for "segmenter", for another
+        name from their look of that name.
+
+    The arrays of the file (N pictures, C classes of the segmenter, J of the judge)
+    ----------------------
+    names : str (N,); height, width : int
+    bytes_<what> : int64 (N,), bytes spent on "ssm", "coarse", "picture", "file" (see `Method.sizes`)
+    confusion : int64 (N, C, C + 1), segmentation of the original against segmentation of the reconstruction
+    confusion_gt : int64 (N, C, C + 1), ground truth against the latter; absent without labels in the same space
+    confusion_judge, confusion_judge_gt : int64 (N, J, J + 1), the same two by the judge; absent without one
+    confusion_by_<name>, confusion_gt_by_<name> : the same two by each further judge, the look "judge_<name>"
+    objects : int64 (N, K, 3, 2), found and total small objects of K classes in 3 sizes (`spic.metrics.small_objects`)
+    persons : bool (K,), which of those classes are pedestrians or cyclists
+    psnr, ms_ssim, lpips : float64 (N,), and what other paired observations record of each picture (N, ...)
+    classes, judge_classes, object_classes : str
+
+    Raises
+    ------
+    DataError
+        The folders hold other pictures than each other (the message names the first), maps of another label space, or
+        two looks have an array of one name.
+    """
+    space = label_space(Path(originals.space).read_text())
+    recorded = [name for name, one in observations().items() if one.paired] if looks else []
+    judges = sorted(path.stem for path in Path(looks or originals.looks).glob("judge_*.npz"))
+    seen = {name: read_look(looks or originals.looks, name) for name in ("judge", *judges, *recorded)}
+    own = _look(looks, segmenter_look) if looks else None
+    names = own["names"] if looks else list(png_files(originals.ssm))
+    for found in filter(None, seen.values()):
+        check_names(found["names"], names, str(looks or originals.looks))
+    if segmenter_look == "segmenter":
+        reference = _maps(originals.ssm, names)
+    else:
+        base = _look(originals.looks, segmenter_look)
+        check_names(names, base["names"][: len(names)], str(originals.looks))
+        reference = base["labels"][: len(names)]
+    if looks and label_space(own["space"]) != space:
+        raise DataError(f"{looks}: the segmenter's label space is not that of {originals.space}")
+    truth = _maps(originals.labels, names) if png_files(originals.labels) else None
+    arrays = {"names": np.array(names), "height": np.array(reference.shape[1]), "width": np.array(reference.shape[2])}
+    keys = "confusion", "confusion_gt"
+    arrays |= _confusions(keys, reference, own["labels"] if looks else reference, truth, space, originals.truth_space)
+    arrays["classes"] = np.array(space.classes)
+    for name in ("judge", *judges):
+        if seen[name] is not None:
+            arrays |= _judged(originals, name, seen[name], names, truth)
+    for name in recorded:
+        if seen[name] is not None:
+            arrays |= _recorded(f"{looks}/{name}", seen[name], arrays)
+    if counted:
+        arrays |= _sizes(counted, names, get_method(method, settings or Settings()))
+    save_arrays(out, arrays)
+
+
+def read_scores(paths) -> dict[str, np.ndarray]:
+    """Join the `scores.npz` of the chunks of one point along the pictures."""
+    return _join([load_arrays(path) for path in paths], paths[0])
+
+
+def read_features(folders) -> dict[str, np.ndarray]:
+    """Join what looks recorded of reconstructions and originals alike, over the chunks of a picture set.
+
+    The array `features` of a look is called by the look's name ("lite0", "inception"), others by their own
+    ("patches"); with them `names`.
+    """
+    wanted = [one for one in observations().values() if not one.paired and not one.name.startswith("judge_")]
+    chunks = []
+    for folder in folders:
+        chunk = {}
+        for one in wanted:
+            found = read_look(folder, one.name)
+            if found is None and one.weights is None:
+                raise DataError(f"{folder}: no features by {one.name}; remove it and run again")
+            if found is not None:
+                check_names(found["names"], chunk.setdefault("names", found["names"]), str(folder))
+                found = {one.name if key == "features" else key: value for key, value in found.items()}
+                chunk |= _recorded(f"{folder}/{one.name}", found, chunk)
+        chunks.append(chunk)
+    return _join(chunks, folders[0])
+
+
+def first_pictures(arrays: dict, count: int | None) -> dict:
+    """The same arrays for the first `count` pictures; None keeps all."""
+    n = len(arrays["names"])
+    return {key: value[:count] if _a_picture_each(key, value, n) else value for key, value in arrays.items()}
+
+
+_CONSTANT = ("height", "width", "classes", "judge_classes", "object_classes", "persons")
+
+
+def _a_picture_each(key, value, n) -> bool:
+    return key not in _CONSTANT and value.shape[:1] == (n,)
+
+
+def _join(chunks: list[dict], where) -> dict[str, np.ndarray]:
+    keys = [set(chunk) for chunk in chunks]
+    if any(key != keys[0] for key in keys):
+        raise DataError(f"{where} and its neighbours hold different scores; remove them and run again")
+    return {
+        key: value if key in _CONSTANT else np.concatenate([chunk[key] for chunk in chunks])
+        for key, value in chunks[0].items()
+    }
+
+
+def _recorded(where, found: dict, known) -> dict[str, np.ndarray]:
+    """The arrays of a look that have an entry for each picture; `DataError` if one of `known` has its name."""
+    n = len(found["names"])
+    arrays = {key: value for key, value in found.items() if key not in ("names", "size") and value.shape[:1] == (n,)}
+    for key in arrays:
+        if key in known:
+            raise DataError(f"{where}: another look has an array {key}, too; rename one of them")
+    return arrays
+
+
+def _confusions(keys, reference, found, truth, space: LabelSpace, truth_space: str) -> dict:
+    """Confusion matrices of each picture, against `reference` and, in the same label space, against `truth`."""
+    from spic.metrics import confusion_matrix
+
+    def matrices(maps):
+        pairs = zip(maps, found, strict=True)
+        return np.stack([confusion_matrix(a, b, space.num_classes, space.void) for a, b in pairs])
+
+    known = truth is not None and truth_space == space.name
+    return {keys[0]: matrices(reference)} | ({keys[1]: matrices(truth)} if known else {})
+
+
+def _judged(originals: Originals, name: str, seen: dict, names, truth) -> dict:
+    """What a judge says: confusion matrices and, of the judge itself, small objects kept."""
+    from spic.metrics.objects import person_classes, small_classes, small_objects
+
+    base = _look(originals.looks, name)
+    space = label_space(base["space"])
+    if label_space(seen["space"]) != space:
+        raise DataError(f"{originals.looks}: maps by another {name} than those of the reconstructions")
+    check_names(names, base["names"][: len(names)], str(originals.looks))
+    reference = base["labels"][: len(names)]
+    by = name.removeprefix("judge_")
+    further = f"confusion_by_{by}", f"confusion_gt_by_{by}"
+    keys = ("confusion_judge", "confusion_judge_gt") if name == "judge" else further
+    arrays = _confusions(keys, reference, seen["labels"], truth, space, originals.truth_space)
+    if name != "judge":
+        return arrays
+    arrays["judge_classes"] = np.array(space.classes)
+    try:
+        classes, persons = small_classes(space), person_classes(space)
+    except ConfigError:  # a label space without streets' small objects
+        return arrays
+    pairs = list(zip(reference, seen["labels"], strict=True))
+    objects = [[small_objects(a, b, [k], void=space.void) for k in classes] for a, b in pairs]
+    arrays["objects"] = np.array(objects)
+    arrays["object_classes"] = np.array([space.classes[k] for k in classes])
+    arrays["persons"] = np.isin(classes, persons)
+    return arrays
+
+
+def _look(folder, name: str) -> dict:
+    found = read_look(folder, name)
+    if found is None:
+        raise DataError(f"{folder}: no maps by the {name}; remove it and run again")
+    return found
+
+
+def _maps(folder, names) -> np.ndarray:
+    """Label maps of a folder, uint8 (N, H, W), by name."""
+    known = list(png_files(folder))
+    check_names(known[: len(names)], names, str(folder))
+    return np.stack([read_labels(partner(folder, name)) for name in names])
+
+
+def _sizes(counted, names, method) -> dict:
+    """Byte counts of each picture, {"bytes_<what>": int64 (N,)}."""
+    coded = read_coded(counted)
+    check_names(coded, names, str(counted))
+    rows = [method.sizes(parts) for parts in coded.values()]
+    for name, row in zip(coded, rows, strict=True):
+        if set(row) != set(rows[0]):
+            raise DataError(f"{counted}: {name} lacks a part that others have")
+    return {f"bytes_{what}": np.array([row[what] for row in rows], np.int64) for what in rows[0]}

@@ -1,0 +1,166 @@
+"""The numbers of one point: from scores of pictures and features of sets to its rows in the tables."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from spic import metrics
+from spic.benchmark.observations import check_names
+from spic.benchmark.protocols import Protocol
+from spic.benchmark.scores import first_pictures
+from spic.errors import DataError
+from spic.files import atomic_path, write_bytes
+from spic.metrics.columns import Metric, columns_in, columns_of
+from spic.metrics.objects import SIZE_NAMES, recall
+from spic.metrics.statistics import Evidence
+from spic.strict_json import to_json
+
+NOT_COMPUTED = float("nan")  # an empty field in the CSV
+IDENTITY = ["run", "protocol", "method", "point"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How scores are read.
+
+    Attributes
+    ----------
+    protocol : spic.benchmark.protocols.Protocol
+        Which pictures count, and what an absent class does.
+    classes_of_interest : tuple of str
+        Classes of `miou_image`; empty takes all.
+    block : int
+        Neighbouring pictures that an interval draws together.
+    """
+
+    protocol: Protocol
+    classes_of_interest: tuple[str, ...] = ()
+    block: int = 1
+
+
+def point_columns(found: Iterable[str] = ()) -> list[str]:
+    """Columns of points.csv: every metric with a value; of families the members among the columns in `found`."""
+    known = [row.name for row in columns_of(()) if row.value]
+    members = [row.name for row in columns_in(found) if row.value and row.name not in known]
+    return [*IDENTITY, "n", *known, *members, "ssm_source"]
+
+
+def summarize(identity: dict, scores: dict, features: dict, originals: dict, reading: Reading) -> dict:
+    """All about one point.
+
+    Parameters
+    ----------
+    identity : dict
+        The columns run, protocol, method, point and ssm_source.
+    scores : dict
+        As `spic.benchmark.scores.read_scores` gives them.
+    features, originals : dict
+        Features of the reconstructions and of the originals, as `spic.benchmark.scores.read_features` gives them.
+    reading : Reading
+        Protocol and settings.
+
+    Returns
+    -------
+    dict
+        point (one row of points.csv), intervals, per_class, recall (lists of rows), pictures (table, a row a picture).
+
+    Raises
+    ------
+    DataError
+        The three are not of the same pictures, or a class of interest does not exist.
+    """
+    count = reading.protocol.pictures
+    scores, features, originals = (first_pictures(arrays, count) for arrays in (scores, features, originals))
+    what = f"{identity['method']} {identity['point']}"
+    check_names(features["names"], scores["names"], f"{what}: scores and features")
+    check_names(scores["names"], originals["names"], f"{what}: its pictures and the originals")
+    interest = _interest(scores, reading.classes_of_interest)
+    evidence = Evidence(scores, features, originals, reading.protocol.absent, interest, reading.block)
+    rows = columns_of(evidence.arrays)
+    values, spread = _values(evidence, rows)
+    keys = {key: identity[key] for key in IDENTITY}
+    return {
+        "point": {**keys, "n": evidence.count, **values, "ssm_source": identity["ssm_source"]},
+        "intervals": [
+            {**keys, "metric": name, "value": values[name], "low": low, "high": high, "spread": spread.get(name)}
+            for name, (low, high) in _intervals(evidence, rows).items()
+        ],
+        "per_class": [{**keys, **row} for row in class_rows(scores)],
+        "recall": [{**keys, **row} for row in _recall_rows(scores)],
+        "pictures": pd.DataFrame({**keys, **_pictures(evidence, rows)}),
+    }
+
+
+def write_summary(summary: dict, path, pictures_path) -> None:
+    """Write what `summarize` gives: JSON (null for NaN, "inf" for infinity), and a Parquet file of the pictures."""
+    summary = dict(summary)
+    write_parquet(summary.pop("pictures"), pictures_path)
+    write_bytes(path, (to_json(summary, infinite="inf", indent=1) + "\n").encode())
+
+
+def write_parquet(table: pd.DataFrame, path) -> None:
+    """Write a table as Parquet; equal tables give equal bytes."""
+    with atomic_path(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def class_rows(scores: dict) -> list[dict]:
+    """IoU of every class of the segmenter, from the totals of the set: columns class, iou, iou_gt."""
+    iou = metrics.iou_per_class(scores["confusion"].sum(axis=0))
+    truth = scores.get("confusion_gt")
+    iou_gt = metrics.iou_per_class(truth.sum(axis=0)) if truth is not None else np.full(len(iou), NOT_COMPUTED)
+    return [
+        {"class": str(name), "iou": a, "iou_gt": b} for name, a, b in zip(scores["classes"], iou, iou_gt, strict=True)
+    ]
+
+
+def _values(evidence: Evidence, rows: list[Metric]) -> tuple[dict, dict]:
+    """Value of each column, NaN where it was not computed, and the spread of those that have one."""
+    values, spread = {}, {}
+    for row in rows:
+        if row.value is None:
+            continue
+        value = row.value(evidence, row.needs) if row.needs in evidence.arrays else NOT_COMPUTED
+        if isinstance(value, tuple):
+            value, spread[row.name] = value
+        values[row.name] = value
+    return values, spread
+
+
+def _intervals(evidence: Evidence, rows: list[Metric]) -> dict:
+    """95 % interval of each metric that was computed, {name: (low, high)}; NaN where it cannot be told."""
+    rows = [row for row in rows if row.value and row.interval and row.needs in evidence.arrays]
+    found = {row.name: row.interval(evidence, row.needs) for row in rows}
+    return {name: ends for name, ends in found.items() if ends is not None}
+
+
+def _pictures(evidence: Evidence, rows: list[Metric]) -> dict:
+    """Columns of the per-picture table."""
+    columns = {"name": evidence.scores["names"].astype(str)}
+    for row in rows:
+        if row.each is not None:
+            columns[row.name] = row.each(evidence, row.needs) if row.needs in evidence.arrays else NOT_COMPUTED
+    return columns
+
+
+def _recall_rows(scores: dict) -> list[dict]:
+    """Small objects by class and size, and over all of either: columns class, size, found, total, recall."""
+    if "objects" not in scores:
+        return []
+    counts = scores["objects"].sum(axis=0)
+    rows = []
+    for name, of_class in [("all", counts.sum(axis=0)), *zip(scores["object_classes"], counts, strict=True)]:
+        for size, (found, total) in [("all", of_class.sum(axis=0)), *zip(SIZE_NAMES, of_class, strict=True)]:
+            share = float(recall(np.array([found, total])))
+            rows.append({"class": str(name), "size": size, "found": int(found), "total": int(total), "recall": share})
+    return rows
+
+
+def _interest(scores: dict, names) -> list[int] | None:
+    classes = list(map(str, scores["classes"]))
+    for name in names:
+        if name not in classes:
+            raise DataError(f"classes_of_interest: {name!r} is none of {', '.join(classes)}")
+    return [classes.index(name) for name in names] or None

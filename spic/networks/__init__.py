@@ -1,0 +1,1 @@
+"""Networks that several parts build on, and where their weights come from."""

@@ -1,0 +1,1 @@
+"""What made a result: fingerprints that decide whether it is still good, records beside it, its history."""

@@ -1,0 +1,183 @@
+"""What made the numbers of a run: the records of its jobs (`spic.provenance.records`), joined.
+
+One entry per row of points.csv.
+"""
+
+from pathlib import Path
+
+from spic.errors import DataError
+from spic.provenance.fingerprints import digest
+from spic.provenance.records import SUFFIX, describe, read_record
+from spic.strict_json import to_json
+
+_NAMES = ("protocol", "method", "point")
+
+
+def read_run(folder) -> dict:
+    """Read all records of a run.
+
+    Parameters
+    ----------
+    folder : path-like
+        results/<run>.
+
+    Returns
+    -------
+    dict
+        Path of the record, as seen from the folder, to the record.
+
+    Raises
+    ------
+    DataError
+        There are no records, or one is damaged.
+    """
+    folder = Path(folder)
+    found = {path.relative_to(folder).as_posix(): read_record(path) for path in sorted(folder.rglob(f"*{SUFFIX}"))}
+    if not found:
+        raise DataError(f"{folder}: no records of a run (*{SUFFIX})")
+    return found
+
+
+def points(folder) -> list[dict]:
+    """What made each point of a run, as `spic provenance --json` prints it.
+
+    Each entry has protocol, method, point; `settings`; `codecs`, `weights` (name to version or SHA-256); `machine`
+    (device, dtype, torch_threads); `spic` and `versions` (of libraries), lists where jobs differ; `inputs` (what was
+    coded and compared with) and `coded`, name of the folder to SHA-256; `started` (the first job's, UTC), `finished`
+    (the start of the last) and `seconds`, `cpu_seconds` by job.
+    """
+    records = read_run(folder)
+    name = Path(folder).resolve().name
+    ends = [record for record in records.values() if record["rule"] == "summarize"]
+    if not ends:
+        raise DataError(f"{folder}: no point is finished")
+    return [_point(end, records, f"results/{name}/") for end in ends]
+
+
+def stale(folder, content: bool = False) -> list[str]:
+    """What does not fit together in a run: artefacts that were made from others than there are now.
+
+    Parameters
+    ----------
+    folder : path-like
+        results/<run>.
+    content : bool
+        Also hash every artefact anew and compare; one that was removed on purpose is passed over.
+
+    Returns
+    -------
+    list of str
+        One line each; empty where all is well.
+    """
+    folder, found = Path(folder), []
+    records = read_run(folder)
+    made = _made(records)
+    start = f"results/{folder.resolve().name}/"
+    for where, record in records.items():
+        for path, value in record["inputs"].items():
+            now = made.get(path.removeprefix(start), {}).get("sha256")
+            if now not in (None, value):
+                found.append(f"{where}: made from another {path} than there is now")
+        if content:
+            for name, said in record["outputs"].items():
+                path = (folder / where).parent / name
+                if path.exists() and describe(path)["sha256"] != said["sha256"]:
+                    found.append(f"{path}: changed since job {record['rule']} wrote it")
+    return found
+
+
+def text(entries: list[dict]) -> str:
+    """The same for people: first what all points have in common, then each point with what is its own."""
+    shown = [_flat(entry) for entry in entries]
+    common = {key: value for key, value in shown[0].items() if all(one.get(key) == value for one in shown)}
+    width = 2 + max(len(key) for one in shown for key in one)
+    lines = [f"{key:<{width}}{value}" for key, value in common.items()]
+    for one in shown:
+        lines += ["", " ".join(one[key] for key in _NAMES)]
+        lines += [f"  {key:<{width}}{value}" for key, value in one.items() if key not in common and key not in _NAMES]
+    return "\n".join(lines)
+
+
+def _made(records: dict) -> dict[str, dict]:
+    """Artefacts by path, as seen from the run's folder."""
+    return {
+        (Path(where).parent / name).as_posix(): {**said, "record": where}
+        for where, record in records.items()
+        for name, said in record["outputs"].items()
+    }
+
+
+def _point(end: dict, records: dict, start: str) -> dict:
+    made, jobs, inputs, coded = _made(records), {}, {}, {}
+    todo = [end]
+    while todo:  # from the summary back to the pictures
+        record = todo.pop()
+        for path, value in record["inputs"].items():
+            local = path.removeprefix(start)
+            if local.endswith(("/pictures", "/labels", "/ssm")):
+                inputs[local] = value
+            if local.endswith(("/coded", "/counted_official")):
+                coded[local] = value
+            where = made.get(local, {}).get("record")
+            if where is not None and where not in jobs:
+                jobs[where] = records[where]
+                todo.append(records[where])
+    used = [*jobs.values(), end]
+    coding = [record for record in used if record["rule"] in ("encode", "decode")]
+    wildcards = end["wildcards"]
+    return {
+        "run": end["params"]["run"],
+        "protocol": wildcards["protocol"],
+        "method": end["params"]["method"],
+        "point": wildcards["point"],
+        "settings": _joined(coding, "settings") | {"ssm_source": end["params"]["ssm_source"] or None},
+        "codecs": _joined(coding, "codecs"),
+        "weights": _joined(used, "weights"),
+        "machine": next((record["machine"] for record in used if record["machine"]), None),
+        "spic": _all(record["spic"] for record in used),
+        "versions": {
+            name: _all(record["versions"][name] for record in used if name in record["versions"])
+            for name in sorted({name for record in used for name in record["versions"]})
+        },
+        "inputs": dict(sorted(inputs.items())),
+        "coded": dict(sorted(coded.items())),
+        "started": min(record["started"] for record in used),
+        "finished": max(record["started"] for record in used),
+        **{key: _sums(used, key) for key in ("seconds", "cpu_seconds")},
+    }
+
+
+def _joined(records, key) -> dict:
+    return {name: value for record in records for name, value in record["params"].get(key, {}).items()}
+
+
+def _sums(records, key) -> dict:
+    rules = sorted({record["rule"] for record in records})
+    return {rule: round(sum(one[key] for one in records if one["rule"] == rule), 3) for rule in rules}
+
+
+def _all(values):
+    """The one value there is, or the sorted list of several."""
+    found = sorted(set(values))
+    return found[0] if len(found) == 1 else found
+
+
+def _flat(entry: dict) -> dict[str, str]:
+    """One level of "a.b" keys to texts; hashes cut to what tells them apart, many of them to one."""
+    flat = {}
+    for key, value in entry.items():
+        if key in ("inputs", "coded"):
+            flat[key] = f"{digest(value)} ({len(value)} folders)"
+        elif key in ("seconds", "cpu_seconds"):
+            flat[key] = f"{sum(value.values()):.1f}"
+        elif isinstance(value, dict):
+            flat |= {f"{key}.{name}": _short(one) for name, one in value.items()}
+        else:
+            flat[key] = _short(value)
+    return flat
+
+
+def _short(value) -> str:
+    if not isinstance(value, str):
+        return to_json(value)
+    return value[:16] if len(value) == 64 else value

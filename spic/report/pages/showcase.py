@@ -1,0 +1,161 @@
+"""What a run's gallery shows: which pictures, which point of each method, and what stands under them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from spic.bitstream import read_spic
+from spic.codecs import get_codec
+from spic.errors import ConfigError
+from spic.metrics.columns import column, columns_in
+from spic.pictures.labels import LabelSpace
+from spic.pictures.reading import read_labels, read_picture, upscale
+from spic.pictures.sizes import as_pixels
+from spic.report.figures.style import point_label, styles_of
+from spic.report.pages.gallery import Version
+
+ORIGINAL, SSM, COARSE = "original", "SSM", "coarse picture"
+SMALL = ("persons", "small")  # kinds of small objects; the first that a picture has stands under it
+
+
+def choose_pictures(names: list[str], chunks: dict[str, int | None], size: int, wanted) -> dict[str, list[str]]:
+    """The pictures of a gallery, {chunk: names}.
+
+    Parameters
+    ----------
+    names : list of str
+        All pictures of the data set, in their order.
+    chunks : dict
+        Chunks that take part, in their order, each with how many of its first pictures do (None: all of them).
+    size : int
+        Pictures of a chunk; the last one may hold fewer.
+    wanted : int or "all"
+        How many.
+
+    Returns
+    -------
+    dict
+        Spread evenly over the fewest chunks, from the first on, that have as many.
+
+    Raises
+    ------
+    ConfigError
+        `wanted` is neither.
+    """
+    if wanted != "all" and (not isinstance(wanted, int) or wanted < 1):
+        raise ConfigError(f"gallery: pictures {wanted!r}, expected a number or all")
+    pool = []
+    for chunk, limit in chunks.items():
+        first = int(chunk) * size
+        pool += [(chunk, name) for name in names[first : first + size][:limit]]
+        if wanted != "all" and len(pool) >= wanted:
+            break
+    count = len(pool) if wanted == "all" else min(wanted, len(pool))
+    chosen = {}
+    for i in range(count):  # the middle of each of `count` equal parts
+        chunk, name = pool[(2 * i + 1) * len(pool) // (2 * count)]
+        chosen.setdefault(chunk, []).append(name)
+    return chosen
+
+
+def choose_points(points: pd.DataFrame, bpp: float) -> dict[str, str]:
+    """The point of each method whose mean rate is nearest to `bpp` in ratio, {method: point}, in the table's order."""
+    distance = np.abs(np.log(points["bpp"] / bpp))
+    return {
+        method: points.loc[distance[rows.index].idxmin(), "point"]
+        for method, rows in points.groupby("method", sort=False)
+        if distance[rows.index].notna().any()
+    }
+
+
+@dataclass(frozen=True)
+class Showcase:
+    """Where the pictures of one protocol of a run lie.
+
+    Attributes
+    ----------
+    originals : dict of str to path-like
+        Folder of original pictures of each chunk.
+    ssm : dict of str to path-like
+        Folder of the label maps that are sent, of each chunk.
+    space : spic.pictures.labels.LabelSpace
+        Of those maps.
+    decoded : dict
+        {(method, point): {chunk: folder}} of rebuilt pictures.
+    coded : dict
+        {(method, point): {chunk: folder}} of coded files, of methods that write `.spic` files; may be empty.
+    pictures : pandas.DataFrame
+        The per-picture table.
+    """
+
+    originals: dict
+    ssm: dict
+    space: LabelSpace
+    decoded: dict
+    coded: dict
+    pictures: pd.DataFrame
+
+    def versions(self, chosen: dict[str, list[str]], at: dict[str, str]):
+        """Yield (name, versions) of the pictures that `choose_pictures` gave, at the points of `choose_points`."""
+        table = self.pictures.set_index(["method", "point", "name"]).sort_index()
+        sender = next((key for key in at.items() if key in self.coded), None)
+        for chunk, names in chosen.items():
+            for name in names:
+                yield name, self._versions(chunk, name, at, table, sender)
+
+    def _versions(self, chunk, name, at, table, sender) -> list[Version]:
+        original = read_picture(Path(self.originals[chunk]) / f"{name}.png")
+        spent = table.loc[(*sender, name)] if sender else {}
+        ssm = self.space.colorize(read_labels(Path(self.ssm[chunk]) / f"{name}.png"))
+        found = [Version(ORIGINAL, original), Version(SSM, ssm, _rate(spent.get("bpp_ssm")))]
+        if sender:
+            data = (Path(self.coded[sender][chunk]) / f"{name}.picture.spic").read_bytes()
+            found.append(Version(COARSE, enlarged(coarse_of(data), ssm.shape), _rate(spent["bpp_coarse"])))
+        for method, point in at.items():
+            numbers = table.loc[(method, point, name)]
+            folder = Path(self.decoded[method, point][chunk])
+            found.append(Version(name_of(method, point), read_picture(folder / f"{name}.png"), under(numbers)))
+        return found
+
+
+def name_of(method: str, point: str) -> str:
+    """What a gallery calls a method at a point: "SPIC, QP 30"."""
+    return f"{styles_of([method])[method].label}, {point_label(point)}"
+
+
+def under(row) -> dict:
+    """The numbers under a rebuilt picture, from its row of the per-picture table; what was not computed is left out."""
+    numbers = [one for one in columns_in(row.keys()) if one.place is not None and one.each]
+    numbers = [column("bpp"), *sorted(numbers, key=lambda one: one.place)]
+    shown = {one.short: one.form.format(row[one.name]) for one in numbers if _known(row.get(one.name))}
+    for kind in SMALL:
+        total = row.get(f"{kind}_total")
+        if _known(total) and total > 0:
+            found = column(f"{kind}_found")
+            shown[found.label] = f"{found.form.format(row[found.name])} of {total:.0f}"
+            break
+    return shown
+
+
+def coarse_of(data: bytes) -> np.ndarray:
+    """The coarse picture that a `.spic` file sends, uint8 (h, w, 3); needs no network."""
+    file = read_spic(data)
+    return as_pixels(get_codec(file.coarse_codec).decode(file.coarse))
+
+
+def enlarged(coarse: np.ndarray, shape) -> np.ndarray:
+    """A coarse picture at the size of `shape`, each sample a square, so that one sees what is sent."""
+    height, width = shape[:2]
+    if height % coarse.shape[0] or width % coarse.shape[1]:
+        return upscale(coarse, (height, width))
+    return coarse.repeat(height // coarse.shape[0], 0).repeat(width // coarse.shape[1], 1)
+
+
+def _rate(value) -> dict:
+    return {"bpp": f"{value:.3f}"} if _known(value) else {}
+
+
+def _known(value) -> bool:
+    return value is not None and not np.isnan(value)

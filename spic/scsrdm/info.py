@@ -1,0 +1,89 @@
+"""What a transmitter must know of the decoder it codes for, read from the weights' config without loading them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from spic.bitstream import LABEL_SPACES
+from spic.errors import ConfigError, WeightsError
+from spic.pictures.labels import get_label_space
+
+
+@dataclass(frozen=True)
+class DecoderInfo:
+    """What a transmitter must know of a decoder, read without loading it.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        Its weights file.
+    weights_id : str
+        First 8 hexadecimal digits of that file's SHA-256.
+    label_space : str or None
+        Name of the label space it was trained on; where its config does not say, that of so many classes, if any.
+    sampling : dict
+        Recommended settings, complete.
+    size_multiple : int
+        Sides of pictures must be multiples of this.
+    """
+
+    path: Path
+    weights_id: str
+    label_space: str | None
+    sampling: dict
+    size_multiple: int
+
+
+def describe_decoder(weights=None) -> DecoderInfo:
+    """Read the config of decoder weights, None for the shipped; `WeightsError` if that fails."""
+    from spic.scsrdm.config import ScsrdmConfig, config_from_official
+    from spic.weights import read_config, sha256, shipped, weight_paths
+
+    weights = weights or shipped("street-decoder")
+    path, sidecar = weight_paths(weights)
+    config = read_config(weights)
+    try:
+        digest = config["weights"]["sha256"] if "weights" in config else sha256(path)
+        network = config_from_official(config["official"]) if "official" in config else config["network"]
+        return DecoderInfo(
+            path=path,
+            weights_id=bytes.fromhex(digest)[:4].hex(),
+            label_space=config.get("label_space") or _only_space(ScsrdmConfig.from_dict(network).num_classes),
+            sampling=merge_sampling({}, config.get("sampling", {})),
+            size_multiple=ScsrdmConfig.from_dict(network).size_multiple,
+        )
+    except OSError as error:
+        raise WeightsError(f"{error.filename}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError) as error:
+        raise WeightsError(f"{sidecar}: not the config of a decoder ({error!r})") from None
+
+
+def _only_space(num_classes: int) -> str | None:
+    """Name of the label space with so many classes; None unless there is exactly one."""
+    found = [name for name in LABEL_SPACES if get_label_space(name).num_classes == num_classes]
+    return found[0] if len(found) == 1 else None
+
+
+def merge_sampling(base: dict, changes: dict) -> dict:
+    """`base` with `changes`, as {sampler, guidance, steps, start} or {sampler, guidance, timesteps}; checked.
+
+    What neither names, and what `changes` says is None, has the published value. `ConfigError` for what
+    `spic.scsrdm.sample` would not take.
+    """
+    from spic.scsrdm.schedule import START, choose_timesteps
+
+    unknown = set(changes) - {"sampler", "guidance", "steps", "start", "timesteps"}
+    if unknown:
+        raise ConfigError(f"unknown sampling settings: {', '.join(sorted(map(str, unknown)))}")
+    base = {key: value for key, value in base.items() if changes.get(key, value) is not None}
+    changes = {key: value for key, value in changes.items() if value is not None}
+    if "timesteps" in changes:
+        base = {key: value for key, value in base.items() if key not in ("steps", "start")}
+    elif changes.keys() & {"steps", "start"}:
+        base = {key: value for key, value in base.items() if key != "timesteps"}
+    merged = {"sampler": "published", "guidance": 1.0, **base, **changes}
+    if "timesteps" in merged:
+        merged["timesteps"] = choose_timesteps(merged.get("steps"), merged["timesteps"])
+    else:
+        merged = {"steps": 20, "start": START, **merged}
+        choose_timesteps(merged["steps"], None, merged["start"])
+    return merged

@@ -1,0 +1,159 @@
+"""Stages of the benchmark on their own, and what they say to folders that do not fit."""
+
+import numpy as np
+import pytest
+
+from spic.benchmark import coding as stages
+from spic.benchmark.methods import Settings, get_method
+from spic.benchmark.observations import label_space
+from spic.benchmark.protocols import CORRECTED, OFFICIAL
+from spic.errors import BitstreamError, ConfigError, DataError
+from spic.pictures.labels import CAMVID11
+from spic.pictures.reading import read_picture, write_png
+from spic.run.job import job
+
+CONFIG = {"dataset": "street_scenes", "dataset_root": None, "split": "val", "limit": 3, "chunk_size": 2}
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a.b", "c"):
+        write_png(tmp_path / "pictures" / f"{name}.png", rng.integers(0, 256, (32, 64, 3), np.uint8))
+    return tmp_path / "pictures"
+
+
+def test_chunks_cover_the_set_once(tmp_path):
+    chunks = stages.chunk_names(CONFIG)
+    assert chunks == ["0000", "0001"]
+    names = []
+    for chunk in chunks:
+        stages.prepare(CONFIG, chunk, tmp_path / chunk / "pictures", tmp_path / chunk / "labels")
+        names += [name for name, _ in stages.read_folder(tmp_path / chunk / "pictures")]
+        assert len(list((tmp_path / chunk / "labels").iterdir())) == len(
+            list((tmp_path / chunk / "pictures").iterdir())
+        )
+    assert names == stages.open_dataset(CONFIG).names
+    assert stages.chunk_names({**CONFIG, "chunk_size": None}) == ["0000"]
+
+
+def test_points_are_named_by_their_setting():
+    assert stages.method_points({"bpp": [0.1, 1]}) == {"bpp0.1": 0.1, "bpp1": 1}
+
+
+def test_points_keep_their_names_through_the_workflow():
+    assert stages.method_points({"bpp": [1e-05, 0.5, 2]}) == {"bpp1e-05": 1e-05, "bpp0.5": 0.5, "bpp2": 2}
+
+
+def test_methods_and_parameters_are_checked():
+    stages.check_config({"methods": {"bpg": {"qp": [40]}}})
+    with pytest.raises(ConfigError, match="'qp'"):
+        stages.check_config({"methods": {"bpg": {"quality": [40]}}})
+    with pytest.raises(ConfigError, match="nonsense"):
+        stages.check_config({"methods": {"nonsense": {"qp": [40]}}})
+    stages.check_config({"methods": {"sr": {"coarse_qp": [40]}}, "sr_weights": "w"})
+    with pytest.raises(ConfigError, match="sr needs sr_weights"):
+        stages.check_config({"methods": {"sr": {"coarse_qp": [40]}}})
+
+
+def test_encode_and_decode_keep_names_with_dots(pictures, tmp_path):
+    settings = Settings()
+    stages.encode("bpg", 30, settings, pictures, None, tmp_path / "coded", tmp_path / "e.csv")
+    assert sorted(p.name for p in (tmp_path / "coded").iterdir()) == ["a.b.picture.bpg", "c.picture.bpg"]
+    stages.decode("bpg", settings, tmp_path / "coded", tmp_path / "decoded", tmp_path / "d.csv")
+    assert [name for name, _ in stages.read_folder(tmp_path / "decoded")] == ["a.b", "c"]
+    assert read_picture(tmp_path / "decoded" / "c.png").shape == (32, 64, 3)
+
+
+def test_only_the_first_pictures_are_coded_where_a_protocol_stops(pictures, tmp_path):
+    stages.encode("bpg", 30, Settings(), pictures, None, tmp_path / "coded", tmp_path / "e.csv", limit=1)
+    assert list(stages.read_coded(tmp_path / "coded")) == ["a.b"]
+
+
+def test_what_official_counts_lies_in_real_files(pictures, tmp_path):
+    stages.count("upsampled", 35, Settings(protocol="official"), pictures, None, tmp_path / "counted")
+    files = stages.read_coded(tmp_path / "counted")
+    assert sorted(p.name for p in (tmp_path / "counted").iterdir()) == ["a.b.coarse.bpg", "c.coarse.bpg"]
+    assert get_method("upsampled").sizes(files["c"]) == {"coarse": len(files["c"]["coarse"])}
+
+
+def test_segmentation_says_its_label_space(pictures, tmp_path, tiny_segmenter):
+    stages.segment(
+        pictures, tmp_path / "ssm", tmp_path / "space.json", "street", tiny_segmenter, device="cpu", dtype="float32"
+    )
+    assert label_space((tmp_path / "space.json").read_text()) == CAMVID11
+    assert sorted(p.name for p in (tmp_path / "ssm").iterdir()) == ["a.b.png", "c.png"]
+
+
+def test_whose_ssm_is_sent(monkeypatch):
+    config = {**CONFIG, "ssm_source": "segmenter"}
+    assert stages.sent_ssm(config, CORRECTED) == "segmenter" and stages.sent_ssm(config, OFFICIAL) == "ground_truth"
+    assert stages.sent_ssm({**config, "ssm_source": "ground_truth"}, CORRECTED) == "ground_truth"
+
+    class Unlabelled:
+        def labels(self, i):
+            return None
+
+    monkeypatch.setattr(stages, "open_dataset", lambda config: Unlabelled())
+    assert stages.sent_ssm(config, OFFICIAL) == "segmenter"
+    with pytest.raises(ConfigError, match="no labels"):
+        stages.sent_ssm({**config, "ssm_source": "ground_truth"}, CORRECTED)
+
+
+def test_classes_of_interest_are_checked_before_anything_runs():
+    config = {"segmenter": "street", "segmenter_weights": None, "segmenter_input": None}
+    stages.check_classes({**config, "classes_of_interest": ["car", "pedestrian"]})
+    stages.check_classes({**config, "classes_of_interest": None})
+    with pytest.raises(ConfigError, match=r"'cat'.*pedestrian"):
+        stages.check_classes({**config, "classes_of_interest": ["cat"]})
+
+
+def test_the_segmenter_looks_at_its_own_size_unless_it_has_that_of_the_protocol(monkeypatch):
+    config = {"segmenter": "street", "segmenter_weights": None, "segmenter_input": None}
+    assert stages.segmenter_input(config) == stages.segmenter_input(config, OFFICIAL) == "working"
+    with pytest.raises(ConfigError, match="'native'"):
+        stages.segmenter_input({**config, "segmenter_input": "native"})
+
+    class Info:
+        inputs = ("sliding", "native", "working")
+
+    monkeypatch.setattr(stages, "describe_segmenter", lambda name, weights: Info)
+    assert stages.segmenter_input(config) == stages.segmenter_input(config, CORRECTED) == "sliding"
+    assert stages.segmenter_input({**config, "segmenter_input": "working"}, OFFICIAL) == "native"
+
+
+def test_segmenters_name_the_files_their_jobs_read():
+    (shipped,) = stages.segmenter_files("street", None)
+    assert shipped.endswith("street-segmenter.safetensors") and stages.segmenter_files(None, None) == []
+
+
+def test_a_failing_stage_leaves_nothing_behind(pictures, tmp_path):
+    (tmp_path / "coded").mkdir()
+    (tmp_path / "coded" / "a.picture.bpg").write_bytes(b"not a bpg file")
+    with pytest.raises(BitstreamError):
+        stages.decode("bpg", Settings(), tmp_path / "coded", tmp_path / "decoded", tmp_path / "d.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["coded", "pictures"]
+
+
+def test_a_missing_partner_is_named(pictures, tmp_path):
+    (tmp_path / "ssm").mkdir()
+    with pytest.raises(DataError, match=r"a\.b"):
+        stages.encode("spic", 35, Settings(), pictures, tmp_path / "ssm", tmp_path / "coded", tmp_path / "e.csv")
+
+
+def test_auto_is_decided_once(tmp_path):
+    stages.resolve({"device": "cpu", "dtype": "auto", "torch_threads": 1}, tmp_path / "resolved.json")
+    decided = stages.read_resolved(tmp_path / "resolved.json")
+    assert decided["dtype"] in ("float32", "bfloat16") and decided["device"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"), [(DataError("x.png: bad"), "spic: x.png: bad"), (ValueError("bug"), "ValueError: bug")]
+)
+def test_a_job_ends_with_its_reason_in_the_log(tmp_path, error, line):
+    with pytest.raises(SystemExit) as stop, job(tmp_path / "logs" / "a.log"):
+        raise error
+    assert stop.value.code == 1
+    text = (tmp_path / "logs" / "a.log").read_text()
+    assert text.splitlines()[-1] == line
+    assert ("Traceback" in text) == isinstance(error, ValueError)

@@ -1,0 +1,308 @@
+"""Methods: pictures to parts of bytes, and back from nothing but those."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import spic.plugins
+from spic import Receiver, Transmitter
+from spic.benchmark.methods import Method, Picture, Settings, get_method, method_names, point_name
+from spic.benchmark.protocols import OFFICIAL
+from spic.bitstream import read_spic, write_spic
+from spic.codecs import get_codec
+from spic.errors import BitstreamError, ConfigError, DataError
+from spic.pictures.reading import downscale
+
+POINTS = {"spic": 30, "upsampled": 30, "bpg": 35, "jpeg2000": 1.5}
+PARTS = {"spic": {"picture": "spic"}, "upsampled": {"coarse": "bpg"}}
+
+
+@pytest.fixture(scope="module")
+def pictures(tiny_scenes):
+    scenes = tiny_scenes(2, (32, 64))
+    return [Picture(scenes.picture(i), scenes.labels(i)) for i in range(2)]
+
+
+@pytest.fixture(scope="module")
+def method(tiny_decoder):
+    """Factory of methods with tiny weights."""
+    settings = {"ssm_codec": "jpegxl-lossless", "decoder_weights": str(tiny_decoder), "device": "cpu"}
+    return lambda name, **changes: get_method(name, Settings(**{**settings, "dtype": "float32", **changes}))
+
+
+def error(a, b):
+    return np.sqrt(np.square(a.astype(float) - b).mean())
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_round_trip(name, method, pictures):
+    encoder = method(name)
+    assert encoder.needs_ssm == (name == "spic")
+    parts = [encoder.encode(picture, POINTS[name]) for picture in pictures]
+    for part in parts:
+        assert set(part) == set(PARTS.get(name, {"picture": ""}))
+        assert all(type(data) is bytes and data for data in part.values())
+    decoded = method(name).decode(parts, ["a", "b"])  # by a receiver of its own: all it has are the bytes
+    assert len(decoded) == 2
+    for picture, result in zip(pictures, decoded, strict=True):
+        assert result.shape == (32, 64, 3) and result.dtype == np.uint8
+        assert error(result, picture.pixels) < 60
+
+
+def test_parts_are_files_of_their_codecs(method, pictures):
+    parts = method("spic").encode(pictures[0], 30)
+    assert {part: method("spic").extension(part) for part in parts} == PARTS["spic"]
+    file = read_spic(parts["picture"])
+    assert np.array_equal(get_codec("jpegxl-lossless").decode(file.ssm), pictures[0].ssm)
+    assert file.coarse == get_codec("bpg").encode(downscale(pictures[0].pixels), qp=30)
+    sizes = {"ssm": len(file.ssm), "coarse": len(file.coarse), "file": len(parts["picture"])}
+    assert method("spic").sizes(parts) == sizes
+    assert method("spic").sizes({"ssm": b"12", "coarse": b"3"}) == {"ssm": 2, "coarse": 1}  # counted officially
+    assert method("bpg").extension("picture") == "bpg" and method("jpeg2000").extension("picture") == "j2k"
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("spic", 45, 20), ("upsampled", 45, 20), ("jpeg2000", 0.8, 4)])
+def test_points_set_the_rate(name, low, high, method, pictures):
+    sizes = [sum(map(len, method(name).encode(pictures[0], value).values())) for value in (low, high)]
+    assert sizes[0] < sizes[1]
+
+
+def test_upsampled_is_bicubic(method, pictures):
+    parts = method("upsampled").encode(pictures[0], 25)
+    coarse = get_codec("bpg").decode(parts["coarse"])
+    expected = Image.fromarray(coarse).resize((64, 32), Image.Resampling.BICUBIC)
+    assert np.array_equal(method("upsampled").decode([parts], ["a"])[0], np.asarray(expected))
+
+
+def test_a_picture_does_not_depend_on_its_companions_or_its_name(method, pictures):
+    own = method("spic")
+    first, second = (own.encode(picture, 30) for picture in pictures)
+    together = own.decode([first, second], ["one", "two"])
+    (alone,) = own.decode([second], ["three"])
+    assert np.array_equal(alone, together[1])
+    (reseeded,) = own.decode([method("spic", seed=1).encode(pictures[1], 30)], ["two"])
+    assert error(reseeded, alone) > 1
+
+
+def test_transmitter_and_receiver_make_the_same(method, pictures, tiny_decoder):
+    parts = method("spic", seed=7).encode(pictures[0], 30)
+    options = {"ssm_codec": "jpegxl-lossless", "quality": 30, "seed": 7}
+    sender = Transmitter(decoder_weights=tiny_decoder, **options)
+    assert sender.encode(pictures[0].pixels, pictures[0].ssm) == parts["picture"]
+    receiver = Receiver(tiny_decoder, device="cpu", dtype="float32")
+    (decoded,) = method("spic").decode([parts], ["a"])
+    assert np.array_equal(receiver.decode(parts["picture"]), decoded)
+
+
+def test_official_noise_and_chain_overrule_the_file(method, pictures, tiny_decoder):
+    parts = [method("spic").encode(picture, 30) for picture in pictures]
+    official = method("spic", protocol="official")
+    first, second = (official.decode([part], ["a"])[0] for part in parts)  # one generator: the order matters
+    both = method("spic", protocol="official").decode(parts, ["a", "b"])
+    assert np.array_equal(both[0], first) and np.array_equal(both[1], second)
+    assert error(official.decode([parts[0]], ["a"])[0], first) > 0
+
+    def by_steps(steps):
+        options = {"sampling": OFFICIAL.sampling | {"steps": steps}, "void_is_null": True}
+        generator = torch.Generator().manual_seed(0)
+        receiver = Receiver(tiny_decoder, device="cpu", dtype="float32", **options)
+        return receiver.decode_all([parts[0]["picture"]], lambda shape: torch.randn(shape, generator=generator))[0]
+
+    assert np.array_equal(by_steps(20), first) and not np.array_equal(by_steps(19), first)
+
+
+def test_parts_that_do_not_belong_together(method, pictures):
+    own, codec = method("spic"), get_codec("jpegxl-lossless")
+    file = read_spic(own.encode(pictures[0], 30)["picture"])
+    for changes in (
+        {"ssm": codec.encode(pictures[0].ssm[:, :32])},
+        {"ssm": codec.encode(pictures[0].pixels)},
+        {"ssm": codec.encode(np.full((32, 64), 12, np.uint8))},
+        {"coarse": file.coarse[:-9]},
+    ):
+        with pytest.raises(BitstreamError):
+            own.decode([{"picture": write_spic(replace(file, **changes))}], ["a"])
+    small = Picture(pictures[0].pixels[:, :32], pictures[0].ssm[:, :32])
+    sizes = [p.shape for p in own.decode([own.encode(pictures[0], 30), own.encode(small, 30)], ["a", "b"])]
+    assert sizes == [(32, 64, 3), (32, 32, 3)]
+
+
+@pytest.mark.parametrize("name", ["upsampled", "spic", "bpg", "jpeg2000"])
+def test_damaged_parts(name, method):
+    part = "coarse" if name == "upsampled" else "picture"
+    for data in (b"", b"nonsense" * 9):
+        with pytest.raises(BitstreamError):
+            method(name).decode([{part: data}], ["a"])
+
+
+def test_huge_coarse_pictures_are_refused(method, pictures, monkeypatch):
+    parts = method("upsampled").encode(pictures[0], 30)
+    monkeypatch.setattr(spic.methods, "MAX_PIXELS", 32 * 64 - 1)
+    with pytest.raises(BitstreamError, match="too large"):
+        method("upsampled").decode([parts], ["a"])
+
+
+def test_gray_files_give_pictures(method):
+    gray = np.linspace(0, 255, 32 * 64).astype(np.uint8).reshape(32, 64, 1)
+    (picture,) = method("jpeg2000").decode([{"picture": get_codec("jpeg2000").encode(gray, bpp=8)}], ["a"])
+    assert picture.shape == (32, 64, 3) and error(picture, gray) < 4
+
+
+def test_spic_wants_an_ssm(method, pictures):
+    for ssm in (None, pictures[0].ssm[:16]):
+        with pytest.raises(DataError, match="SSM"):
+            method("spic").encode(Picture(pictures[0].pixels, ssm), 30)
+
+
+def test_wrong_settings(method, pictures):
+    with pytest.raises(ConfigError, match="'heic'"):
+        method("spic", coarse_codec="heic")
+    with pytest.raises(ConfigError, match="coarse_codec 'flif' is for label maps"):
+        method("upsampled", coarse_codec="flif")
+    with pytest.raises(ConfigError, match="ssm_codec 'bpg' does not code label maps"):
+        method("spic", ssm_codec="bpg")
+    with pytest.raises(ConfigError, match=r"codec 'png' is .* no method"):
+        method("png")
+    with pytest.raises(ConfigError, match="qp"):
+        method("bpg").encode(pictures[0], 99)
+    assert get_method("bpg").settings == Settings()
+
+
+def test_sizes_are_the_lengths_of_the_parts():
+    assert get_method("bpg").sizes({"picture": b"four"}) == {"picture": 4}
+
+
+def test_names(monkeypatch):
+    names = ["avif", "bpg", "jpeg", "jpeg2000", "jpegxl", "spic", "upsampled", "webp"]
+    assert set(names) <= set(method_names()) and method_names() == sorted(method_names())
+    with pytest.raises(ConfigError, match=r"'h266'.*bpg, .*spic, .*upsampled"):
+        get_method("h266")
+
+    class Mine(Method):
+        encode = decode = codecs = None
+
+    class Point:
+        name = "mine"
+
+        def load(self):
+            return Mine
+
+    monkeypatch.setattr(spic.plugins, "entry_points", lambda group: [Point()] * (group == "spic.methods"))
+    assert "mine" in method_names() and isinstance(get_method("mine"), Mine)
+
+
+@pytest.mark.parametrize(
+    ("codec", "parameter", "value", "extension"),
+    [
+        ("jpegxl", "coarse_distance", 2, "jxl"),
+        ("webp", "coarse_quality", 60, "webp"),
+        ("png", "coarse_factor", 4, "png"),
+    ],
+)
+def test_other_coarse_codecs(method, pictures, codec, parameter, value, extension):
+    coder = method("upsampled", coarse_codec=codec)
+    assert coder.parameter == parameter and coder.extension("coarse") == extension
+    parts = coder.encode(pictures[0], value)
+    (picture,) = method("upsampled", coarse_codec=codec).decode([parts], ["a"])
+    assert picture.shape == (32, 64, 3) and error(picture, pictures[0].pixels) < 60
+    assert set(coder.official_parts(pictures[0], value)) == {f"coarse.{extension}"}
+
+
+def test_the_coarse_picture_without_coding_loss(method, pictures):
+    coder = method("spic", coarse_codec="lossless")
+    assert coder.parameter == "coarse_factor"
+    parts = coder.encode(pictures[0], 4)
+    coarse = read_spic(parts["picture"]).coarse
+    assert np.array_equal(coder.codecs()["coarse"].decode(coarse), downscale(pictures[0].pixels))
+    with pytest.raises(ConfigError, match="coarse_factor 8"):
+        coder.encode(pictures[0], 8)
+
+
+@pytest.mark.parametrize("codec", ["png", "webp-lossless", "jpegxl-lossless"])
+def test_other_ssm_codecs(method, pictures, codec):
+    coder = method("spic", ssm_codec=codec)
+    file = read_spic(coder.encode(pictures[0], 30)["picture"])
+    assert file.ssm_codec == codec and np.array_equal(coder.codecs()["ssm"].decode(file.ssm), pictures[0].ssm)
+
+
+def test_point_names():
+    names = [point_name("qp", 30), point_name("coarse_qp", 35), point_name("bpp", 0.25)]
+    assert names == ["qp30", "coarse_qp35", "bpp0.25"]
+    assert [method.parameter for method in map(get_method, POINTS)] == ["coarse_qp", "coarse_qp", "qp", "bpp"]
+
+
+def test_methods_without_a_network_load_no_torch():
+    code = (
+        "import sys, numpy as np; from spic.benchmark.methods import Picture, get_method; m = get_method('upsampled');"
+        "m.decode([m.encode(Picture(np.zeros((16, 16, 3), np.uint8)), 30)], ['a']); print('torch' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
+
+
+def test_spic_with_the_label_map_coder(tiny_decoder, tiny_scenes):
+    """`spic_labelmap` sends the same maps and coarse pictures as `spic`, the maps by another coder."""
+    scene = tiny_scenes(1, (32, 64))
+    picture = Picture(scene.picture(0), scene.labels(0))
+    settings = Settings(decoder_weights=str(tiny_decoder), device="cpu", dtype="float32")
+    files = [read_spic(get_method(name, settings).encode(picture, 35)["picture"]) for name in ("spic", "spic_labelmap")]
+    assert files[0].coarse == files[1].coarse and files[0].ssm != files[1].ssm
+    for file, codec in zip(files, ("flif", "labelmap"), strict=True):
+        assert np.array_equal(get_codec(codec).decode(file.ssm), picture.ssm)
+    assert get_method("spic_labelmap").decoder == "decoder_weights" and get_method("upsampled").decoder is None
+
+
+@pytest.fixture
+def ablation(tiny_ablations):
+    """Factory of the methods sr and sdm with tiny weights."""
+    weights = {key: str(path) for key, path in tiny_ablations.items()}
+    return lambda name, **changes: get_method(
+        name, Settings(**{**weights, "device": "cpu", "dtype": "float32", **changes})
+    )
+
+
+def test_sr_sends_the_coarse_picture_alone(ablation, pictures):
+    sender, receiver = ablation("sr"), ablation("sr")
+    assert not sender.needs_ssm and sender.parameter == "coarse_qp"
+    parts = [sender.encode(Picture(picture.pixels), 30) for picture in pictures]
+    assert parts == [get_method("upsampled").encode(picture, 30) for picture in pictures]
+    decoded = receiver.decode(parts, ["a", "b"])
+    for one, part, picture in zip(decoded, parts, pictures, strict=True):
+        assert one.shape == picture.pixels.shape and error(one, picture.pixels) < 60
+        assert np.array_equal(one, receiver.decode([part], ["a"])[0])  # whatever came with it
+
+
+def test_sdm_sends_the_ssm_alone(ablation, pictures):
+    sender, receiver = ablation("sdm"), ablation("sdm")
+    assert sender.needs_ssm and sender.parameter == "simplify"
+    parts = [sender.encode(picture, 0) for picture in pictures]
+    assert [set(part) for part in parts] == [{"ssm"}] * 2
+    for part, picture in zip(parts, pictures, strict=True):
+        assert np.array_equal(get_codec("flif").decode(part["ssm"]), picture.ssm)
+    first, second = receiver.decode(parts, ["a", "b"])
+    assert first.shape == pictures[0].pixels.shape and not np.array_equal(first, second)
+    assert len(sender.encode(pictures[0], 40)["ssm"]) < len(parts[0]["ssm"])
+
+
+@pytest.mark.parametrize("name", ["sr", "sdm"])
+def test_an_ablation_wants_weights_of_its_own(name, ablation, pictures, tiny_decoder):
+    parts = [ablation(name).encode(pictures[0], {"sr": 30, "sdm": 0}[name])]
+    with pytest.raises(ConfigError, match=f"{name}_weights: none are shipped"):
+        ablation(name, **{f"{name}_weights": None}).decode(parts, ["a"])
+    with pytest.raises(ConfigError, match=f"{name}_weights must be trained with --condition"):
+        ablation(name, **{f"{name}_weights": str(tiny_decoder)}).decode(parts, ["a"])
+
+
+def test_damaged_parts_of_ablations(ablation, pictures):
+    for name, value in (("sr", 30), ("sdm", 0)):
+        (part, data), *_ = ablation(name).encode(pictures[0], value).items()
+        with pytest.raises(BitstreamError):
+            ablation(name).decode([{part: data[: len(data) // 2]}], ["a"])
+    foreign = get_codec("flif").encode(np.full((32, 64), 200, np.uint8))
+    with pytest.raises(BitstreamError, match="id 200"):
+        ablation("sdm").decode([{"ssm": foreign}], ["a"])
