@@ -241,6 +241,15 @@ def test_pipes_are_read_too(name, material, expected, tmp_path):
     assert (tmp_path / "out").read_bytes() == expected(name)
 
 
+@pytest.mark.parametrize("name", ["encode", "decode --part coarse", "codec encode", "codec decode", "segment"])
+def test_from_stdin_to_stdout(name, material, expected):
+    source = next(part for part in COMMANDS[name] if part in ("a.png", "a.spic"))
+    template = ["-" if part == source else part for part in COMMANDS[name]]
+    arguments = command_line(material, name, template, "-")
+    result = CliRunner().invoke(app, [str(one) for one in arguments], input=(material[0] / source).read_bytes())
+    assert result.exit_code == 0 and result.stdout_bytes == expected(name)
+
+
 # formats that can not hold an image
 
 
