@@ -4,9 +4,11 @@ import csv
 import errno
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,6 +242,16 @@ def test_one_function_says_what_a_folder_holds(odd, encode, caplog):
     assert caplog.messages == [f"{odd / 'in'}: {LEFT_OUT}"]  # once per process
     invoke(*encode, odd / "in", "-o", odd / "out")
     assert sorted(path.stem for path in (odd / "out").iterdir()) == TAKEN
+
+
+def test_the_endings_are_documented():
+    from spic.files import IMAGES
+
+    text = (Path(__file__).parent.parent / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert re.findall(r"`(\.\w+)`", text[text.index("- An input is") : text.index(", in capitals too")]) == [
+        ".spic",
+        *IMAGES,
+    ]
 
 
 def test_globs_take_files_only(odd, encode, caplog):

@@ -138,21 +138,24 @@ def test_links_are_followed(name, material, expected, tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "weights convert"])
-@pytest.mark.parametrize("place", ["/dev/stdout", "-"])
-def test_stdout_by_all_its_names(name, place, material, expected, capfdbinary):
-    before = set(Path("/dev").iterdir()), set(Path().iterdir())
+@pytest.mark.parametrize("place", ["link", "/proc/self/fd/1", "-"])
+def test_stdout_by_all_its_names(name, place, material, expected, capfdbinary, tmp_path, monkeypatch):
+    """Never /dev/stdout itself: a fault would replace it, as root for the whole machine."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("/dev/stdout")
     result = run(command_line(material, name, COMMANDS[name], place))
     data = result.stdout_bytes + capfdbinary.readouterr().out  # packs go to the open file, the others to sys.stdout
     assert same(name, data, expected(name)) and (name == "segment" or result.stderr)
-    assert (set(Path("/dev").iterdir()), set(Path().iterdir())) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["link"] and os.readlink("link") == "/dev/stdout"
 
 
 def test_weights_are_two_files(material, tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    for place in ("/dev/stdout", tmp_path / "pipe"):
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    for place in (tmp_path / "link", tmp_path / "pipe"):
         line = run(["weights", "convert", material[0] / "a.pt", place], 1).stderr
         assert line == f"spic: {place}: weights are two files: give the beginning of their names\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -236,6 +239,15 @@ def test_pipes_are_read_too(name, material, expected, tmp_path):
     template = [str(tmp_path / "in.png") if part == "a.png" else part for part in COMMANDS[name]]
     run(command_line(material, name, template, tmp_path / "out"))
     assert (tmp_path / "out").read_bytes() == expected(name)
+
+
+@pytest.mark.parametrize("name", ["encode", "decode --part coarse", "codec encode", "codec decode", "segment"])
+def test_from_stdin_to_stdout(name, material, expected):
+    source = next(part for part in COMMANDS[name] if part in ("a.png", "a.spic"))
+    template = ["-" if part == source else part for part in COMMANDS[name]]
+    arguments = command_line(material, name, template, "-")
+    result = CliRunner().invoke(app, [str(one) for one in arguments], input=(material[0] / source).read_bytes())
+    assert result.exit_code == 0 and result.stdout_bytes == expected(name)
 
 
 # formats that can not hold an image

@@ -42,7 +42,7 @@ def pack(
     for value in qp or []:
         codec.encode(_tiny_picture(), qp=value)  # a wrong QP shall not show after minutes
     with about(target), progress("packing", sum(map(len, sets))) as report:
-        count = write_pack("/dev/stdout" if target == files.STDIO else target, sets, qp or (), codec, report=report)
+        count = write_pack("/dev/fd/1" if target == files.STDIO else target, sets, qp or (), codec, report=report)
     typer.echo(f"{target}: {count} pictures, {files.size_of(target)}", err=target == files.STDIO)
 
 

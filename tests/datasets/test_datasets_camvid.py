@@ -50,6 +50,30 @@ def test_first_missing_partner_is_named(tree, lost):
         get_dataset("camvid", tree, "val")
 
 
+def test_only_the_files_of_frames_count(tree, caplog):
+    for folder in ("val", "valannot"):
+        (tree / folder / "._a_1.png").write_bytes(b"what macOS leaves on other disks")
+        (tree / folder / "b_2.png").rename(tree / folder / "b_2.PNG")
+        (tree / folder / "d.png").mkdir()
+    (tree / "val" / "notes.txt").touch()
+    data = get_dataset("camvid", tree, "val", size=(24, 48))
+    assert data.names == ["a_1", "b_2", "c_3"] and data.picture(1).shape == (24, 48, 3)
+    assert [path.name for path in data.files(1)] == ["b_2.PNG", "b_2.PNG"] and data.labels(1).shape == (24, 48)
+    assert caplog.messages == [
+        f"{tree / 'val'}: left out: d.png (a folder), 1 of other endings (.txt)",
+        f"{tree / 'valannot'}: left out: d.png (a folder)",
+    ]
+
+
+@pytest.mark.parametrize("folder", ["val", "valannot"])
+def test_links_that_lead_nowhere_are_named(tree, folder):
+    path = tree / folder / "b_2.png"
+    path.unlink()
+    path.symlink_to("../not/mounted.png")
+    with pytest.raises(DataError, match=rf"^{path}: leads nowhere"):
+        get_dataset("camvid", tree, "val")
+
+
 def test_size_mismatch_is_refused(tree):
     write_png(tree / "valannot" / "a_1.png", np.zeros((36, 50), np.uint8))
     with pytest.raises(DataError, match=r"a_1\.png: 50x36, but its frame is 48x36"):

@@ -43,6 +43,25 @@ def test_names_and_space(tree):
     assert get_dataset("cityscapes", tree, limit=1).names == [NAMES[0]]
 
 
+def test_only_the_files_of_frames_count(tree, caplog):
+    frame, labels = paths(tree, NAMES[0])
+    for path in (frame, labels):
+        path.with_name(f"._{path.name}").write_bytes(b"what macOS leaves on other disks")
+    labels.with_name("aachen_000001_000019_gtFine_polygons.json").touch()
+    write_png(labels.with_name("aachen_000001_000019_gtFine_color.png"), np.zeros((32, 64), np.uint8))
+    (tree / "leftImg8bit" / "val" / ".DS_Store").touch()
+    assert get_dataset("cityscapes", tree).names == sorted(NAMES) and not caplog.messages
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_links_that_lead_nowhere_are_named(tree, which):
+    path = paths(tree, NAMES[1])[which]
+    path.unlink()
+    path.symlink_to("nowhere")
+    with pytest.raises(DataError, match=rf"^{path}: leads nowhere"):
+        get_dataset("cityscapes", tree)
+
+
 def test_label_ids_become_train_ids(tree):
     _, path = paths(tree, NAMES[1])
     labels = np.arange(64, dtype=np.uint8)[None].repeat(32, 0) % 34
