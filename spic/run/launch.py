@@ -165,8 +165,11 @@ def _claimed(folder: Path):
 def _take(folder: Path):
     """The open lock file of a folder, locked; it names who holds it."""
     path = folder / LOCK
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("a+")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    except OSError as error:
+        raise ConfigError(f"{path.absolute()}: {error.strerror}; --directory names another folder for a run") from None
     if not _lock(file):
         file.seek(0)
         holder = file.read().strip()

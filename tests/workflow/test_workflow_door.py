@@ -212,6 +212,12 @@ def test_a_bare_snakemake_holds_its_folder_too(tmp_path, monkeypatch):
     workflow._take(tmp_path).close()
 
 
+def test_a_folder_that_can_not_be_written_is_said(tmp_path):
+    (tmp_path / ".snakemake").touch()
+    with pytest.raises(ConfigError, match=r"\.snakemake/spic.lock: .*; --directory names another folder"):
+        workflow._take(tmp_path)
+
+
 def test_a_file_system_without_locks_has_no_say(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(95, "Operation not supported")
