@@ -49,7 +49,7 @@ def protocol_chunks(config: dict, chunks: list[str], protocol: Protocol) -> dict
 
 
 def coder_folder(method: Method, name: str) -> str:
-    """Folder of what a method makes, "spic" or "spic@official": one a protocol only where the protocols differ."""
+    """Folder of what a method makes, "spic" or "spic@official": one per protocol only where the protocols differ."""
     own = method.follows_protocol and method.settings.protocol != "corrected"
     return f"{name}@{method.settings.protocol}" if own else name
 

@@ -64,7 +64,7 @@ def summarize(identity: dict, scores: dict, features: dict, originals: dict, rea
     Returns
     -------
     dict
-        point (one row of points.csv), intervals, per_class, recall (lists of rows), pictures (table, a row a picture).
+        point (one row of points.csv), intervals, per_class, recall (lists of rows), pictures (table, one row per image).
 
     Raises
     ------
