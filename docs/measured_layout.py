@@ -140,9 +140,9 @@ At the released size and 256x512 one image's scales and shifts take {scales_gib}
 bfloat16.""",
     "decoder_speed-remarks": """\
 The rows for 1.0 are medians over six steps, on and off alike. Two earlier runs timed only the first step after each
-preparation, when memory is allocated again, and gave {earlier_ratio_1}x and {earlier_ratio_2}x; the rows for 1.5 are of that kind
-(two steps each). The matrix rate ({matrix_rate} GFLOP/s) was measured once at the start, so shares near 1 say more
-about the other work on the machine than about the code.""",
+preparation, when memory is allocated again, and gave {earlier_ratio_1}x and {earlier_ratio_2}x; the rows for 1.5 are
+of that kind (two steps each). The matrix rate ({matrix_rate} GFLOP/s) was measured once at the start, so shares near 1
+say more about the other work on the machine than about the code.""",
     "decoder_agreement": """\
 With and without savings the images of the conformance case `tiny_noupdown` differ by at most {savings_difference}
 after the whole 20-step chain, at guidance 1.0 and 1.5 alike, and both are within {official_difference} of the
@@ -195,5 +195,5 @@ average, nowhere more at the tiles' borders than elsewhere.""",
 The limits were chosen on {limits_frames} frames of CamVid's training split (every 11th) and {limits_drawn} drawn
 streets, against {limits_photographs} photographs (a flower, a portrait, a temple), {limits_made} drawn images (noise,
 plain colours, a page of text, balls, a face, a meadow, the sea) and {limits_turned} of the frames upside down or on
-their side. With the shipped segmenter all {streets_told} streets and all {others_told} others are told.""",
+their side. With the shipped segmenter all {streets_told} streets and all {others_told} others are recognised.""",
 }
