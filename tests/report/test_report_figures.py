@@ -10,7 +10,7 @@ import pytest
 from spic.benchmark.summary import point_columns
 from spic.metrics.objects import SIZE_NAMES
 from spic.pictures.reading import read_picture
-from spic.report import figures_curves
+from spic.report.figures import curves as figures_curves
 from spic.report.figures.curves import (
     at_one_rate,
     figure4,
