@@ -70,9 +70,9 @@ def table(maps: dict, codecs: list) -> None:
 
 def simplified(maps: dict, pixels: list[int]) -> None:
     """Print what dropping components under n pixels costs and saves: rate, and mIoU against the map as it was."""
+    from spic.codecs.simplify import simplify
     from spic.metrics import confusion_matrix, mean_iou
     from spic.pictures.labels import CAMVID11
-    from spic.pictures.simplify import simplify
 
     codec = get_codec("labelmap")
     print("\n| maps | components dropped | bytes | mIoU against the unsimplified map | pixels changed |")

@@ -191,7 +191,7 @@ class Transmitter:
         """Code what `prepare` made."""
         labels = prepared.ssm
         if self.simplify:
-            from spic.pictures.simplify import simplify
+            from spic.codecs.simplify import simplify
 
             labels = simplify(labels, self.simplify)
         ssm = self.ssm_codec.encode(labels)

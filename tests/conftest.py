@@ -156,11 +156,11 @@ def tiny_encoder(monkeypatch):
     """
     from functools import partial
 
-    from spic.segmentation import street
+    from spic.networks import efficientnet
     from spic.training import adversarial, discriminators
 
     asked = []
-    monkeypatch.setitem(street.LITE, discriminators.ENCODER, (0.25, 0.3))
+    monkeypatch.setitem(efficientnet.LITE, discriminators.ENCODER, (0.25, 0.3))
     monkeypatch.setattr(discriminators, "load_imagenet", lambda encoder, name: asked.append(name))
     monkeypatch.setattr(adversarial, "Discriminators", partial(discriminators.Discriminators, width=8))
     return asked

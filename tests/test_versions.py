@@ -24,6 +24,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # the text of a s
 
 _IMAGES = ["pictures/*.py", "weights/*.py"]
 _METHODS = ["benchmark/methods.py", "benchmark/protocols.py", "transmitter.py", "receiver.py", "bitstream.py"]
+_METHODS += ["codecs/simplify.py"]
 _NETWORKS = ["machine.py", "run/cards.py", "networks/*.py"]
 _SEGMENTERS = [*_NETWORKS, "segmentation/**/*.py"]
 _REPORT = ["report/**/*.py", "metrics/**/*.py", "pictures/labels.py"]

@@ -345,12 +345,12 @@ class SdmMethod(_Ablation):
         return {"ssm": get_codec(self.settings.ssm_codec)}
 
     def check_point(self, value):
-        from spic.pictures.simplify import check_pixels
+        from spic.codecs.simplify import check_pixels
 
         check_pixels(value)
 
     def encode(self, picture, value):
-        from spic.pictures.simplify import simplify
+        from spic.codecs.simplify import simplify
 
         return {"ssm": self.codecs()["ssm"].encode(simplify(picture.ssm, value))}
 

@@ -21,6 +21,7 @@ STAGES = (  # expansion, kernel, stride, channels, blocks; of EfficientNet-B0
     (6, 5, 2, 192, 4),
     (6, 3, 1, 320, 1),
 )
+LITE = {"lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}  # width and depth multipliers
 STEM, HEAD = 32, 1280  # channels of the first and the last convolution
 
 

@@ -3,8 +3,7 @@
 import importlib
 
 from spic.errors import ConfigError, WeightsError
-from spic.networks.efficientnet import LiteEncoder
-from spic.segmentation.street import LITE
+from spic.networks.efficientnet import LITE, LiteEncoder
 from spic.weights.reading import read_tensors
 
 FILES = {}  # by name of an encoder: a copy of its package's file, where the package is not installed

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from spic.bitstream import LABEL_SPACES
 from spic.errors import ConfigError, WeightsError
-from spic.pictures.labels import get_label_space
+from spic.pictures.labels import CAMVID11, CITYSCAPES19
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def describe_decoder(weights=None) -> DecoderInfo:
 
 def _only_space(num_classes: int) -> str | None:
     """Name of the label space with so many classes; None unless there is exactly one."""
-    found = [name for name in LABEL_SPACES if get_label_space(name).num_classes == num_classes]
+    found = [space.name for space in (CAMVID11, CITYSCAPES19) if space.num_classes == num_classes]
     return found[0] if len(found) == 1 else None
 
 

@@ -12,8 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from spic.errors import ConfigError
-from spic.networks.efficientnet import LiteEncoder, norm
-from spic.segmentation.street import LITE
+from spic.networks.efficientnet import LITE, LiteEncoder, norm
 
 SIZE_MULTIPLE = 32
 

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from spic.errors import ConfigError
 from spic.networks.efficientnet import LiteEncoder, norm
 
-LITE = {"lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}  # width and depth multipliers
 SIZE_MULTIPLE = 32
 
 

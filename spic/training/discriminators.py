@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from spic.networks.efficientnet import LITE
 from spic.networks.imagenet import load_imagenet
-from spic.segmentation.street import LITE, StreetConfig, StreetNet, normalize
+from spic.segmentation.street import StreetConfig, StreetNet, normalize
 
 ENCODER = "lite2"  # Lite0 measures (`fd_lite0`), Lite1 segments (`street`); the judge is no EfficientNet
 SHIFT = 4  # pixels that the patch discriminators' window moves, so that no place in a block is special

@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 from spic.errors import ConfigError
 from spic.machine import autocast
+from spic.networks.efficientnet import LITE
 from spic.networks.imagenet import load_imagenet
 from spic.pictures.labels import get_label_space
 from spic.segmentation.segmenter import NETWORKS, network_name
-from spic.segmentation.street import LITE
 from spic.training.augment import jitter_colors, other_light, random_crop
 from spic.training.loop import Budget, train
 from spic.training.pack import Pack

@@ -8,11 +8,11 @@ import torch
 
 import spic.plugins
 from spic.errors import ConfigError, DataError, WeightsError
-from spic.networks.efficientnet import LiteEncoder
+from spic.networks.efficientnet import LITE, LiteEncoder
 from spic.pictures.labels import CAMVID11
 from spic.segmentation import get_segmenter, segmenter_names
 from spic.segmentation.pyramid import PyramidConfig, PyramidNet
-from spic.segmentation.street import LITE, StreetConfig, StreetNet
+from spic.segmentation.street import StreetConfig, StreetNet
 from spic.weights import weight_paths, write_weights
 
 

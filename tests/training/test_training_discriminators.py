@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from spic.segmentation.street import LITE, StreetNet, normalize
+from spic.networks.efficientnet import LITE
+from spic.segmentation.street import StreetNet, normalize
 from spic.training.discriminators import SHIFT, Discriminators
 
 CLASSES, PLANES = 11, 12

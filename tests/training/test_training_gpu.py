@@ -35,7 +35,7 @@ for name in ("av", "imagecodecs", "rich", "scipy", "snakemake", "typer", "effici
     except ModuleNotFoundError:
         continue
     sys.exit(f"{{name}} is there")
-from spic.segmentation.street import LITE
+from spic.networks.efficientnet import LITE
 from spic.training import gpu
 
 LITE["lite2"] = (0.25, 0.3)

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from spic.errors import ConfigError, WeightsError
-from spic.networks.efficientnet import LiteEncoder
+from spic.networks.efficientnet import LITE, LiteEncoder
 from spic.networks.imagenet import load_imagenet
 from spic.pictures.labels import CAMVID11
 from spic.segmentation import get_segmenter
 from spic.segmentation.dense import DenseNet
-from spic.segmentation.street import LITE, StreetConfig, StreetNet, normalize
+from spic.segmentation.street import StreetConfig, StreetNet, normalize
 from spic.training import pretrained
 from spic.training import segmenter as recipe
 from spic.training.loop import Budget

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from spic.codecs.simplify import simplify
 from spic.errors import ConfigError, DataError
-from spic.pictures.simplify import simplify
 
 
 def components(labels):

@@ -1,4 +1,4 @@
-"""Near-lossless coding: small islands of a label map given to their surroundings before it is coded."""
+"""Near-lossless coding: give small islands of a label map to their surroundings before it is coded."""
 
 import numpy as np
 
