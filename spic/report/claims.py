@@ -9,12 +9,10 @@ no difference, and a claim that depends on it cannot be judged.
 import math
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from spic.errors import ConfigError, DataError
-from spic.metrics.columns import column
-from spic.metrics.matching import at_rate, rate_at
+from spic.report.comparison import ANCHOR, BASELINES, FIGURE2_BPP, Curve, Duel, duel, is_near, nearest, state
 from spic.report.tables import identical_images
 
 HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "cannot be judged"
@@ -29,10 +27,8 @@ TEXTS = {
     8: "The segmenter can be replaced without retraining the rest",
     9: "20 iterations at inference instead of 1000 save time and energy",
 }
-BASELINES = ("bpg", "jpeg2000")
 ORDER_OF_ONE = (10**-0.5, 10**0.5)  # BPP that round to 1 on a logarithmic scale of decades
 SSM_BPP, ABOUT = 0.112, 0.1  # claim 4: "about" is within 10 %
-FIGURE2_BPP, FIGURE2_NEAR = 0.166, 1.5  # claim 5: a point within this factor of the paper's rate stands for it
 SLIGHTLY_DB = 1.0  # claim 7: about a quarter of BPG's rate, where CamVid has SPIC's rates
 REPLACED_SHARE = 0.9  # claim 8: share of the mIoU that has to remain
 FEW_STEPS, MANY_STEPS = 20, 1000
@@ -86,37 +82,37 @@ def judge_claims(
     ConfigError
         The points hold no row of the protocol.
     """
-    points = _rows_of(points, protocol)
-    if pictures is not None:
-        pictures = _rows_of(pictures, protocol)
-    if other_segmenter is not None:
-        other_segmenter = _rows_of(other_segmenter, protocol)
-    verdicts = [
-        claim_1(points),
-        claim_2(points),
-        claim_3(points),
-        claim_4(points, ssm_codec, ssm_source),
-        claim_5(points, pictures),
-        claim_6(points),
-        claim_7(points, pictures),
-        claim_8(points, other_segmenter),
-        claim_9(steps),
-    ]
-    return pd.DataFrame(
-        [
-            {"protocol": protocol, "claim": number, "text": text, "verdict": verdict, "numbers": numbers}
-            for (number, text), (verdict, numbers) in zip(TEXTS.items(), verdicts, strict=True)
-        ]
-    )
+    tables = (points, pictures, other_segmenter)
+    points, pictures, other = (None if table is None else _rows_of(table, protocol) for table in tables)
+    verdicts = [claim_1(points), claim_2(points), claim_3(points), claim_4(points, ssm_codec, ssm_source)]
+    verdicts += [claim_5(points, pictures), claim_6(points), claim_7(points, pictures)]
+    verdicts += [claim_8(points, other), claim_9(steps)]
+    table = pd.DataFrame(verdicts).assign(protocol=protocol, claim=list(TEXTS), text=list(TEXTS.values()))
+    return table[["protocol", "claim", "text", "verdict", "numbers"]]
 
 
 def claims_markdown(table: pd.DataFrame) -> str:
-    """The table of `judge_claims` as Markdown, one row a claim."""
+    """The table of `judge_claims` as Markdown, one row per claim."""
     lines = ["| | The paper's claim | On these data | Numbers |", "| --- | --- | --- | --- |"]
     for row in table.itertuples():
         cells = (f"{row.claim}", row.text, f"**{row.verdict}**", row.numbers)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def judge_run(points: pd.DataFrame, pictures: pd.DataFrame, ssm_codec: str) -> tuple[pd.DataFrame, str]:
+    """Judge the claims by each protocol of a run: all the tables of `judge_claims` in one, and a page in Markdown.
+
+    `points` is points.csv with the columns of `with_intervals`, `pictures` the per-picture table; `ssm_codec` coded the
+    SSM. Errors as in `judge_claims`.
+    """
+    judged, text = [], f"# The paper's claims on {points['run'].iloc[0]}\n"
+    for protocol, rows in points.groupby("protocol", sort=False):
+        source = rows["ssm_source"].dropna()
+        facts = {"ssm_codec": ssm_codec, "ssm_source": source.iloc[0] if len(source) else "segmenter"}
+        judged.append(judge_claims(points, protocol=protocol, pictures=pictures, **facts))
+        text += f"\n## Protocol `{protocol}`\n\n{claims_markdown(judged[-1])}"
+    return pd.concat(judged), text
 
 
 def claim_1(points: pd.DataFrame) -> Verdict:
@@ -139,12 +135,13 @@ def claim_2(points: pd.DataFrame) -> Verdict:
 
     Does not hold if it reaches it elsewhere, or already at its lowest rate and that is below 0.32 BPP.
     """
-    spic, bpg = _curve(points, "spic", "miou"), _curve(points, "bpg", "miou")
+    spic, curve = Curve(points, ANCHOR, "miou").points, Curve(points, "bpg", "miou")
+    bpg = curve.points
     if not len(spic) or not len(bpg):
         return Verdict(UNKNOWN, "mIoU of SPIC or of BPG is missing")
     best = spic.loc[spic["miou"].idxmax()]
     start = f"SPIC's best mIoU is {best['miou']:.3g} at {best['bpp']:.3g} BPP"
-    needed = rate_at(*_averaged(bpg, "miou"), best["miou"])
+    needed = curve.rate_of(best["miou"])
     low, high = ORDER_OF_ONE
     if not math.isnan(needed):
         verdict = HOLDS if low <= needed <= high else FAILS
@@ -180,7 +177,7 @@ def claim_4(points: pd.DataFrame, ssm_codec: str = "flif", ssm_source: str = "se
     rates = points.loc[points["method"] == "spic", "bpp_ssm"].dropna() if "bpp_ssm" in points else []
     if not len(rates):
         return Verdict(UNKNOWN, "the rate of the SSM is missing")
-    rate = float(np.mean(rates))
+    rate = float(rates.mean())
     source = {"segmenter": "the segmenter's maps", "ground_truth": "ground truth"}.get(ssm_source, ssm_source)
     numbers = f"{rate:.3g} BPP by {ssm_codec} for {source}, {100 * (rate / SSM_BPP - 1):+.0f} % of 0.112"
     if ssm_codec != "flif":
@@ -200,12 +197,11 @@ def claim_5(points: pd.DataFrame, pictures: pd.DataFrame | None) -> Verdict:
     kind = next((k for k in ("persons", "small") if {f"{k}_found", f"{k}_total"} <= set(pictures)), None)
     if kind is None:
         return Verdict(UNKNOWN, "objects were not counted in single pictures")
-    spic = _curve(points, "spic", "bpp")
-    if not len(spic):
+    spic = nearest(points, FIGURE2_BPP).get(ANCHOR)
+    if spic is None:
         return Verdict(UNKNOWN, "the run has no points of SPIC")
-    ratio = np.exp(abs(np.log(spic["bpp"] / FIGURE2_BPP)))
-    point, rate = spic.loc[ratio.idxmin(), ["point", "bpp"]]
-    if ratio.min() > FIGURE2_NEAR:
+    point, rate = spic["point"], spic["bpp"]
+    if not is_near(rate, FIGURE2_BPP):
         return Verdict(UNKNOWN, f"SPIC's point nearest to {FIGURE2_BPP} BPP has {rate:.3g} BPP")
     ours = pictures[(pictures["method"] == "spic") & (pictures["point"] == point) & (pictures[f"{kind}_total"] >= 2)]
     theirs = pictures[pictures["method"] == "bpg"].sort_values("bpp")
@@ -231,13 +227,13 @@ def claim_6(points: pd.DataFrame) -> Verdict:
     Points are paired by name, so both start from the same coarse picture. Does not hold if it finds as many or more at
     one of them.
     """
-    spic, sr = _curve(points, "spic", "small_recall"), _curve(points, "sr", "small_recall")
+    spic, sr = (Curve(points, method, "small_recall").points for method in (ANCHOR, "sr"))
     if not len(sr):
         return Verdict(UNKNOWN, "the run has no super-resolution without the SSM (method sr)")
     pairs = spic.merge(sr[["point", "small_recall"]], on="point", suffixes=("", "_sr"))
     if not len(pairs):
         return Verdict(UNKNOWN, "SPIC and sr share no point with a count of small objects")
-    states = [_state(row, "small_recall", row["small_recall_sr"]) for row in pairs.to_dict("records")]
+    states = [state(row, "small_recall", row["small_recall_sr"]) for row in pairs.to_dict("records")]
     numbers = ", ".join(
         f"{100 * row['small_recall_sr']:.0f} % against {100 * row['small_recall']:.0f} % with the SSM at {row['point']}"
         for row in pairs.to_dict("records")
@@ -250,11 +246,10 @@ def claim_7(points: pd.DataFrame, pictures: pd.DataFrame | None = None) -> Verdi
 
     The numbers say how many images are identical to their originals, where `pictures` tells.
     """
-    shared = _shared(points, "psnr", "bpg")
-    if not shared:
+    shared = duel(points, "psnr", "bpg")
+    if not shared.rates:
         return Verdict(UNKNOWN, "SPIC and BPG share no rate with a PSNR")
-    margins = [value - other for _, value, other, _ in shared]
-    verdict = HOLDS if all(-SLIGHTLY_DB <= margin < 0 for margin in margins) else FAILS
+    verdict = HOLDS if all(-SLIGHTLY_DB <= margin < 0 for margin in shared.margins) else FAILS
     identical = identical_images(pictures, ("spic", "bpg")) if pictures is not None else ""
     return Verdict(verdict, "; ".join(filter(None, [f"PSNR against BPG's {_margins(shared, 'dB')}", identical])))
 
@@ -268,7 +263,7 @@ def claim_8(points: pd.DataFrame, other: pd.DataFrame | None) -> Verdict:
         return Verdict(UNKNOWN, "no run with a second segmenter")
     both = _has(points, "miou_independent") and _has(other, "miou_independent")
     metric = "miou_independent" if both else "miou"
-    ours, theirs = _curve(points, "spic", metric), _curve(other, "spic", metric)
+    ours, theirs = (Curve(table, ANCHOR, metric).points for table in (points, other))
     pairs = ours.merge(theirs[["point", metric]], on="point", suffixes=("", "_other"))
     pairs = pairs[pairs[metric] > 0]
     if not len(pairs):
@@ -293,8 +288,7 @@ def claim_9(steps: pd.DataFrame | None) -> Verdict:
         return Verdict(UNKNOWN, "no table of steps")
     if not {"steps", "seconds"} <= set(steps):
         raise DataError("the table of steps needs the columns steps and seconds")
-    rows = {count: steps[steps["steps"] == count].mean(numeric_only=True) for count in (FEW_STEPS, MANY_STEPS)}
-    few, many = rows.values()
+    few, many = (steps[steps["steps"] == count].mean(numeric_only=True) for count in (FEW_STEPS, MANY_STEPS))
     if math.isnan(few["seconds"]) or math.isnan(many["seconds"]):
         return Verdict(UNKNOWN, f"times of {FEW_STEPS} and of {MANY_STEPS} steps are needed")
     saved = few["seconds"] < many["seconds"]
@@ -308,73 +302,34 @@ def claim_9(steps: pd.DataFrame | None) -> Verdict:
 
 
 def _against_baselines(points: pd.DataFrame, metric: str) -> Verdict:
-    """SPIC against both baselines at its own rates: worse at a point fails, no shared rate can not be judged."""
+    """SPIC against both baselines at its own rates: worse at one point fails; no shared rate leaves it open."""
     verdicts, numbers = [], []
     for baseline in BASELINES:
-        shared = _shared(points, metric, baseline)
-        verdicts.append(_verdict([state for *_, state in shared]))
-        numbers.append(f"against {baseline} {_margins(shared)}" if shared else f"no rate shared with {baseline}")
+        shared = duel(points, metric, baseline)
+        verdicts.append(_verdict(shared.states))
+        numbers.append(f"against {baseline} {_margins(shared)}" if shared.rates else f"no rate shared with {baseline}")
     verdict = next((v for v in (FAILS, UNKNOWN) if v in verdicts), HOLDS)
     return Verdict(verdict, ", ".join(numbers))
 
 
-def _shared(points: pd.DataFrame, metric: str, anchor: str) -> list[tuple]:
-    """(rate, SPIC's value, the anchor's value there, state) of SPIC's points inside the anchor's rates."""
-    ours, theirs = _curve(points, "spic", metric), _curve(points, anchor, metric)
-    shared = []
-    for row in ours.to_dict("records"):
-        other = at_rate(*_averaged(theirs, metric), row["bpp"])
-        if not math.isnan(other):
-            shared.append((row["bpp"], row[metric], other, _state(row, metric, other)))
-    return shared
-
-
-def _state(row: dict, metric: str, other: float) -> int:
-    """1 better, -1 not better, 0 inside the confidence interval (where there is one)."""
-    low, high = (row.get(f"{metric}_{end}", math.nan) for end in ("low", "high"))
-    if low <= other <= high:
-        return 0
-    return 1 if (row[metric] < other) == column(metric).lower_is_better and row[metric] != other else -1
-
-
-def _verdict(states: list[int]) -> str:
+def _verdict(states) -> str:
     if -1 in states:
         return FAILS
     return HOLDS if states and 0 not in states else UNKNOWN
 
 
-def _margins(shared: list[tuple], unit: str = "") -> str:
+def _margins(shared: Duel, unit: str = "") -> str:
     """ "-0.12 to -0.05 at 3 points from 0.1 to 0.2 BPP"."""
-    margins, rates = [value - other for _, value, other, _ in shared], [rate for rate, *_ in shared]
-    unsure = sum(state == 0 for *_, state in shared)
-    span = f"{min(margins):+.3g} to {max(margins):+.3g}" if len(shared) > 1 else f"{margins[0]:+.3g}"
-    where = (
-        f"{len(shared)} points from {min(rates):.3g} to {max(rates):.3g} BPP"
-        if len(shared) > 1
-        else f"{rates[0]:.3g} BPP"
-    )
-    return (
-        f"{span} {unit}".rstrip() + f" at {where}" + (f" ({unsure} inside the confidence interval)" if unsure else "")
-    )
-
-
-def _curve(points: pd.DataFrame, method: str, metric: str) -> pd.DataFrame:
-    """Points of a method that have the metric, by rate."""
-    if metric not in points:
-        return points.iloc[:0].assign(**{metric: np.nan})
-    rows = points[points["method"] == method]
-    known = np.isfinite(rows[metric].astype(float)) & (rows["bpp"].astype(float) > 0)
-    return rows[known].sort_values("bpp")
-
-
-def _averaged(curve: pd.DataFrame, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rates and values of a curve; points of one rate, as tiny pictures give them, become their mean."""
-    values = curve.groupby("bpp")[metric].mean()
-    return values.index.to_numpy(float), values.to_numpy(float)
+    rates, margins, states = shared
+    span = f"{min(margins):+.3g} to {max(margins):+.3g}" if len(rates) > 1 else f"{margins[0]:+.3g}"
+    some = f"{len(rates)} points from {min(rates):.3g} to {max(rates):.3g} BPP"
+    where = some if len(rates) > 1 else f"{rates[0]:.3g} BPP"
+    unsure = f" ({states.count(0)} inside the confidence interval)" if 0 in states else ""
+    return f"{span} {unit}".rstrip() + f" at {where}{unsure}"
 
 
 def _has(points: pd.DataFrame, metric: str) -> bool:
-    return len(_curve(points, "spic", metric)) > 0
+    return len(Curve(points, ANCHOR, metric)) > 0
 
 
 def _rows_of(table: pd.DataFrame, protocol: str) -> pd.DataFrame:

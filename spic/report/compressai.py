@@ -67,23 +67,6 @@ def compressai_results(
     return {"name": method, "description": description or _description(rows), "results": results}
 
 
-def compressai_picture(row) -> dict:
-    """One picture's numbers: {"source": name, "name": method, "results": scalars}.
-
-    `row` is a mapping or a row of the per-picture table with name, method and bpp; values that are no finite number are
-    left out. `DataError` where the rate is missing.
-    """
-    row = dict(row)
-    results = {
-        RENAMED.get(key, key): float(value)
-        for key, value in row.items()
-        if key not in NOT_RESULTS and pd.api.types.is_number(value) and math.isfinite(value)
-    }
-    if "bpp" not in results or "name" not in row:
-        raise DataError("a picture's results need its name and bpp")
-    return {"source": str(row["name"]), "name": str(row.get("method", "")), "results": results}
-
-
 def write_compressai(points: pd.DataFrame, folder, *, timing: pd.DataFrame | None = None) -> list[Path]:
     """Write `<method>.json` of every method into `folder` and return the paths; see `compressai_results`."""
     paths = []

@@ -9,10 +9,10 @@ import pandas as pd
 from spic.benchmark.summary import IDENTITY, class_rows, point_columns
 from spic.errors import DataError
 from spic.files import atomic_path, write_bytes
-from spic.metrics import bjontegaard, iou_per_class, matching
+from spic.metrics import bjontegaard, iou_per_class
 from spic.metrics.columns import Metric, columns_in
+from spic.report.comparison import ANCHOR, Curve
 
-ANCHOR = "spic"  # whose rates the others are brought to
 CLASS_COLUMNS = [*IDENTITY, "class", "iou", "iou_gt"]
 RECALL_COLUMNS = [*IDENTITY, "class", "size", "found", "total", "recall"]
 INTERVAL_COLUMNS = [*IDENTITY, "metric", "value", "low", "high", "spread"]
@@ -110,10 +110,11 @@ def matched_table(points: pd.DataFrame) -> pd.DataFrame:
     """
     rows, compared = [], [metric.name for metric in _compared(points)]
     for (run, protocol), group in points.groupby(["run", "protocol"], sort=False):
-        curves = dict(list(group.groupby("method", sort=False)))
-        for _, at in curves.get(ANCHOR, group.iloc[:0]).sort_values("bpp").iterrows():
-            for method, curve in curves.items():
-                read = {metric: _at_rate(curve, metric, at["bpp"]) for metric in compared}
+        methods = list(group["method"].unique())
+        curves = {(method, metric): Curve(group, method, metric) for method in methods for metric in compared}
+        for _, at in group[group["method"] == ANCHOR].sort_values("bpp").iterrows():
+            for method in methods:
+                read = {metric: _at_rate(curves[method, metric], at["bpp"]) for metric in compared}
                 rows.append({"run": run, "protocol": protocol, "at": at["point"], "bpp": at["bpp"], "method": method})
                 rows[-1] |= read
     return pd.DataFrame(rows, columns=["run", "protocol", "at", "bpp", "method", *compared])
@@ -186,11 +187,9 @@ def read_csv(path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""], encoding="utf-8")
 
 
-def _at_rate(curve: pd.DataFrame, metric: str, rate: float) -> float:
-    try:
-        return matching.at_rate(curve["bpp"], curve[metric], rate)
-    except DataError:  # two points of one rate: no curve to read from
-        return float("nan")
+def _at_rate(curve: Curve, rate: float) -> float:
+    """A value at a rate; NaN where two points of the curve have one rate, as such a table takes no mean of them."""
+    return curve.at(rate) if curve.points["bpp"].is_unique else float("nan")
 
 
 def _deltas(anchor, test, metric: Metric, interpolation: str) -> dict:

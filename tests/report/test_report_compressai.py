@@ -1,12 +1,11 @@
 import json
-import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from spic.errors import DataError
-from spic.report.compressai import compressai_picture, compressai_results, write_compressai
+from spic.report.compressai import compressai_results, write_compressai
 
 
 def points():
@@ -61,15 +60,6 @@ def test_files_are_strict_json_one_a_method(tmp_path):
         written = json.loads(path.read_text(), parse_constant=pytest.fail)
         assert written == compressai_results(points(), path.stem, timing=timing())
         assert len({len(values) for values in written["results"].values()}) == 1
-
-
-def test_a_single_pictures_scalars():
-    row = {"name": "0016E5", "method": "bpg", "point": "qp30", "bpp": np.float64(0.3), "psnr": 31, "lpips": math.nan}
-    assert compressai_picture(row) == {"source": "0016E5", "name": "bpg", "results": {"bpp": 0.3, "psnr-rgb": 31.0}}
-    assert compressai_picture(pd.Series(row)) == compressai_picture(row)
-    for key in ("name", "bpp"):
-        with pytest.raises(DataError):
-            compressai_picture({k: v for k, v in row.items() if k != key})
 
 
 def test_points_that_do_not_belong_together_are_refused():

@@ -12,9 +12,9 @@ from spic.errors import DataError
 from spic.files import write_bytes
 from spic.pictures.labels import CAMVID11
 from spic.pictures.reading import COARSE_FACTOR, downscale, read_picture, upscale, write_png
-from spic.report import figures_shown
+from spic.report.figures import shown as figures_shown
 from spic.report.figures.pictures import Subject, figure2, figure3
-from spic.report.figures.shown import Chosen, Eye, choose, coded_versions, equal_rate_pair, uncompressed_versions
+from spic.report.figures.shown import Chosen, Eye, choose, coded_versions, uncompressed_versions
 
 SETTINGS = Settings(ssm_codec="png", device="cpu", dtype="float32", torch_threads=1)
 SIZE = (64, 128)
@@ -51,27 +51,6 @@ def folders(tmp_path):
 def chosen_of(folders, names=None, limits=(None,)):
     maps = [folders / "ssm"]
     return choose([folders / "pictures"], maps, CAMVID11, maps, limits, names)
-
-
-def pairs(spic, bpg):
-    rows = [{"method": "spic", "point": f"coarse_qp{k}", "bpp": v} for k, v in spic.items()]
-    return pd.DataFrame(rows + [{"method": "bpg", "point": f"qp{k}", "bpp": v} for k, v in bpg.items()])
-
-
-@pytest.mark.parametrize(
-    ("spic", "bpg", "expected"),
-    [
-        ({30: 0.16}, {40: 0.15, 38: 0.2}, ("coarse_qp30", "qp38")),  # BPG has no fewer bits
-        ({30: 0.16, 25: 0.2}, {40: 0.15, 38: 0.21}, ("coarse_qp25", "qp38")),  # nearest in rate
-        ({45: 0.08, 30: 0.16}, {48: 0.08, 38: 0.2}, ("coarse_qp30", "qp38")),  # near the paper's rate
-        ({45: 0.08}, {48: 0.085, 38: 0.2}, ("coarse_qp45", "qp48")),
-        ({30: 0.16}, {48: 0.08, 46: 0.1}, ("coarse_qp30", "qp46")),  # BPG never has as many
-    ],
-)
-def test_points_of_figure_2(spic, bpg, expected):
-    found = equal_rate_pair(pairs(spic, bpg))
-    assert tuple(row["point"] for row in found) == expected
-    assert [row["method"] for row in found] == ["spic", "bpg"]
 
 
 def test_pictures_are_chosen_by_what_is_in_them(folders):

@@ -10,9 +10,8 @@ import pytest
 from spic.benchmark.summary import point_columns
 from spic.metrics.objects import SIZE_NAMES
 from spic.pictures.reading import read_picture
-from spic.report import figures_curves
+from spic.report.figures import curves as figures_curves
 from spic.report.figures.curves import (
-    at_one_rate,
     figure4,
     iou_per_class,
     rate_curves,
@@ -162,15 +161,6 @@ def test_figures_without_a_number_are_drawn(points, per_class, recall, steps, tm
     said = {"figure4a": "not computed", "figure4b": "not computed", "iou_per_class": "no class is in any map"}
     assert all(text in words(tmp_path / f"{name}.svg") for name, text in said.items())
     assert not any(re.search(r"\b(nan|inf)\b", words(path)) for path in tmp_path.glob("*.svg"))
-
-
-def test_points_of_one_rate(points):
-    assert [(row["method"], row["point"]) for row in at_one_rate(points)] == [(m, "coarse_qp2") for m in METHODS]
-    table = points.assign(bpp=np.where(points["method"] == "mine", 2.9 * points["bpp"], points["bpp"]))
-    assert "mine" in {row["method"] for row in at_one_rate(table)}  # 0.29 is within 1.5 of 0.2
-    table = points.assign(bpp=np.where(points["method"] == "mine", 9 * points["bpp"], points["bpp"]))
-    assert {row["method"] for row in at_one_rate(table)} == {"spic", "bpg"}
-    assert at_one_rate(points[points["method"] == "bpg"])[0]["point"] == "coarse_qp2"
 
 
 def test_methods_are_told_apart_without_colour():

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from spic.errors import DataError
-from spic.report import gallery
+from spic.report.pages import gallery
 from spic.report.pages.gallery import Page, Version, write_gallery, write_preview
 
 

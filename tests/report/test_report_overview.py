@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from spic.report.claims import judge_claims
-from spic.report.pages.overview import Duel, Run, duel, overview_html, winners
+from spic.report.pages.overview import Run, overview_html
 
 
 def curve(method, rates, **columns):
@@ -31,39 +31,6 @@ def points():
     bpg = curve("bpg", [0.05, 0.4], miou=[0.4, 0.7], fd_lite0=[20.0, 11.0], psnr=[25.0, 28.0])
     bpg = bpg.assign(miou_low=[0.4, 0.7], miou_high=[0.4, 0.7])
     return pd.concat([spic, own, bpg], ignore_index=True)
-
-
-def test_a_duel_is_fought_at_shared_rates_and_knows_what_is_chance(points):
-    found = duel(points, "miou", "bpg")
-    assert found.rates == (0.1, 0.2)  # at 0.9 BPG has no point
-    third = (0.7 - 0.4) / 3  # a third of BPG's way, in the logarithm of the rate
-    assert found.margins == pytest.approx((0.6 - 0.4 - third, 0.7 - 0.4 - 2 * third)) and found.states == (1, 1)
-    assert duel(points, "fd_lite0", "bpg").states == (1, 1)  # less is better
-    assert duel(points, "psnr", "bpg").states == (-1, -1)
-    assert duel(points.assign(miou_low=0.0, miou_high=1.0), "miou", "bpg").states == (0, 0)
-    assert duel(points, "miou", "nobody") == Duel((), (), ())
-
-
-def test_the_winner_is_measured_against_another_kind(points):
-    first, second, last = winners(points, "miou")
-    assert (first["method"], first["second"]) == ("spic_labelmap", "bpg") and first["margin"] == pytest.approx(
-        0.7167 - 0.5, abs=1e-3
-    )
-    assert (first["sure"], second["sure"]) == (True, False)  # BPG's 0.6 is above 0.567
-    assert (last["method"], last["second"], last["rate"]) == ("spic", None, 0.9) and np.isnan(last["margin"])
-    assert [row["method"] for row in winners(points, "psnr")][:2] == ["bpg", "bpg"]
-    assert winners(points, "fd_lite0")[0]["method"] == "spic_labelmap"
-    assert winners(points[points["method"] == "bpg"], "miou") == []
-
-
-def test_a_win_inside_the_interval_is_marked(points):
-    wide = points.assign(miou_low=0.0, miou_high=1.0)
-    assert [row["sure"] for row in winners(wide, "miou")] == [False, False, None]
-    assert [row["sure"] for row in winners(points.drop(columns=["miou_low", "miou_high"]), "miou")] == [
-        None,
-        None,
-        None,
-    ]
 
 
 def test_the_page_says_what_the_claims_say(points):
@@ -100,13 +67,6 @@ def test_infinite_values_are_no_part_of_a_comparison(points, method):
     for table in (one, every):
         page = re.sub(r"<[^>]+>", " ", overview_html(Run(table, judge_claims(table))))
         assert not re.search(r"\b(inf|nan)\b", page)
-    assert duel(every, "psnr", "bpg") == Duel((), (), ())
-    assert [row["method"] for row in winners(every, "psnr")] == {"spic": [], "bpg": ["spic"] * 3}[method]
-
-
-def test_points_of_one_rate_are_averaged(points):
-    twice = pd.concat([points, points[points["method"] == "bpg"].assign(miou=0.5)], ignore_index=True)
-    assert duel(twice, "miou", "bpg").margins[0] == pytest.approx(0.6 - (0.45 + 0.05))
 
 
 def test_figures_go_inside(points, tmp_path):

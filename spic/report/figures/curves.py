@@ -5,7 +5,7 @@ import pandas as pd
 
 from spic.metrics.columns import column
 from spic.metrics.objects import SIZE_LIMITS, SIZE_NAMES
-from spic.report.claims import FIGURE2_BPP, FIGURE2_NEAR
+from spic.report.comparison import ANCHOR, at_one_rate
 from spic.report.figures.style import drawing, point_label, save, styles_of
 from spic.report.tables import with_intervals
 
@@ -45,7 +45,7 @@ def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
             rows = points[points["method"] == name].dropna(subset=[metric]).sort_values("bpp")
             if len(rows):
                 _line(axes, rows["bpp"], rows[metric], style, _bars(rows, metric))
-        ssm = points.loc[points["method"] == "spic", "bpp_ssm"].dropna()
+        ssm = points.loc[points["method"] == ANCHOR, "bpp_ssm"].dropna()
         if len(ssm):
             axes.axvline(ssm.mean(), color="0.35", linestyle=":", linewidth=1.2, label="rate of the SSM", zorder=1)
         if not points[metric].notna().any():
@@ -208,24 +208,6 @@ def steps_curves(steps: pd.DataFrame, stem) -> None:
             _frame(axes)
         _legend(figure, grid.flat[0], 3)
         save(figure, stem)
-
-
-def at_one_rate(points: pd.DataFrame) -> list[dict]:
-    """A point of every method, all of about the same rate.
-
-    SPIC's is the one nearest to the 0.166 BPP of figure 2, the others' are the nearest to that. Methods without a point
-    within a factor of 1.5 are left out; without SPIC the rate is 0.166 BPP itself.
-    """
-    points = points[points["bpp"] > 0]
-    spic = points[points["method"] == "spic"]
-    anchor = _nearest(spic, FIGURE2_BPP)["bpp"] if len(spic) else FIGURE2_BPP
-    found = [_nearest(rows, anchor) for _, rows in points.groupby("method", sort=False)]
-    near = [row for row in found if abs(np.log(row["bpp"] / anchor)) <= np.log(FIGURE2_NEAR)]
-    return near or found[:1]
-
-
-def _nearest(points: pd.DataFrame, rate: float) -> dict:
-    return points.loc[np.log(points["bpp"] / rate).abs().idxmin()].to_dict()
 
 
 def _line(axes, x, y, style, bars=None, label=None) -> None:

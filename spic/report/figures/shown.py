@@ -16,7 +16,7 @@ from spic.files import atomic_folder
 from spic.metrics import confusion_matrix, miou_per_picture
 from spic.pictures.labels import LabelSpace
 from spic.pictures.reading import COARSE_FACTOR, read_labels, read_picture, write_png
-from spic.report.claims import FIGURE2_BPP, FIGURE2_NEAR
+from spic.report.comparison import equal_rate_pair
 from spic.report.figures.pictures import Shown, Subject
 from spic.report.figures.style import point_label, styles_of
 from spic.report.zoom import ZOOM, most_objects, zoom_box, zoom_classes
@@ -99,28 +99,6 @@ def choose(pictures, guides, space: LabelSpace, sent, limits, names=None) -> lis
         corner = zoom_box(labels, ids, tuple(side // ZOOM for side in labels.shape))
         found.append(Chosen(name, Picture(read_picture(pixels), read_labels(ssm)), corner))
     return found
-
-
-def equal_rate_pair(table: pd.DataFrame) -> tuple[dict, dict]:
-    """Rows of SPIC and BPG to compare on one picture: of the pairs in which BPG has no fewer bits the nearest in rate.
-
-    SPIC's points within a factor of 1.5 of the paper's 0.166 BPP come first, then the others. Where BPG always has
-    fewer bits it is the pair nearest in rate.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        The rows of the picture in the per-picture table: method, point, bpp.
-    """
-    pairs = table[table["method"] == "spic"].merge(table[table["method"] == "bpg"], how="cross", suffixes=("", "_bpg"))
-    ratio = np.log(pairs["bpp_bpg"] / pairs["bpp"])
-    far = np.log(pairs["bpp"] / FIGURE2_BPP).abs() > np.log(FIGURE2_NEAR)
-    order = pd.DataFrame({"fewer": ratio < 0, "far": far, "ratio": ratio.abs()}).sort_values(["fewer", "far", "ratio"])
-    best = pairs.loc[order.index[0]]
-    return tuple(
-        {"method": method, "point": best[f"point{end}"], "bpp": float(best[f"bpp{end}"])}
-        for method, end in (("spic", ""), ("bpg", "_bpg"))
-    )
 
 
 def coded_versions(chosen: Chosen, table: pd.DataFrame, coded: dict, settings: Settings, eye: Eye) -> Subject:

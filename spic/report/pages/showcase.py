@@ -13,6 +13,7 @@ from spic.metrics.columns import column, columns_in
 from spic.pictures.labels import LabelSpace
 from spic.pictures.reading import read_labels, read_picture, upscale
 from spic.pictures.sizes import as_pixels
+from spic.report.comparison import nearest
 from spic.report.figures.style import point_label, styles_of
 from spic.report.pages.gallery import Version
 
@@ -62,12 +63,7 @@ def choose_pictures(names: list[str], chunks: dict[str, int | None], size: int, 
 
 def choose_points(points: pd.DataFrame, bpp: float) -> dict[str, str]:
     """The point of each method whose mean rate is nearest to `bpp` in ratio, {method: point}, in the table's order."""
-    distance = np.abs(np.log(points["bpp"] / bpp))
-    return {
-        method: points.loc[distance[rows.index].idxmin(), "point"]
-        for method, rows in points.groupby("method", sort=False)
-        if distance[rows.index].notna().any()
-    }
+    return {method: row["point"] for method, row in nearest(points, bpp).items()}
 
 
 @dataclass(frozen=True)

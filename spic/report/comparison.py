@@ -1,0 +1,186 @@
+"""Compare methods at equal rate: the one place that tables, claims, figures and pages ask.
+
+The points of a method form a curve over the rate. It is read between two points, linear over the logarithm of the rate;
+nothing is extrapolated. Points of one rate, as tiny images give them, count as their mean.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from spic.metrics.columns import column
+from spic.metrics.matching import at_rate, rate_at
+
+ANCHOR = "spic"  # whose rates the others are brought to
+BASELINES = ("bpg", "jpeg2000")  # the paper's
+FIGURE2_BPP, FIGURE2_NEAR = 0.166, 1.5  # the paper's rate of figure 2; what lies within this factor is about that rate
+
+
+class Curve:
+    """The points of one method that have a rate and a metric.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Points: method, bpp (bits per pixel) and columns of metrics.
+    method : str
+        Whose points; the curve is empty where the table has none.
+    metric : str
+        Column that has to be finite; the curve is empty where the table lacks it.
+
+    Attributes
+    ----------
+    points : pandas.DataFrame
+        The rows, lowest rate first.
+    """
+
+    def __init__(self, table: pd.DataFrame, method: str, metric: str):
+        self.metric = metric
+        if metric not in table:
+            table = table.iloc[:0].assign(**{metric: np.nan})
+        rows = table[table["method"] == method]
+        known = np.isfinite(rows[metric].astype(float)) & (rows["bpp"].astype(float) > 0)
+        self.points = rows[known].sort_values("bpp")
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def at(self, rate: float, column: str | None = None) -> float:
+        """The metric, or another column of the points, at a rate in bits per pixel; NaN where the curve ends before."""
+        return at_rate(*self._averaged(column or self.metric), rate)
+
+    def rate_of(self, value: float) -> float:
+        """The lowest rate, in bits per pixel, at which the metric takes a value; NaN where it does so nowhere."""
+        return rate_at(*self._averaged(self.metric), value)
+
+    def _averaged(self, column: str) -> tuple:
+        values = self.points.get(column, pd.Series(np.nan, self.points.index)).groupby(self.points["bpp"]).mean()
+        return values.index.to_numpy(float), values.to_numpy(float)
+
+
+class Duel(NamedTuple):
+    """A method against another at the same rates.
+
+    Attributes
+    ----------
+    rates : tuple of float
+        Rates of its points inside the other's curve, in bits per pixel.
+    margins : tuple of float
+        Its value minus the other's at each.
+    states : tuple of int
+        1 better, -1 not better, 0 where the other's value lies inside its 95 % confidence interval.
+    """
+
+    rates: tuple[float, ...] = ()
+    margins: tuple[float, ...] = ()
+    states: tuple[int, ...] = ()
+
+
+def duel(points: pd.DataFrame, metric: str, other: str, method: str = ANCHOR) -> Duel:
+    """Compare two methods at the rates of `method`'s points."""
+    theirs = Curve(points, other, metric)
+    found = []
+    for row in Curve(points, method, metric).points.to_dict("records"):
+        value = theirs.at(row["bpp"])
+        if not math.isnan(value):
+            found.append((row["bpp"], row[metric] - value, state(row, metric, value)))
+    return Duel(*zip(*found, strict=True))
+
+
+def state(row: dict, metric: str, other: float) -> int:
+    """1 if a point is better than another value, -1 if not, 0 if that lies inside its confidence interval."""
+    if row.get(f"{metric}_low", math.nan) <= other <= row.get(f"{metric}_high", math.nan):
+        return 0
+    return 1 if row[metric] != other and (row[metric] < other) == column(metric).lower_is_better else -1
+
+
+def winners(points: pd.DataFrame, metric: str) -> list[dict]:
+    """The best method at each rate of SPIC's points.
+
+    Returns
+    -------
+    list of dict
+        rate, method (the best), value, second (the best of another family; None if there is none), margin (its value
+        minus the second's), sure (the second's value lies outside the best's confidence interval; None without one).
+        Empty where SPIC has no value.
+    """
+    curves = {name: Curve(points, name, metric) for name in points["method"].unique()}
+    found = []
+    for rate in Curve(points, ANCHOR, metric).points["bpp"]:
+        values = {name: curve.at(rate) for name, curve in curves.items()}
+        known = [name for name in values if not math.isnan(values[name])]
+        best, *rest = sorted(known, key=values.get, reverse=not column(metric).lower_is_better)
+        second = next((name for name in rest if family(name) != family(best)), None)
+        low, high = (curves[best].at(rate, f"{metric}_{end}") for end in ("low", "high"))
+        sure = None if second is None or math.isnan(low) or math.isnan(high) else not low <= values[second] <= high
+        margin = values[best] - values[second] if second else math.nan
+        found.append(
+            {"rate": rate, "method": best, "value": values[best], "second": second, "margin": margin, "sure": sure}
+        )
+    return found
+
+
+def family(method: str) -> str:
+    """SPIC with another coder of the SSM ("spic_labelmap") is of SPIC's family, every other method of its own."""
+    return ANCHOR if method.startswith(f"{ANCHOR}_") else method
+
+
+def distance(bpp, rate):
+    """How far rates in bits per pixel lie from a rate: |ln(bpp / rate)|."""
+    return np.abs(np.log(bpp / rate))
+
+
+def is_near(bpp, rate):
+    """Whether rates are about the same as a rate: within a factor of 1.5."""
+    return distance(bpp, rate) <= math.log(FIGURE2_NEAR)
+
+
+def nearest(points: pd.DataFrame, rate: float) -> dict[str, dict]:
+    """The point of each method whose bpp is nearest to a rate in ratio, {method: row}, in the table's order.
+
+    Points without a rate above 0 do not count; a method that has no other is left out.
+    """
+    points = points[points["bpp"] > 0]
+    return {
+        method: rows.iloc[int(np.argmin(distance(rows["bpp"], rate)))].to_dict()
+        for method, rows in points.groupby("method", sort=False)
+    }
+
+
+def at_one_rate(points: pd.DataFrame) -> list[dict]:
+    """A point of every method, all of about the same rate.
+
+    SPIC's is the one nearest to the 0.166 BPP of figure 2, the others' are the nearest to that. Methods without a point
+    within a factor of 1.5 are left out; without SPIC the rate is 0.166 BPP itself.
+    """
+    anchor = nearest(points, FIGURE2_BPP).get(ANCHOR, {"bpp": FIGURE2_BPP})["bpp"]
+    found = list(nearest(points, anchor).values())
+    return [row for row in found if is_near(row["bpp"], anchor)] or found[:1]
+
+
+def equal_rate_pair(table: pd.DataFrame) -> tuple[dict, dict]:
+    """Rows of SPIC and BPG to compare on one image: of the pairs in which BPG has no fewer bits the nearest in rate.
+
+    SPIC's points within a factor of 1.5 of the paper's 0.166 BPP come first, then the others. Where BPG always has
+    fewer bits it is the pair nearest in rate.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The rows of the image in the per-picture table: method, point, bpp.
+    """
+    pairs = table[table["method"] == ANCHOR].merge(table[table["method"] == "bpg"], how="cross", suffixes=("", "_bpg"))
+    order = pd.DataFrame(
+        {
+            "fewer": pairs["bpp_bpg"] < pairs["bpp"],
+            "far": ~is_near(pairs["bpp"], FIGURE2_BPP),
+            "ratio": distance(pairs["bpp_bpg"], pairs["bpp"]),
+        }
+    ).sort_values(["fewer", "far", "ratio"])
+    best = pairs.loc[order.index[0]]
+    return tuple(
+        {"method": method, "point": best[f"point{end}"], "bpp": float(best[f"bpp{end}"])}
+        for method, end in ((ANCHOR, ""), ("bpg", "_bpg"))
+    )
