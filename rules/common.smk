@@ -17,7 +17,7 @@ from snakemake.io import contains_wildcard
 
 from spic.benchmark import coding as stages
 from spic.benchmark.checks import check_device, check_run
-from spic.run.slurm import lend_slurm_conf
+from spic.run.slurm import use_srun_wrapper
 from spic.benchmark.config import read_config
 from spic.errors import SpicError
 from spic.run.cards import network_jobs
@@ -31,7 +31,7 @@ if set("{}") & set(str(ROOT)):
         f"{ROOT}: Snakemake takes braces in the project's path for wildcards; move the project"
     )
 
-lend_slurm_conf(ROOT / "profiles/slurm/bin")
+use_srun_wrapper(ROOT / "profiles/slurm/bin")
 
 # Else Snakemake only tells something, or jobs run on a cluster, which hands out its own cards.
 ON_THIS_MACHINE = (
