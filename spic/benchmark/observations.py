@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spic.benchmark.coding import load_segmenter, partner, png_files, segmenter_files
+from spic.benchmark.coding import load_segmenter, partner, png_files
 from spic.errors import ConfigError, DataError
 from spic.files import atomic_folder, atomic_path
 from spic.machine import set_threads
@@ -26,6 +26,7 @@ from spic.metrics.observations import Observation, Sample
 from spic.pictures.labels import LabelSpace, get_label_space
 from spic.pictures.reading import read_labels, read_picture
 from spic.provenance.fingerprints import module_version, plugin_version, stage_version
+from spic.segmentation import describe_segmenter
 from spic.strict_json import to_json
 from spic.weights import weight_paths
 
@@ -305,8 +306,8 @@ def _digest_of_maps(maps: Maps | None, paths, content: str | None) -> str:
 
 def _segmenter_files(kind, weights) -> list[Path]:
     """Weights of a segmenter and the config beside them."""
-    files = segmenter_files(kind, weights)
-    return [path for file in files for path in dict.fromkeys((Path(file), *weight_paths(file)))]
+    path = describe_segmenter(kind, weights).weights
+    return [] if path is None else list(dict.fromkeys((Path(path), *weight_paths(path))))
 
 
 def _digest_of_files(paths) -> str:
