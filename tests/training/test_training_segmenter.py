@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from spic.errors import ConfigError, WeightsError
+from spic.networks import imagenet
 from spic.networks.efficientnet import LiteEncoder
 from spic.networks.imagenet import load_imagenet
 from spic.pictures.labels import CAMVID11
 from spic.segmentation import get_segmenter
 from spic.segmentation.dense import DenseNet
 from spic.segmentation.street import LITE, StreetConfig, StreetNet, normalize
-from spic.training import pretrained
 from spic.training import segmenter as recipe
 from spic.training.loop import Budget
 from spic.training.pack import read_pack, write_pack
@@ -205,6 +205,6 @@ def test_imagenet_weights(name, monkeypatch, tmp_path):
     with pytest.raises(ConfigError, match="'lite9'"):
         load_imagenet(encoder, "lite9")
     torch.save({key: tensor + 1 for key, tensor in published.items()}, tmp_path / "copy.pth")
-    monkeypatch.setitem(pretrained.FILES, name, tmp_path / "copy.pth")  # in place of the package
+    monkeypatch.setitem(imagenet.FILES, name, tmp_path / "copy.pth")  # in place of the package
     load_imagenet(encoder, name)
     assert torch.equal(next(iter(encoder.state_dict().values())), next(iter(published.values())) + 1)
