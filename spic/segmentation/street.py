@@ -4,13 +4,13 @@ The encoder starts from ImageNet weights (packages `efficientnet-lite{1,2}-pytor
 frames teach the shapes of far pedestrians and signs badly from scratch.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from spic.errors import ConfigError
+from spic.networks.config import Shape
 from spic.networks.efficientnet import LiteEncoder, norm
 
 LITE = {"lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}  # width and depth multipliers
@@ -18,7 +18,7 @@ SIZE_MULTIPLE = 32
 
 
 @dataclass(frozen=True)
-class StreetConfig:
+class StreetConfig(Shape):
     """Shape of the network.
 
     Attributes
@@ -38,14 +38,6 @@ class StreetConfig:
     depth: float = 1.2
     stem: int = 32
     decoder: tuple[int, int, int, int] = (32, 64, 96, 128)
-
-    @classmethod
-    def from_dict(cls, values: dict) -> "StreetConfig":
-        """Build from JSON values; `ConfigError` names an unknown key."""
-        unknown = set(values) - set(asdict(cls()))
-        if unknown:
-            raise ConfigError(f"street segmenter: unknown setting {sorted(unknown)[0]!r}")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
 class Fuse(nn.Module):
