@@ -71,7 +71,7 @@ train: $(VENV)/installed
 	$(TRAIN) decoder runs/train.zip runs/decoder $(HOW) $(MAPS) $(ONE_STEP)
 	$(TRAIN) adversarial runs/train.zip runs/adversarial $(HOW) $(MAPS) --init runs/decoder/street-decoder
 
-## ablations train the decoders of the methods sr and sdm after that, MINUTES=60 a stage, to go into runs/sr and runs/sdm
+## ablations train the decoders of the methods sr and sdm after that, MINUTES=60 per stage, to go into runs/sr and runs/sdm
 ablations: $(VENV)/installed
 	$(TRAIN) decoder runs/train.zip runs/sr-first $(HOW) $(MAPS) --condition coarse --init runs/decoder/street-decoder $(ONE_STEP)
 	$(TRAIN) adversarial runs/train.zip runs/sr $(HOW) $(MAPS) --condition coarse --init runs/sr-first/street-decoder

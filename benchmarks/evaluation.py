@@ -15,7 +15,7 @@ from spic import metrics
 from spic.pictures import reading as images
 from spic.segmentation import get_segmenter
 
-LIMIT = 0.3  # CPU seconds a picture and point, LPIPS and Inception left out
+LIMIT = 0.3  # CPU seconds per picture and point, LPIPS and Inception left out
 
 
 def pairs(folder: Path | None, limit: int):
@@ -110,7 +110,7 @@ def main() -> None:
         share = "" if name.startswith("extra") else f"{100 * value / total:.0f} %"
         print(f"| {name} | {value:.4f} | {share} |")
     print(f"| sum, limit {LIMIT} | {total:.4f} | |\n")
-    print("| once a set of 101 pictures | CPU seconds |\n| --- | ---: |")
+    print("| once per set of 101 pictures | CPU seconds |\n| --- | ---: |")
     for name, step in once_a_set(101).items():
         step()
         print(f"| {name} | {np.median([cpu_seconds(step) for _ in range(3)]):.3f} |")

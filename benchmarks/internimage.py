@@ -2,7 +2,7 @@
 
 One drawn street picture goes through the plain path (grid_sample, direct convolutions), the fast one, and the fast one
 in bfloat16. Times are CPU seconds of the process over all threads, the median of a few passes after one that warms up;
-memory is the peak above what the process held before (one way a call, for that to mean something). Without a file the
+memory is the peak above what the process held before (one way per call, for that to mean something). Without a file the
 weights are random, scaled so that features keep their size; the share of pixels whose class changes is then that of
 an untrained network, whose best classes lie close together.
 """

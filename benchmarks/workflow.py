@@ -76,7 +76,7 @@ def overhead() -> None:
     for rule in eight:
         a, b = max(one[rule]), max(eight[rule])
         print(f"| {rule} | {a:.2f} | {b:.2f} | {max(0, a - (b - a) / 7) + own:.2f} |")
-    print(f"\nSnakemake itself: {own:.2f} CPU s a job ({jobs} jobs)\n")
+    print(f"\nSnakemake itself: {own:.2f} CPU s per job ({jobs} jobs)\n")
 
 
 def plan() -> None:

@@ -5,6 +5,7 @@
 
 import csv
 import json
+import textwrap
 from pathlib import Path
 from string import Formatter
 
@@ -15,7 +16,7 @@ from spic.metrics.columns import column
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "results" / "published"
 BENCHMARKS = PUBLISHED / "benchmarks"
-CHAIN = 20  # steps of the published sampler, for which pictures a second are added up
+CHAIN = 20  # steps of the published sampler, for which images per second are added up
 
 
 class Number(float):
@@ -104,7 +105,7 @@ def counted() -> str:
         "> ratio": "{ratio}",
     }
     less = rows[-1]["tflop_everything"] / rows[-1]["tflop_null_every_picture"]
-    remark = f"With the null SSM computed once a picture instead of once a network the second ratio is {less:.2f}x."
+    remark = f"With the null SSM computed once per image instead of once per network the second ratio is {less:.2f}x."
     return f"{table(columns, rows)}\n\n{remark}"
 
 
@@ -127,7 +128,7 @@ def speed(network: str, digits: int) -> str:
         "savings": "{savings}",
         "> preparation, s": "{preparation_s}",
         "> step, s": "{step_s}",
-        "> pictures/s": "{pictures}",
+        "> images/s": "{pictures}",
         "> peak GiB with weights": "{peak_gib}",
         "> TFLOP": "{tflop}",
         "> share of matrix rate": "{share_of_matrix_rate}",
@@ -171,7 +172,7 @@ FRAMES = {"choose": "to choose on", "val": "of the validation clip (`val`)"}
 
 
 def cost_of_metrics() -> str:
-    """CPU seconds a picture by step, and the networks' part of them."""
+    """CPU seconds per image by step, and the networks' part of them."""
     rows = read("metrics_cost.csv")
     total = sum(row["cpu_s"] for row in rows)
     for row in rows:
@@ -196,10 +197,8 @@ def share_of_ssm() -> str:
 def city_shares() -> str:
     """Shares of the pixels of the drawn city."""
     shares = [f"{row['class']} {row['percent']}" for row in read("data_city-shares.csv")]
-    middle = (len(shares) + 1) // 2
-    return (
-        "Shares of the pixels over the first 24 validation scenes, percent: "
-        f"{', '.join(shares[:middle])},\n{', '.join(shares[middle:])}."
+    return textwrap.fill(
+        f"Shares of the pixels over the first 24 validation scenes, percent: {', '.join(shares)}.", width=120
     )
 
 
@@ -214,7 +213,7 @@ PARTS = {
 def cost_of_paper() -> str:
     """Counted operations of the paper's run, and how long they take at three rates."""
     counted = {row["guidance"]: row["tflop_savings"] for row in read("decoder_counted.csv")}
-    lines, total = ["| part | pictures x points | a picture | sum |", "| --- | --- | ---: | ---: |"], 0.0
+    lines, total = ["| part | images x points | per image | sum |", "| --- | --- | ---: | ---: |"], 0.0
     for row in read("reproduce-paper_cost.csv"):
         each = row["tflop_a_picture"] or counted[row["guidance"]]
         petaflop = row["pictures"] * row["points"] * each / 1000
@@ -229,6 +228,6 @@ def cost_of_paper() -> str:
             "",
             f"So {hours[100]:.1f} hours on a card that sustains 100 TFLOP/s, {hours[20]:.0f} hours at 20 TFLOP/s, and "
             f"{hours[0.2] / 24:.0f} days on\ntwo CPU cores at 0.2 TFLOP/s: there, take `limit=62` and one point of "
-            "SPIC. Coding the pictures is nothing beside it.",
+            "SPIC. Coding the images takes almost no time compared with this.",
         ]
     )

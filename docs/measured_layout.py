@@ -6,7 +6,7 @@ marker to a text with fields of figures.csv. The part of a marker before "_" nam
 
 TABLES = {
     "cluster_plan": {
-        "> pictures": "{pictures}",
+        "> images": "{pictures}",
         "> points": "{points}",
         "> chunks": "{chunks}",
         "> jobs": "{jobs}",
@@ -15,9 +15,9 @@ TABLES = {
     },
     "cluster_overhead": {
         "rule": "{rule}",
-        "> 1 picture, CPU s": "{one_picture}",
-        "> 8 pictures": "{eight_pictures}",
-        "> no picture, with Snakemake's share": "{no_picture}",
+        "> 1 image, CPU s": "{one_picture}",
+        "> 8 images": "{eight_pictures}",
+        "> no image, with Snakemake's share": "{no_picture}",
     },
     "flif_sizes": {
         "coder": {
@@ -68,8 +68,8 @@ TABLES = {
     "ssm-coders_prior-width": {
         "> width of the network": {"0": "none: `labelmap-plain`", "128": "**{width} (shipped)**", "": "{width}"},
         "> file": {"128": "**{file_mb} MB**", "": "{file_mb} MB"},
-        "> bytes a map": "{bytes}",
-        "> ms a map": "{ms}",
+        "> bytes per map": "{bytes}",
+        "> ms per map": "{ms}",
     },
     "ssm-coders_coarse-context": {
         "maps": "{maps}",
@@ -136,15 +136,15 @@ TABLES = {
 
 SENTENCES = {
     "decoder_memory": """\
-At the released size and 256x512 one picture's scales and shifts take {scales_gib} GiB in float32, half of it in
+At the released size and 256x512 one image's scales and shifts take {scales_gib} GiB in float32, half of it in
 bfloat16.""",
     "decoder_speed-remarks": """\
-The rows for 1.0 are medians over six steps a way. Two earlier runs timed only the first step after each preparation,
-when memory is handed out anew, and gave {earlier_ratio_1}x and {earlier_ratio_2}x; the rows for 1.5 are of that kind
-(two steps a way). The matrix rate ({matrix_rate} GFLOP/s) was measured once at the start, so shares near 1 say more
-about the other work on the machine than about the code.""",
+The rows for 1.0 are medians over six steps, on and off alike. Two earlier runs timed only the first step after each
+preparation, when memory is allocated again, and gave {earlier_ratio_1}x and {earlier_ratio_2}x; the rows for 1.5 are
+of that kind (two steps each). The matrix rate ({matrix_rate} GFLOP/s) was measured once at the start, so shares near 1
+say more about the other work on the machine than about the code.""",
     "decoder_agreement": """\
-With and without savings the pictures of the conformance case `tiny_noupdown` differ by at most {savings_difference}
+With and without savings the images of the conformance case `tiny_noupdown` differ by at most {savings_difference}
 after the whole 20-step chain, at guidance 1.0 and 1.5 alike, and both are within {official_difference} of the
 authors' own output.""",
     "flif_neighbours": """\
@@ -156,8 +156,8 @@ cache and loads in under a second. `NUMBA_CACHE_DIR` moves the cache.""",
     "flif_agreement": """\
 All {files} files come out bit-exact, {files_buckets} of them with Color_Buckets.""",
     "metrics_once": """\
-Once a point, whatever the number of pictures, starting the process and loading the networks costs about {start_s} s,
-and for 101 pictures `fd_patch` {fd_patch_s} s, KID {kid_s} s, `fd_lite0` and an interval of mIoU {fd_ms} ms each.
+Once per point, whatever the number of images, starting the process and loading the networks costs about {start_s} s,
+and for 101 images `fd_patch` {fd_patch_s} s, KID {kid_s} s, `fd_lite0` and an interval of mIoU {fd_ms} ms each.
 Inception and LPIPS come on top where their weights are given (LPIPS: {lpips_alex_s} s with AlexNet, {lpips_vgg_s} s
 with VGG16).""",
     "ssm-coders_longest": """\
@@ -169,7 +169,7 @@ The first use compiles for this machine: {compile_s} s of CPU time, once for bot
 `NUMBA_CACHE_DIR` moves the cache.""",
     "segmenters_pass": """\
 A pass takes about {pass_gb} GB beside the weights, at 2048x1024 (`native`) {native_gb} GB and {native_s} CPU seconds;
-several pictures share one only while they have no more than 1024x512 pixels together.""",
+several images share one only while they have no more than 1024x512 pixels together.""",
     "segmenters_gather": """\
 Gathering by `embedding_bag` is {gather_ratio_min} to {gather_ratio_max} times faster than `grid_sample`.""",
     "extending_choices": """\
@@ -177,7 +177,7 @@ Gathering by `embedding_bag` is {gather_ratio_min} to {gather_ratio_max} times f
 | --- | --- | --- |
 | `jpeg` | baseline, optimised Huffman tables, 4:2:0 | at 0.5 bpp {jpeg_percent} % smaller than progressive |
 | `webp` | method 6 | {webp_percent_min} to {webp_percent_max} % fewer bytes than 4 for {webp_db_min} to \
-{webp_db_max} dB, {webp_s} s a picture |
+{webp_db_max} dB, {webp_s} s per image |
 | `avif` | libaom, speed 4, 4:2:0, one thread | {avif_s} s; speed 2 takes {avif_slow_s} s for {avif_slow_db} dB, \
 speed 6 loses {avif_fast_db_min} to {avif_fast_db_max} dB |
 | `jpegxl` | effort 7 | libjxl's own choice; 9 takes {jpegxl_ratio} times as long and is no better in PSNR at \
@@ -189,11 +189,11 @@ equal rate |
 Whole files count: some {avif_container_bytes} bytes of an AVIF file are its container, which BPG and the bare JPEG XL
 and JPEG 2000 codestreams do not pay.""",
     "cli_tiles": """\
-On a drawn 1280x640 street the tiled picture differs from the one rebuilt in one piece by {tiles_difference} of 255 on
+On a drawn 1280x640 street the tiled image differs from the one rebuilt in one piece by {tiles_difference} of 255 on
 average, nowhere more at the tiles' borders than elsewhere.""",
     "cli_streets": """\
 The limits were chosen on {limits_frames} frames of CamVid's training split (every 11th) and {limits_drawn} drawn
-streets, against {limits_photographs} photographs (a flower, a portrait, a temple), {limits_made} drawn pictures (noise,
+streets, against {limits_photographs} photographs (a flower, a portrait, a temple), {limits_made} drawn images (noise,
 plain colours, a page of text, balls, a face, a meadow, the sea) and {limits_turned} of the frames upside down or on
-their side. With the shipped segmenter all {streets_told} streets and all {others_told} others are told.""",
+their side. With the shipped segmenter all {streets_told} streets and all {others_told} others are recognised.""",
 }

@@ -1,8 +1,8 @@
 """Tables and measured numbers of README.md and docs/*.md: `python docs/tables.py [--write]`.
 
 Prints the blocks between the markers `<!-- methods -->` and `<!-- /methods -->`, and so for the others; with
-`--write` it puts them into their pages. Here are the README's: methods and data sets as registered (only what the
-project itself brings, whatever else is installed), results as published. `measured.py` has those of docs/.
+`--write` it puts them into their pages. Here are methods and data sets as registered (only what the project itself
+brings, whatever else is installed), and results as published. `measured.py` has the others of docs/.
 """
 
 import re
@@ -23,7 +23,7 @@ RESULTS = ROOT / "results" / "published" / "camvid"
 
 
 def methods() -> str:
-    """Every method, then the codecs for SSM and coarse picture."""
+    """Every method, then the codecs for SSM and coarse image."""
     rows = ["| method | what | points are set by |", "| --- | --- | --- |"]
     made = {name: get_method(name) for name in method_names()}
     for name, method in sorted(made.items(), key=lambda item: isinstance(item[1], CodecMethod)):
@@ -101,7 +101,7 @@ def findings() -> str:
         f"At QP 35 SPIC has mIoU {middle['miou']:.3f} at {middle['bpp']:.3f} bpp; "
         f"the same mIoU takes {costs['miou']} bpp.\n"
         f"By the judge it has {middle['miou_independent']:.3f}, which takes {costs['miou_independent']} bpp.\n"
-        f"The coarse picture alone, upsampled, has {alone[0]:.3f} at that QP and {alone[1]:.3f} at that rate.\n"
+        f"The coarse image alone, upsampled, has {alone[0]:.3f} at that QP and {alone[1]:.3f} at that rate.\n"
         f"The decoder trained without SSMs (`sr`) has {blind['miou']:.3f} at that QP, SPIC {middle['miou']:.3f}; "
         f"by the judge {blind['miou_independent']:.3f} against {middle['miou_independent']:.3f}.\n"
         f"Against ground truth the segmenter itself has {ground:.3f}, the judge {judge:.3f}."
@@ -129,8 +129,9 @@ def _summary(thing) -> str:
 
 def blocks() -> dict[Path, dict[str, str]]:
     """Page to marker name to the whole block, markers included."""
-    readme = {"methods": methods(), "datasets": datasets(), "results": results(), "findings": findings()}
-    pages = {ROOT / "README.md": {name: _block(name, text) for name, text in readme.items()}}
+    here = {"README.md": {"findings": findings()}, "docs/data.md": {"datasets": datasets()}}
+    here |= {"docs/methods.md": {"methods": methods()}, "docs/results.md": {"results": results()}}
+    pages = {ROOT / page: {name: _block(name, text) for name, text in made.items()} for page, made in here.items()}
     for name, text in measured().items():
         pages.setdefault(ROOT / "docs" / f"{name.split('_')[0]}.md", {})[name] = _block(name, text)
     return pages

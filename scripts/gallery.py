@@ -41,7 +41,7 @@ with job(snakemake):
     labels = [name_of(*one) for one in at.items()]
     others = [name_of(method, at[method]) for method in ("bpg", "jpeg2000") if method in at]
     page = Page(
-        title=f"{params.run}: every method at about {bpp} bits a pixel",
+        title=f"{params.run}: every method at about {bpp} bits per pixel",
         notes=f"Each method at the point whose mean rate over the run is nearest to {bpp} bpp; the numbers are those "
         "of the picture alone. mIoU compares segmentations of the original and of the rebuilt picture; the judge's "
         f"mIoU is by a network that no other part uses. Protocol {protocol}.",

@@ -1,4 +1,4 @@
-"""Decide once a run what "auto" means for device and dtype."""
+"""Decide once per run what "auto" means for device and dtype."""
 
 from spic.benchmark.coding import resolve
 from spic.run.job import job

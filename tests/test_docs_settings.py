@@ -21,7 +21,7 @@ CONFIGS = [ROOT / "config.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
 SCHEMA = load(ROOT / "config" / "schema.yaml")
 KEYS = SCHEMA["properties"].keys()
 SEEN = set()  # points that were tried
-OF_OTHERS = {"posterize", "blocks"}  # codecs that the docs' own packages bring
+OF_OTHERS = {"posterize", "blocks", "thumbnail"}  # codecs that the docs' own packages bring
 
 
 def comments(path: Path) -> str:
@@ -71,7 +71,7 @@ def files(tmp_path):
     """Where the docs' own overlays lie: what they are is taken from the docs."""
     tutorial, extending = TEXTS["tutorial.md"], TEXTS["extending.md"]
     (tmp_path / "mine.yaml").write_text("".join(re.findall(r"^```yaml\n(.*?)^```$", tutorial, re.S | re.M)))
-    (tmp_path / "own.yaml").write_text(re.search(r"`own.yaml`: `(.*)`", extending)[1])
+    (tmp_path / "shapes.yaml").write_text(re.search(r"^```yaml\n(.*?)^```$", extending, re.S | re.M)[1])
     return lambda name: tmp_path / name if (tmp_path / name).exists() else ROOT / name
 
 
@@ -79,6 +79,7 @@ def check(config: dict) -> None:
     """What can be checked of an example without its data set, its weights and its packages."""
     methods = {name: points for name, points in config["methods"].items() if name not in OF_OTHERS}
     config |= {"dataset": "street_scenes", "dataset_root": None, "decoder_weights": None, "methods": methods}
+    config |= {"segmenter": "street", "method_options": {}} if config["segmenter"] == "nearest-colour" else {}
     if methods:
         check_config(config)
     for name, points in methods.items():
@@ -113,10 +114,10 @@ def test_whatever_is_offered_can_be_set_by_an_overlay_and_by_config(key, text, t
     assert isinstance(wanted, dict) or by_file[key] == wanted
 
 
-def test_every_coarse_codec_of_the_readme_goes_with_the_points_that_the_docs_name():
+def test_every_coarse_codec_of_the_docs_goes_with_the_points_that_the_docs_name():
     from spic.codecs import get_codec
 
-    names = re.search(r"^`coarse_codec`: (.*)\.$", TEXTS["README.md"], re.M)[1]
+    names = re.search(r"^`coarse_codec`: (.*)\.$", TEXTS["methods.md"], re.M)[1]
     names = re.findall(r"`([\w-]+)`", names)
     assert {"jpeg", "avif", "lossless"} <= set(names)
     documented = re.search(r"after its setting \(([^)]*)\)", TEXTS["extending.md"])[1]

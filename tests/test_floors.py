@@ -1,6 +1,7 @@
 """The floors of the house (docs/architecture.md): no import runs upwards or in a circle; nothing grows too large."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,13 @@ def test_no_function_is_too_large():
             long |= {name} if node.end_lineno - node.lineno >= BODY else set()
             many |= {name} if taken > PARAMETERS and room_of(path) != "cli" else set()
     assert long <= LONG_FUNCTIONS and many <= MANY_PARAMETERS, (long - LONG_FUNCTIONS, many - MANY_PARAMETERS)
+
+
+def test_the_page_shows_every_room_and_its_floor():
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d) \| (.+) \|$", text, re.MULTILINE)
+    assert {int(number): set(re.findall(r"`(\w+)`", rooms)) for number, rooms in rows} == dict(
+        enumerate(map(set, FLOORS))
+    )
+    tree = set(re.findall(r"^  (\w+)(?:\.py|/) +\S", text, re.MULTILINE))
+    assert tree == set(FLOOR)

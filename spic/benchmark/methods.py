@@ -108,7 +108,7 @@ class Method(ABC):
     def decode(self, parts: list[dict[str, bytes]], names: list[str]) -> list[np.ndarray]:
         """Rebuild a few pictures, uint8 (H, W, 3), from their parts.
 
-        `names` are for methods that draw random numbers and store no seed: one generator a picture, so that its
+        `names` are for methods that draw random numbers and store no seed: one generator per picture, so that its
         result does not depend on its neighbours. Damaged parts raise `BitstreamError`.
         """
 

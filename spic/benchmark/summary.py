@@ -64,7 +64,7 @@ def summarize(identity: dict, scores: dict, features: dict, originals: dict, rea
     Returns
     -------
     dict
-        point (one row of points.csv), intervals, per_class, recall (lists of rows), pictures (table, a row a picture).
+        point (one row of points.csv), intervals, per_class, recall (lists of rows), pictures (one row per image).
 
     Raises
     ------
@@ -130,7 +130,7 @@ def _values(evidence: Evidence, rows: list[Metric]) -> tuple[dict, dict]:
 
 
 def _intervals(evidence: Evidence, rows: list[Metric]) -> dict:
-    """95 % interval of each metric that was computed, {name: (low, high)}; NaN where it cannot be told."""
+    """95 % interval of each metric that was computed, {name: (low, high)}; NaN where there is none."""
     rows = [row for row in rows if row.value and row.interval and row.needs in evidence.arrays]
     found = {row.name: row.interval(evidence, row.needs) for row in rows}
     return {name: ends for name, ends in found.items() if ends is not None}

@@ -46,7 +46,7 @@ Dtype = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; torch's choice by default.")]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a file, one a line.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a file, one per line.")]
 Output = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="OUT", help="File, folder, or - for stdout; beside IN by default."),

@@ -29,7 +29,7 @@ class Result:
 
 def compare(
     inputs: Pictures,
-    bpp: Annotated[float, typer.Option(help="Rate that all methods shall have, in bits a pixel.")] = 0.16,
+    bpp: Annotated[float, typer.Option(help="Rate that all methods shall have, in bits per pixel.")] = 0.16,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="For table and pictures.")] = Path(
         "spic-compare"
     ),
@@ -108,7 +108,7 @@ def compare(
 
 
 def at_rate(name: str, coder, picture, bpp: float) -> Result:
-    """Code and decode at the setting whose rate is nearest to `bpp`, in bits a pixel of all payloads."""
+    """Code and decode at the setting whose rate is nearest to `bpp`, in bits per pixel of all payloads."""
     from spic.metrics.matching import find_quality
 
     coded, pixels = {}, picture.pixels.shape[0] * picture.pixels.shape[1]
@@ -166,7 +166,7 @@ def _page(bpp: float, space, methods):
 
     first = next((_name(name) for name in ("bpg", "jpeg2000") if name in methods), ORIGINAL)
     return Page(
-        title=f"Every method at {bpp} bits a pixel",
+        title=f"Every method at {bpp} bits per pixel",
         notes=f"Each picture by each method at the setting whose rate is nearest to {bpp} bpp. mIoU compares the "
         "segmentations of the original and of the decoded picture. The coarse picture is shown before it is coded.",
         start=(first, _name("spic")),

@@ -31,7 +31,7 @@ Quality = Annotated[
     typer.Option("--quality", "-q", help="Setting of the coarse codec; of bpg the QP, 0 (best) to 51."),
 ]
 TargetBpp = Annotated[
-    float | None, typer.Option(help="Best quality at this rate or below, in bits a pixel of the working size.")
+    float | None, typer.Option(help="Best quality at this rate or below, in bits per pixel of the working size.")
 ]
 Native = Annotated[bool, typer.Option("--native", help="Keep the size instead of reducing the longer side to 512.")]
 Simplify = Annotated[int, typer.Option(min=0, help="Drop islands of the map under so many pixels before coding.")]

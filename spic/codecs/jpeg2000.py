@@ -24,7 +24,7 @@ _CLOSE = 0.99  # of the byte budget: good enough to stop
 
 
 class Jpeg2000Codec(Codec):
-    """JPEG 2000; `bpp` is the most bits a pixel of the picture that the codestream may take."""
+    """JPEG 2000; `bpp` is the highest rate that the codestream may have, in bits per pixel of the image."""
 
     name = "jpeg2000"
     kind = "picture"
@@ -36,7 +36,7 @@ class Jpeg2000Codec(Codec):
         return super().versions() | pillow_versions("jpg_2000")
 
     def encode(self, image: np.ndarray, bpp: float = 0.25) -> bytes:
-        """Code a picture in at most, and close to, `bpp` bits a pixel.
+        """Code a picture in at most, and close to, `bpp` bits per pixel.
 
         Parameters
         ----------

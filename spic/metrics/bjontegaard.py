@@ -93,7 +93,7 @@ def _curve(rates, values, interpolation: str) -> tuple[np.ndarray, np.ndarray]:
         raise ConfigError(f"interpolation {interpolation!r}: known are {', '.join(INTERPOLATIONS)}")
     rates, values = np.asarray(rates, np.float64), np.asarray(values, np.float64)
     if rates.ndim != 1 or rates.shape != values.shape:
-        raise DataError(f"a curve has one value a rate, not {values.shape} for {rates.shape}")
+        raise DataError(f"a curve has one value per rate, not {values.shape} for {rates.shape}")
     if len(rates) < INTERPOLATIONS[interpolation]:
         raise DataError(f"{interpolation} needs {INTERPOLATIONS[interpolation]} points, the curve has {len(rates)}")
     if not (np.isfinite(rates).all() and np.isfinite(values).all() and (rates > 0).all()):
@@ -101,7 +101,7 @@ def _curve(rates, values, interpolation: str) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(rates)
     rates, values = rates[order], values[order]
     if (np.diff(rates) == 0).any():
-        raise DataError("a curve has one point a rate")
+        raise DataError("a curve has one point per rate")
     return rates, values
 
 

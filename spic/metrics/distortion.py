@@ -91,7 +91,7 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
     """
     _check(a, b)
     if min(a.shape[:2]) < MIN_SIDE:
-        raise DataError(f"MS-SSIM needs {MIN_SIDE} pixels a side, the picture has {a.shape[0]}x{a.shape[1]}")
+        raise DataError(f"MS-SSIM needs {MIN_SIDE} pixels per side, the picture has {a.shape[0]}x{a.shape[1]}")
     channels = zip(np.moveaxis(np.atleast_3d(a), 2, 0), np.moveaxis(np.atleast_3d(b), 2, 0), strict=True)
     return float(np.mean([_ms_ssim_of_channel(x.astype(np.float64), y.astype(np.float64)) for x, y in channels]))
 

@@ -1,4 +1,4 @@
-"""Feature extractors: one vector a picture or a patch, for the Frechet and kernel distances.
+"""Feature extractors: one vector per picture or patch, for the Frechet and kernel distances.
 
 Both take uint8 sRGB (N, H, W, 3) and return float32 (N, D), in float32 arithmetic on every device. All pictures of one
 comparison have one size, the working size.
@@ -67,7 +67,7 @@ class FeatureExtractor:
         if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
             raise DataError(f"pictures must be uint8 (N, H, W, 3), got {pictures.dtype} {pictures.shape}")
         if min(pictures.shape[1:3]) < MIN_SIDE:
-            raise DataError(f"pictures of {pictures.shape[1]}x{pictures.shape[2]} are below {MIN_SIDE} pixels a side")
+            raise DataError(f"pictures of {pictures.shape[1]}x{pictures.shape[2]} are below {MIN_SIDE} pixels per side")
         return self._in_batches(pictures, self._batch_size)
 
     def _in_batches(self, pictures: np.ndarray, batch_size: int) -> np.ndarray:

@@ -23,7 +23,7 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     Parameters
     ----------
     features_a, features_b : numpy.ndarray
-        Real (N, D) and (M, D), one row a picture, N and M at least 2. Computed in float64.
+        Real (N, D) and (M, D), one row per picture, N and M at least 2. Computed in float64.
 
     Returns
     -------

@@ -112,7 +112,7 @@ def sum_interval(
     """
     per_picture = np.asarray(per_picture, np.float64)
     if not per_picture.ndim or not np.isfinite(per_picture).all():
-        raise DataError("what adds up over pictures has one finite entry a picture")
+        raise DataError("what adds up over pictures has one finite entry per picture")
     n = len(per_picture)
     if not _enough(n, block, resamples, level):
         return UNKNOWN
@@ -125,7 +125,7 @@ def sum_interval(
 
 
 def mean_interval(values: np.ndarray, **options) -> Interval:
-    """Interval of the mean of one value a picture, float (N,), NaN values left out; `options` as in `interval`.
+    """Interval of the mean of one value per picture, float (N,), NaN values left out; `options` as in `interval`.
 
     An infinite value (the PSNR of identical pictures) makes the mean infinite and the interval NaN.
     """

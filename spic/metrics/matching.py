@@ -117,7 +117,7 @@ def find_quality(
     quality_range : (number, number, number)
         Lowest value, highest value and step, as codecs and methods have them.
     rate_of : callable
-        Setting to rate, in bits a pixel of what the coder codes.
+        Setting to rate, in bits per pixel of what the coder codes.
     target : float
         Rate wanted, above 0.
     at_most : bool
@@ -183,12 +183,12 @@ def _curve(rates, values) -> tuple[np.ndarray, np.ndarray]:
     """Logarithm of the rate and value, sorted; only points with a finite value."""
     rates, values = np.asarray(rates, np.float64), np.asarray(values, np.float64)
     if rates.ndim != 1 or rates.shape != values.shape:
-        raise DataError(f"a curve has one value a rate, not {values.shape} for {rates.shape}")
+        raise DataError(f"a curve has one value per rate, not {values.shape} for {rates.shape}")
     if not (np.isfinite(rates).all() and (rates > 0).all()):
         raise DataError("a curve has finite rates above 0")
     known = np.isfinite(values)
     order = np.argsort(rates[known], kind="stable")
     x, y = np.log(rates[known][order]), values[known][order]
     if (np.diff(x) == 0).any():
-        raise DataError("a curve has one point a rate")
+        raise DataError("a curve has one point per rate")
     return x, y

@@ -48,7 +48,7 @@ def small_objects(reference: np.ndarray, found: np.ndarray, classes: Sequence[in
     Returns
     -------
     numpy.ndarray
-        int64 (3, 2): a row a size class in the reference (below 64, 64 to 256, above 256 pixels), columns found and
+        int64 (3, 2): one row per size class in the reference (below 64, 64 to 256, above 256 pixels), columns found and
         total. Counts add up over pictures; `recall` makes shares of them.
 
     Raises

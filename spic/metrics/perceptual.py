@@ -1,7 +1,7 @@
 """LPIPS, the learned perceptual distance, where its weights are given. Needs no further package and downloads nothing.
 
 Zhang, Isola, Efros, Shechtman, Wang, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR
-2018, version 0.1 (inputs scaled). Both pictures, in [-1, 1], are shifted and scaled by fixed numbers a channel, go
+2018, version 0.1 (inputs scaled). Both pictures, in [-1, 1], are shifted and scaled by fixed numbers per channel, go
 through the convolutions of AlexNet or VGG16, and after each of five stages every pixel's channels are brought to unit
 length; the squared differences are weighted a channel, averaged over the pixels, and the five means add up.
 """
@@ -99,7 +99,7 @@ class Lpips:
         if a.shape != b.shape:
             raise DataError(f"pictures of different shape: {a.shape} and {b.shape}")
         if min(a.shape[:2]) < MIN_SIDE:
-            raise DataError(f"LPIPS needs {MIN_SIDE} pixels a side, the picture has {a.shape[0]}x{a.shape[1]}")
+            raise DataError(f"LPIPS needs {MIN_SIDE} pixels per side, the picture has {a.shape[0]}x{a.shape[1]}")
         with torch.inference_mode():
             x = self._planes(np.stack([a, b]))
             return float(sum(self._stage_distance(i, maps) for i, maps in enumerate(self._maps(x))))

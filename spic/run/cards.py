@@ -20,7 +20,7 @@ def visible_cards() -> list[str]:
 
 
 def network_jobs(device: str, cores: int) -> int:
-    """How many jobs of networks a machine runs side by side: one a card, or one a core where they run on the CPU.
+    """How many jobs of networks a machine runs side by side: one per card, or one per core where they run on the CPU.
 
     device : what the config says, "auto", "cpu", "cuda" or one card by number
     """

@@ -111,7 +111,7 @@ class Condition:
 
 
 class NullCondition:
-    """The condition of an SSM that is zero everywhere, from 25 numbers a channel.
+    """The condition of an SSM that is zero everywhere, from 25 numbers per channel.
 
     Away from the border all its pixels are alike, so scales and shifts of a 5x5 SSM, their middle row and column
     repeated, are those of any larger one. Computed once a model and size, on weights that do not change.

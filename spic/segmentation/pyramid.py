@@ -11,14 +11,8 @@ from dataclasses import dataclass
 from torch import nn
 from torch.nn import functional as F
 
-<<<<<<< HEAD
-from spic.errors import ConfigError
-from spic.networks.efficientnet import LITE, LiteEncoder, norm
-=======
 from spic.networks.config import Shape
-from spic.networks.efficientnet import LiteEncoder, norm
-from spic.segmentation.street import LITE
->>>>>>> 385f514c61bf5fcfd6e41d5bc667685b3d48114d
+from spic.networks.efficientnet import LITE, LiteEncoder, norm
 
 SIZE_MULTIPLE = 32
 

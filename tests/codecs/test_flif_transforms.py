@@ -38,7 +38,7 @@ def test_ycocg_is_reversible_and_in_range(planes):
 
 
 def test_ycocg_ranges_are_tight():
-    """Against all colours of 4 bits a channel: every bound of Co is reached, and every value of Cg lies within."""
+    """Against all colours of 4 bits per channel: every bound of Co is reached, and every value of Cg lies within."""
     ranges = YCoCg(Ranges([0] * 3, [15] * 3)).ranges
     chroma, last = {}, {}
     for red, green, blue in itertools.product(range(16), repeat=3):

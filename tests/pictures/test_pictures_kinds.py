@@ -70,7 +70,7 @@ def pgm(largest: int) -> bytes:
 
 
 def png_of_16_bits() -> bytes:
-    """RGB with 16 bits a sample, chunk by chunk, since Pillow does not write it."""
+    """RGB with 16 bits per sample, chunk by chunk, since Pillow does not write it."""
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in RGB.astype(np.uint16) * 257)
     chunks = ((b"IHDR", struct.pack(">IIBBBBB", SIZE[1], SIZE[0], 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows)))
     parts = [

@@ -20,7 +20,7 @@ _LIMIT = 1 << 30  # numbers from here on are refused, as the reference tools do
 
 @dataclass(frozen=True)
 class Header:
-    """What a BPG file says about its picture; `width` and `height` in pixels, `depth` in bits a sample."""
+    """What a BPG file says about its picture; `width` and `height` in pixels, `depth` in bits per sample."""
 
     width: int
     height: int

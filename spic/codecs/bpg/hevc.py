@@ -139,7 +139,7 @@ def decode_planes(sps: bytes, payload: bytes, chroma: int, depth: int, size, lay
     payload : bytes
         HEVC data of the file; NAL units of other layers are ignored.
     chroma, depth : int
-        chroma_format_idc and bits a sample.
+        chroma_format_idc and bits per sample.
     size : (int, int)
         Picture height and width; the planes are cropped to them.
     layer : int
@@ -162,7 +162,7 @@ def decode_planes(sps: bytes, payload: bytes, chroma: int, depth: int, size, lay
     bytes behind it: pictures that differ show that the slice was cut.
     """
     if depth not in _DEPTHS:
-        raise BitstreamError(f"BPG: {depth} bits a sample are not supported")
+        raise BitstreamError(f"BPG: {depth} bits per sample are not supported")
     fields = params.parse_reduced(sps)
     coded = [-(-side // (1 << fields.min_block)) * (1 << fields.min_block) for side in size]
     nals = _check_nals(payload, layer, coded[0] * coded[1])

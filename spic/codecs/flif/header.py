@@ -11,7 +11,7 @@ MAX_NUMBER = 1 << 31
 
 @dataclass(frozen=True)
 class Header:
-    """A still picture of at most 8 bits a channel.
+    """A still picture of at most 8 bits per channel.
 
     Attributes
     ----------

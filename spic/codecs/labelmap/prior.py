@@ -132,7 +132,7 @@ def read_prior(path) -> Prior:
 
 @functools.cache
 def shipped_prior(name: str = SHIPPED) -> Prior:
-    """The prior that comes with the package, its hash checked; read once a process."""
+    """The prior that comes with the package, its hash checked; read once per process."""
     from spic.weights import shipped
 
     return read_prior(shipped(name))

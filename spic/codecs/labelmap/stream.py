@@ -2,7 +2,7 @@
 
 byte 0        version (high half), bits that spell a label (low half, 0..8)
 byte 1        flags: PRIOR, WORKING_SIZE
-2 numbers     height - 1 and width - 1, 7 bits a byte, lowest first; absent with WORKING_SIZE
+2 numbers     height - 1 and width - 1, 7 bits per byte, lowest first; absent with WORKING_SIZE
 2 bytes       the prior's name tag; absent without PRIOR
 4 bytes       CRC-32 of all of the header before it and of the map, big endian
 the rest      the range coder's bytes

@@ -75,7 +75,7 @@ def render(canvas: Canvas, light: Light, dice: Dice) -> tuple[np.ndarray, np.nda
     dark = _soft_shadow(canvas)
     modulation *= np.where(plane == GROUND, 1 - np.float32(light.shadow) * dark, np.float32(1.0))
 
-    # the colours are averaged over the fine map, the modulation is taken once a pixel
+    # the colours are averaged over the fine map, the modulation is taken once per pixel
     colours = np.zeros((canvas.height, canvas.width, 3), np.float32)
     sky = np.zeros((canvas.height, canvas.width), np.float32)
     rgb = np.ascontiguousarray(table[:, 1:4])

@@ -79,7 +79,7 @@ class Downsample(nn.Module):
 
 
 class Block(nn.Module):
-    """DCNv3 and an MLP, each with a norm, a learned scale a channel and an identity around it."""
+    """DCNv3 and an MLP, each with a norm, a learned scale per channel and an identity around it."""
 
     def __init__(self, channels: int, offset_scale: float, post_norm: bool):
         super().__init__()

@@ -65,7 +65,7 @@ class DecodeHead(nn.Module):
 
     ::
 
-        feature 3 -> pooled to 1, 2, 3, 6 a side, joined -> bottleneck ------------------.
+        feature 3 -> pooled to 1, 2, 3, 6 per side, joined -> bottleneck ------------------.
         feature 2 -> lateral -> + resized from above -> fpn conv ----------------------. |
         feature 1 -> lateral -> + resized from above -> fpn conv --------------------. | |
         feature 0 -> lateral -> + resized from above -> fpn conv -> fpn_bottleneck of all four -> conv_seg
