@@ -14,7 +14,7 @@ import numpy as np
 
 from spic import plugins
 from spic.benchmark.protocols import get_protocol
-from spic.bitstream import read_spic
+from spic.bitstream import read_spic, write_spic
 from spic.codecs import codec_names, get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
 from spic.pictures.limits import MAX_PIXELS
@@ -254,8 +254,8 @@ class SpicMethod(UpsampledMethod):
         lossless = self._coarse_codec.quality_name is None
         if lossless and value != COARSE_FACTOR:
             raise ConfigError(f"coarse_factor {value!r}: only {COARSE_FACTOR} is supported")
-        self._transmitter.quality = None if lossless else value
-        return {"picture": self._transmitter.encode(picture.pixels, picture.ssm)}
+        prepared = self._transmitter.prepare(picture.pixels, picture.ssm)
+        return {"picture": write_spic(self._transmitter.code(prepared, None if lossless else value))}
 
     def official_parts(self, picture, value):
         """The SSM as the authors' scripts save it: three equal channels of label * 255 / 35, by FLIF."""
@@ -279,7 +279,7 @@ class SpicMethod(UpsampledMethod):
             own.decoder_weights,
             device=own.device,
             dtype=own.dtype,
-            sampling=protocol.sampling,
+            sampling=protocol.sampling and protocol.sampling.to_dict(),
             void_is_null=protocol.void_is_null,
         )
         if protocol.one_generator:

@@ -1,6 +1,5 @@
 """`spic train`: packs of training data, segmenter, decoder, prior of the label-map coder."""
 
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -136,6 +135,7 @@ def decoder(
     On several GPUs: `torchrun --nproc-per-node N -m spic.cli train decoder PACK FOLDER ...`; --batch is that of each.
     """
     from spic.scsrdm import save_checkpoint
+    from spic.scsrdm.sampling import Sampling
     from spic.training.batches import predicted_maps
     from spic.training.decoder import recipe_of, train_decoder
     from spic.training.distributed import joined
@@ -147,7 +147,7 @@ def decoder(
     sampling = recipe_of(preset, condition)["sampling"] | {
         key: value for key, value in wanted.items() if value is not None
     }
-    sampling = _sampling(**sampling, guidance=guidance)
+    sampling = Sampling.from_dict({**sampling, "guidance": guidance}).to_dict()  # wrong values: now, not after hours
     options = {
         "batch": batch,
         "seed": seed,
@@ -238,17 +238,6 @@ def labelmap_prior(
     source = {"dataset": dataset, "maps": len(maps), "left_out": leave_out or [], "segmenter": segmenter}
     about_it = {"label_space": data.label_space.name, "steps": steps, "seed": seed, **source}
     _print_weights(target, write_prior(target, prior, about_it))
-
-
-def _sampling(sampler: str, steps: int, start: int, guidance: float) -> dict:
-    """Settings that `spic.scsrdm.sample` takes; checked now and not after hours of training."""
-    from spic.scsrdm.checkpoint import check_sampling
-
-    sampling = {"sampler": sampler, "steps": steps, "start": start, "guidance": guidance}
-    check_sampling(sampling)
-    if not math.isfinite(guidance):
-        raise ConfigError(f"guidance {guidance}: expected a finite number")
-    return sampling
 
 
 def _machine(device: str, dtype: str, threads: int | None) -> dict:

@@ -242,6 +242,7 @@ def _sampling(sampler, steps, start, guidance) -> dict | None:
 def _describe(file, num_bytes: int) -> dict:
     """What `--json` says about a `.spic` file."""
     record = {key: value for key, value in asdict(file).items() if key not in ("size", "original_size")}
+    record["sampling"] = file.sampling and file.sampling.to_dict()
     for name in ("ssm", "coarse"):
         record[f"{name}_bytes"] = len(record.pop(name))
     (height, width), (working_height, working_width) = file.original_size, file.size

@@ -108,7 +108,7 @@ def test_official_noise_and_chain_overrule_the_file(method, pictures, tiny_decod
     assert error(official.decode([parts[0]], ["a"])[0], first) > 0
 
     def by_steps(steps):
-        options = {"sampling": OFFICIAL.sampling | {"steps": steps}, "void_is_null": True}
+        options = {"sampling": OFFICIAL.sampling.to_dict() | {"steps": steps}, "void_is_null": True}
         generator = torch.Generator().manual_seed(0)
         receiver = Receiver(tiny_decoder, device="cpu", dtype="float32", **options)
         return receiver.decode_all([parts[0]["picture"]], lambda shape: torch.randn(shape, generator=generator))[0]
