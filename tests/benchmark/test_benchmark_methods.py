@@ -142,7 +142,7 @@ def test_damaged_parts(name, method):
 
 def test_huge_coarse_pictures_are_refused(method, pictures, monkeypatch):
     parts = method("upsampled").encode(pictures[0], 30)
-    monkeypatch.setattr(spic.methods, "MAX_PIXELS", 32 * 64 - 1)
+    monkeypatch.setattr(spic.benchmark.methods, "MAX_PIXELS", 32 * 64 - 1)
     with pytest.raises(BitstreamError, match="too large"):
         method("upsampled").decode([parts], ["a"])
 
