@@ -11,6 +11,7 @@ from spic.benchmark.methods import Picture, Settings, get_method
 from spic.benchmark.protocols import CORRECTED, OFFICIAL, PROTOCOLS, get_protocol
 from spic.codecs import get_codec
 from spic.errors import ConfigError
+from spic.machine import CPU
 from spic.pictures.reading import downscale, downscale_bilinear
 from spic.scsrdm.sampling import Sampling
 
@@ -26,7 +27,7 @@ def pictures(tiny_scenes):
 @pytest.fixture
 def spic(tiny_decoder):
     """Factory of the method with tiny weights."""
-    settings = Settings(decoder_weights=str(tiny_decoder), device="cpu", dtype="float32", ssm_codec="jpegxl-lossless")
+    settings = Settings(decoder_weights=str(tiny_decoder), machine=CPU, ssm_codec="jpegxl-lossless")
     return lambda protocol="official", **changes: get_method("spic", replace(settings, protocol=protocol, **changes))
 
 
