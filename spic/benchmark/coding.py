@@ -6,7 +6,6 @@ Every output is written under a temporary name and renamed, so that a killed job
 
 import csv
 import io
-import json
 import time
 from dataclasses import asdict
 from itertools import islice
@@ -18,6 +17,7 @@ from spic.benchmark.methods import Method, Picture, Settings, get_method
 from spic.datasets import Dataset, get_dataset
 from spic.errors import DataError
 from spic.files import atomic_folder, write_bytes
+from spic.machine import AUTO, Machine, set_threads
 from spic.pictures.labels import LabelSpace
 from spic.pictures.reading import read_labels, read_picture, write_png
 from spic.strict_json import to_json
@@ -30,25 +30,17 @@ def open_dataset(config: dict) -> Dataset:
     return get_dataset(config["dataset"], config["dataset_root"], config["split"], config["limit"])
 
 
-def method_settings(config: dict) -> Settings:
-    """The part of a config that methods need; missing keys take their defaults."""
+def method_settings(config: dict, machine: Machine = AUTO) -> Settings:
+    """The part of a config that methods need, and where they run; missing keys take their defaults."""
     names = Settings.__dataclass_fields__
-    return Settings(**{key: config[key] for key in names if key in config})
+    return Settings(**{key: config[key] for key in names if key in config}, machine=machine)
 
 
 def resolve(config: dict, out) -> None:
     """Decide once what "auto" means and write it: {"device", "dtype", "torch_threads"}."""
-    from spic.machine import pick_device, pick_dtype, set_threads
-
-    set_threads(config["torch_threads"])  # the probe runs as the jobs will
-    device = pick_device(config["device"])
-    decided = {**config, "device": device, "dtype": pick_dtype(config["dtype"], device)}
+    machine = Machine(config["device"], config["dtype"], config["torch_threads"]).decided()
+    decided = {**config, "device": machine.device, "dtype": machine.dtype}
     write_bytes(out, (to_json(decided, indent=1) + "\n").encode())
-
-
-def read_resolved(path) -> dict:
-    """Read what `resolve` decided."""
-    return json.loads(Path(path).read_text())
 
 
 def prepare(config: dict, chunk: str, pictures, labels) -> None:
@@ -73,13 +65,11 @@ def segment(
     space,
     segmenter: str,
     segmenter_weights=None,
-    device="auto",
-    dtype="auto",
-    torch_threads=None,
     segmenter_input=None,
+    machine: Machine = AUTO,
 ) -> None:
     """Segment every picture of a folder: label maps as PNG of the same name, and their label space as JSON."""
-    network = load_segmenter(segmenter, segmenter_weights, device, dtype, torch_threads, segmenter_input)
+    network = load_segmenter(segmenter, segmenter_weights, machine, segmenter_input)
     with atomic_folder(out) as folder:
         for name, picture in read_folder(pictures):
             labels = network.segment(picture[None])[0]
@@ -155,13 +145,12 @@ def read_folder(folder):
         yield name, read_picture(path)
 
 
-def load_segmenter(name, weights, device, dtype, torch_threads, input_size=None):
-    """The segmenter of that name on `torch_threads` CPU threads; `input_size` is the config's `segmenter_input`."""
-    from spic.machine import set_threads
+def load_segmenter(name, weights, machine: Machine, input_size=None):
+    """The segmenter of that name on that machine; `input_size` is the config's `segmenter_input`."""
     from spic.segmentation import get_segmenter
 
-    set_threads(torch_threads)
-    return get_segmenter(name, weights, device, dtype, input_size)
+    set_threads(machine.threads)
+    return get_segmenter(name, weights, machine.device, machine.dtype, input_size)
 
 
 def partner(folder, name: str) -> Path:

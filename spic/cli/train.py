@@ -227,12 +227,10 @@ def _given(pack: Path, leave_out, device: str, dtype: str, threads: int | None, 
 
 
 def _machine(device: str, dtype: str, threads: int | None) -> dict:
-    from spic.machine import pick_device, pick_dtype, set_threads
+    from spic.machine import Machine
 
-    if threads is not None:
-        set_threads(threads)
-    device = pick_device(device)
-    return {"device": device, "dtype": pick_dtype(dtype, device)}
+    machine = Machine(device, dtype, threads).decided()
+    return {"device": machine.device, "dtype": machine.dtype}
 
 
 def _print_weights(path: Path, digest: str) -> None:

@@ -15,7 +15,7 @@ from spic.errors import ConfigError
 from spic.machine import autocast
 from spic.pictures.labels import get_label_space
 from spic.scsrdm import build
-from spic.scsrdm.checkpoint import check_sampling
+from spic.scsrdm.sampling import Sampling
 from spic.scsrdm.schedule import NUM_TIMESTEPS, alphas_cumprod
 from spic.training import losses
 from spic.training.batches import Batches
@@ -97,7 +97,7 @@ class Recipe:
         if not 0 <= self.t_min <= self.t_max < NUM_TIMESTEPS:
             expected = f"expected 0 <= t_min <= t_max < {NUM_TIMESTEPS}"
             raise ConfigError(f"timesteps {self.t_min} to {self.t_max}: {expected}")
-        check_sampling(self.sampling)
+        Sampling.from_dict(self.sampling)  # wrong values: now, not after hours
 
 
 PRESETS = {

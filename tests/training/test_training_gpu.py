@@ -109,9 +109,7 @@ def test_two_steps_with_hardly_anything_installed(command, tiny_segmenter, tmp_p
     )
     gpu.main([str(out), str(tmp_path / "street"), "--join", "ema"])
     decoder = Decoder(tmp_path / "street", "cpu", "float32")
-    assert (
-        decoder.sampling["sampler"] == "noiseless" and read_weights(tmp_path / "street")[1]["label_space"] == "camvid11"
-    )
+    assert decoder.sampling.sampler == "noiseless" and read_weights(tmp_path / "street")[1]["label_space"] == "camvid11"
     assert decoder(np.zeros((1, 64, 64), np.uint8), np.zeros((1, 16, 16, 3), np.uint8), [0]).shape == (1, 64, 64, 3)
 
 
