@@ -11,7 +11,6 @@ min_version("9.8")
 
 
 include: "rules/common.smk"
-include: "rules/identity.smk"
 include: "rules/data.smk"
 include: "rules/encode.smk"
 include: "rules/decode.smk"
@@ -23,4 +22,4 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
-        targets(),
+        plan.targets(),

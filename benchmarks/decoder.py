@@ -22,7 +22,8 @@ from spic.machine import pick_device
 from spic.scsrdm import build, load_checkpoint
 from spic.scsrdm.config import ScsrdmConfig
 from spic.scsrdm.denoiser import Denoiser, guided, to_x0
-from spic.scsrdm.schedule import alphas_cumprod, published_timesteps
+from spic.scsrdm.sampling import published_timesteps
+from spic.scsrdm.schedule import alphas_cumprod
 from spic.weights import shipped
 
 _PEAK = Path("/proc/self/clear_refs")

@@ -20,7 +20,7 @@ from spic.machine import set_threads
 from spic.metrics import Lite0Features, confusion_matrix, finite_psnr, frechet_distance, mean_iou, psnr
 from spic.pictures.reading import downscale
 from spic.scsrdm.decoder import Decoder
-from spic.scsrdm.sampler import SAMPLERS
+from spic.scsrdm.sampling import SAMPLERS, START, Sampling
 from spic.segmentation import get_segmenter
 
 CHOOSE = "0001TP"
@@ -71,6 +71,7 @@ def measure(arguments, frames: str, done: set, write) -> None:
         independent = None
     features = Lite0Features(arguments.device)
     reference = features(np.stack(originals))
+    decoder = Decoder(arguments.weights, **options)
     for sampler in arguments.sampler:
         for steps in arguments.steps:
             for start in arguments.start:
@@ -78,10 +79,10 @@ def measure(arguments, frames: str, done: set, write) -> None:
                 row = {"frames": frames, **settings, "n": len(index)}
                 if tuple(str(row[key]) for key in KEYS) in done:
                     continue
-                decoder = Decoder(arguments.weights, **options, **settings)
-                decoder(np.stack(street.maps[:1]), coarse[:1], seeds[:1])  # the first call loads and plans
+                sampling = Sampling(**settings)
+                decoder(np.stack(street.maps[:1]), coarse[:1], seeds[:1], sampling)  # the first call loads and plans
                 began = time.process_time(), time.perf_counter()
-                pictures = decoder(np.stack(street.maps), coarse, seeds)
+                pictures = decoder(np.stack(street.maps), coarse, seeds, sampling)
                 cpu, wall = time.process_time() - began[0], time.perf_counter() - began[1]
                 seconds = wall if decoder.device.startswith("cuda") else cpu
                 errors = [psnr(*pair) for pair in zip(originals, pictures, strict=True)]
@@ -114,7 +115,7 @@ def main() -> None:
     arguments = parser.parse_args()
     set_threads(arguments.threads)
     if arguments.start is None:
-        arguments.start = [Decoder(arguments.weights, "cpu", "float32").sampling.get("start", 192)]
+        arguments.start = [Decoder(arguments.weights, "cpu", "float32").sampling.start or START]
     done, columns = set(), [*KEYS, "n", "miou", "miou_independent", "fd_lite0", "psnr", "seconds"]
     if arguments.csv and arguments.csv.exists():
         with arguments.csv.open(newline="") as file:

@@ -14,8 +14,8 @@ rule resolve:
     resources:
         gpu=GPU,
     params:
-        settings=settings("device", "dtype", "torch_threads"),
-        identity=identity("resolve"),
+        settings=plan.settings("device", "dtype", "torch_threads"),
+        identity=plan.fingerprint("resolve"),
     script:
         "../scripts/resolve.py"
 
@@ -32,8 +32,10 @@ rule prepare:
     conda:
         ENV
     params:
-        settings=settings("dataset", "dataset_root", "split", "limit", "chunk_size"),
-        identity=depends("prepare", "chunk"),
+        settings=plan.settings(
+            "dataset", "dataset_root", "split", "limit", "chunk_size"
+        ),
+        identity=lambda wildcards: plan.fingerprint("prepare", wildcards.chunk),
     script:
         "../scripts/prepare.py"
 
@@ -41,7 +43,7 @@ rule prepare:
 rule segment:
     input:
         pictures=rules.prepare.output.pictures,
-        weights=given(SEGMENTER_WEIGHTS),
+        weights=given(plan.files("segment")),
         resolved=rules.resolve.output[0],
     output:
         ssm=directory(f"{RUN}/originals/{{chunk}}/ssm"),
@@ -57,8 +59,8 @@ rule segment:
     resources:
         gpu=GPU,
     params:
-        settings=settings("segmenter", "segmenter_weights", "segmenter_input"),
-        weights=weights(SEGMENTER_WEIGHTS),
-        identity=depends("segment", "chunk"),
+        settings=plan.settings("segmenter", "segmenter_weights", "segmenter_input"),
+        weights=plan.weights("segment"),
+        identity=lambda wildcards: plan.fingerprint("segment", wildcards.chunk),
     script:
         "../scripts/segment.py"

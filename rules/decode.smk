@@ -24,10 +24,14 @@ rule decode:
     resources:
         gpu=1,
     params:
-        method=lambda wildcards: CODERS[wildcards.coder][0],
-        settings=coding("ssm_codec", "coarse_codec", "seed"),
-        codecs=lambda wildcards: coder(wildcards.coder)["codecs"],
-        weights=lambda wildcards: coder(wildcards.coder)["weights"],
-        identity=depends("decode", "chunk", "coder", "point"),
+        method=lambda wildcards: plan.coders[wildcards.coder][0],
+        settings=lambda wildcards: plan.coding_settings(
+            wildcards.coder, "ssm_codec", "coarse_codec", "seed"
+        ),
+        codecs=lambda wildcards: plan.coder(wildcards.coder)["codecs"],
+        weights=lambda wildcards: plan.coder(wildcards.coder)["weights"],
+        identity=lambda wildcards: plan.fingerprint(
+            "decode", wildcards.chunk, wildcards.coder, wildcards.point
+        ),
     script:
         "../scripts/decode.py"

@@ -4,7 +4,7 @@
 rule encode:
     input:
         pictures=rules.prepare.output.pictures,
-        ssm=sent_maps,
+        ssm=lambda wildcards: plan.sent_maps(wildcards.coder, wildcards.chunk),
         weights=decoder_weights,
     output:
         coded=directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/coded"),
@@ -17,13 +17,17 @@ rule encode:
     conda:
         ENV
     params:
-        method=lambda wildcards: CODERS[wildcards.coder][0],
-        value=lambda wildcards: POINTS[CODERS[wildcards.coder][0]][wildcards.point],
-        settings=coding("ssm_codec", "coarse_codec", "seed"),
-        limit=limit,
-        codecs=lambda wildcards: coder(wildcards.coder)["codecs"],
-        weights=lambda wildcards: coder(wildcards.coder)["weights"],
-        identity=depends("encode", "chunk", "coder", "point"),
+        method=lambda wildcards: plan.coders[wildcards.coder][0],
+        value=lambda wildcards: plan.value(wildcards.coder, wildcards.point),
+        settings=lambda wildcards: plan.coding_settings(
+            wildcards.coder, "ssm_codec", "coarse_codec", "seed"
+        ),
+        limit=lambda wildcards: plan.limit(wildcards.coder, wildcards.chunk),
+        codecs=lambda wildcards: plan.coder(wildcards.coder)["codecs"],
+        weights=lambda wildcards: plan.coder(wildcards.coder)["weights"],
+        identity=lambda wildcards: plan.fingerprint(
+            "encode", wildcards.chunk, wildcards.coder, wildcards.point
+        ),
     script:
         "../scripts/encode.py"
 
@@ -32,7 +36,7 @@ rule encode:
 rule count_official:
     input:
         pictures=rules.prepare.output.pictures,
-        ssm=sent_maps,
+        ssm=lambda wildcards: plan.sent_maps(wildcards.coder, wildcards.chunk),
     output:
         directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/counted_official"),
         record=f"{RUN}/{{coder}}/{{point}}/{{chunk}}/count_official.provenance.json",
@@ -43,11 +47,13 @@ rule count_official:
     conda:
         ENV
     params:
-        method=lambda wildcards: CODERS[wildcards.coder][0],
-        value=lambda wildcards: POINTS[CODERS[wildcards.coder][0]][wildcards.point],
-        settings=coding("coarse_codec"),
-        limit=limit,
-        codecs=lambda wildcards: counted_codecs(wildcards.coder),
-        identity=depends("count_official", "chunk", "coder", "point"),
+        method=lambda wildcards: plan.coders[wildcards.coder][0],
+        value=lambda wildcards: plan.value(wildcards.coder, wildcards.point),
+        settings=lambda wildcards: plan.coding_settings(wildcards.coder, "coarse_codec"),
+        limit=lambda wildcards: plan.limit(wildcards.coder, wildcards.chunk),
+        codecs=lambda wildcards: plan.counted_codecs(wildcards.coder),
+        identity=lambda wildcards: plan.fingerprint(
+            "count_official", wildcards.chunk, wildcards.coder, wildcards.point
+        ),
     script:
         "../scripts/count.py"

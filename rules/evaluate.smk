@@ -1,36 +1,6 @@
 # Pictures to numbers: what networks see (looks), scores of each picture, then one summary a point.
 
 
-rule look_at_originals:
-    input:
-        pictures=rules.prepare.output.pictures,
-        weights=given(ORIGINALS_WEIGHTS),
-        resolved=rules.resolve.output[0],
-    output:
-        directory(f"{RUN}/originals/{{chunk}}/looks"),
-        record=f"{RUN}/originals/{{chunk}}/look_at_originals.provenance.json",
-    log:
-        f"{RUN}/logs/look/originals_{{chunk}}.log",
-    benchmark:
-        f"{RUN}/benchmarks/look/originals_{{chunk}}.tsv"
-    conda:
-        ENV
-    threads: config["torch_threads"]
-    resources:
-        gpu=GPU,
-    params:
-        settings={
-            **settings("judge", "judge_weights", "fid_weights"),
-            **(settings("segmenter", "segmenter_weights") if OTHER_LOOKS else {}),
-            "segmenter_inputs": OTHER_LOOKS,
-        },
-        cache=CACHE,
-        weights=weights(ORIGINALS_WEIGHTS),
-        identity=depends("look_at_originals", "chunk"),
-    script:
-        "../scripts/look.py"
-
-
 rule look:
     input:
         pictures=rules.decode.output.decoded,
@@ -38,7 +8,7 @@ rule look:
         labels=rules.prepare.output.labels,
         ssm=rules.segment.output.ssm,
         space=rules.segment.output.space,
-        weights=given(LOOK_WEIGHTS),
+        weights=given(plan.files("look")),
         resolved=rules.resolve.output[0],
     output:
         directory(f"{RUN}/{{coder}}/{{point}}/{{chunk}}/looks"),
@@ -56,48 +26,58 @@ rule look:
         gpu=GPU,
     params:
         settings={
-            **settings("segmenter", "segmenter_weights"),
-            **settings("judge", "judge_weights", "fid_weights", "lpips_weights"),
+            **plan.settings("segmenter", "segmenter_weights"),
+            **plan.settings("judge", "judge_weights", "fid_weights", "lpips_weights"),
             "segmenter_inputs": {
-                "segmenter": config["segmenter_input"],
-                **OTHER_LOOKS,
+                "segmenter": plan.segmenter_input(),
+                **plan.other_looks,
             },
         },
         cache=CACHE,
         truth_space=TRUTH_SPACE,
-        limit=limit,
-        weights=weights(LOOK_WEIGHTS),
-        identity=depends("look", "chunk", "coder", "point"),
+        limit=lambda wildcards: plan.limit(wildcards.coder, wildcards.chunk),
+        weights=plan.weights("look"),
+        identity=lambda wildcards: plan.fingerprint(
+            "look", wildcards.chunk, wildcards.coder, wildcards.point
+        ),
     script:
         "../scripts/look.py"
 
 
-rule score_originals:
+use rule look as look_at_originals with:
     input:
-        labels=rules.prepare.output.labels,
-        ssm=rules.segment.output.ssm,
-        space=rules.segment.output.space,
-        original_looks=rules.look_at_originals.output[0],
+        pictures=rules.prepare.output.pictures,
+        weights=given(plan.files("look_at_originals")),
+        resolved=rules.resolve.output[0],
     output:
-        f"{RUN}/originals/{{chunk}}/scores.npz",
-        record=f"{RUN}/originals/{{chunk}}/score_originals.provenance.json",
+        directory(f"{RUN}/originals/{{chunk}}/looks"),
+        record=f"{RUN}/originals/{{chunk}}/look_at_originals.provenance.json",
     log:
-        f"{RUN}/logs/score/originals_{{chunk}}.log",
+        f"{RUN}/logs/look/originals_{{chunk}}.log",
     benchmark:
-        f"{RUN}/benchmarks/score/originals_{{chunk}}.tsv"
-    conda:
-        ENV
+        f"{RUN}/benchmarks/look/originals_{{chunk}}.tsv"
     params:
-        truth_space=TRUTH_SPACE,
-        identity=depends("score_originals", "chunk"),
-    script:
-        "../scripts/score.py"
+        settings={
+            **plan.settings("judge", "judge_weights", "fid_weights"),
+            **(
+                plan.settings("segmenter", "segmenter_weights")
+                if plan.other_looks
+                else {}
+            ),
+            "segmenter_inputs": plan.other_looks,
+        },
+        limit=None,
+        weights=plan.weights("look_at_originals"),
+        identity=lambda wildcards: plan.fingerprint(
+            "look_at_originals", wildcards.chunk
+        ),
 
 
 rule score:
     input:
         looks=rules.look.output[0],
-        counted=counted_files,
+        counted=lambda wildcards: f"{RUN}/{wildcards.coder}/{wildcards.point}/{wildcards.chunk}/"
+        + plan.counted(wildcards.coder, wildcards.protocol),
         labels=rules.prepare.output.labels,
         ssm=rules.segment.output.ssm,
         space=rules.segment.output.space,
@@ -112,22 +92,54 @@ rule score:
     conda:
         ENV
     params:
-        method=lambda wildcards: CODERS[wildcards.coder][0],
-        settings=settings("ssm_codec", "coarse_codec"),
-        segmenter_look=lambda wildcards: segmenter_look(wildcards.protocol),
+        method=lambda wildcards: plan.coders[wildcards.coder][0],
+        settings=plan.settings("ssm_codec", "coarse_codec"),
+        segmenter_look=lambda wildcards: plan.segmenter_look(wildcards.protocol),
         truth_space=TRUTH_SPACE,
-        identity=depends("score", "chunk", "coder", "point", "protocol"),
+        identity=lambda wildcards: plan.fingerprint(
+            "score",
+            wildcards.chunk,
+            wildcards.coder,
+            wildcards.point,
+            wildcards.protocol,
+        ),
     script:
         "../scripts/score.py"
 
 
+use rule score as score_originals with:
+    input:
+        labels=rules.prepare.output.labels,
+        ssm=rules.segment.output.ssm,
+        space=rules.segment.output.space,
+        original_looks=rules.look_at_originals.output[0],
+    output:
+        f"{RUN}/originals/{{chunk}}/scores.npz",
+        record=f"{RUN}/originals/{{chunk}}/score_originals.provenance.json",
+    log:
+        f"{RUN}/logs/score/originals_{{chunk}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/score/originals_{{chunk}}.tsv"
+    params:
+        method=None,
+        settings={},
+        segmenter_look="segmenter",
+        identity=lambda wildcards: plan.fingerprint("score_originals", wildcards.chunk),
+
+
 rule summarize:
     input:
-        scores=of_chunks("scores_{protocol}.npz"),
-        looks=of_chunks("looks"),
-        originals=lambda wildcards: [
-            f"{RUN}/originals/{chunk}/looks" for chunk in PARTS[wildcards.protocol]
-        ],
+        scores=lambda wildcards: plan.of_chunks(
+            wildcards.protocol,
+            f"{wildcards.coder}/{wildcards.point}",
+            f"scores_{wildcards.protocol}.npz",
+        ),
+        looks=lambda wildcards: plan.of_chunks(
+            wildcards.protocol, f"{wildcards.coder}/{wildcards.point}", "looks"
+        ),
+        originals=lambda wildcards: plan.of_chunks(
+            wildcards.protocol, "originals", "looks"
+        ),
     output:
         summary=f"{RUN}/{{coder}}/{{point}}/summary_{{protocol}}.json",
         pictures=f"{RUN}/{{coder}}/{{point}}/pictures_{{protocol}}.parquet",
@@ -140,20 +152,28 @@ rule summarize:
         ENV
     params:
         run=config["run"],
-        method=lambda wildcards: CODERS[wildcards.coder][0],
-        ssm_source=ssm_source,
-        settings=settings("classes_of_interest", "interval_block"),
-        identity=depends("summarize", "coder", "point", "protocol"),
+        method=lambda wildcards: plan.coders[wildcards.coder][0],
+        ssm_source=lambda wildcards: plan.sends(wildcards.coder) or "",
+        settings=plan.settings("classes_of_interest", "interval_block"),
+        identity=lambda wildcards: plan.fingerprint(
+            "summarize", wildcards.coder, wildcards.point, wildcards.protocol
+        ),
     script:
         "../scripts/summarize.py"
 
 
 rule tables:
     input:
-        summaries=of_points("summary_{protocol}.json"),
-        pictures=of_points("pictures_{protocol}.parquet"),
-        originals=of_originals("scores.npz"),
-        timing=[path for paths in timings().values() for path in paths],
+        summaries=[
+            f"{RUN}/{folder}/summary_{protocol}.json"
+            for protocol, *_, folder in plan.each_point()
+        ],
+        pictures=[
+            f"{RUN}/{folder}/pictures_{protocol}.parquet"
+            for protocol, *_, folder in plan.each_point()
+        ],
+        originals=expand(rules.score_originals.output[0], chunk=plan.chunks),
+        timing=[path for paths in plan.timings().values() for path in paths],
     output:
         **{name: f"{RUN}/tables/{name}.csv" for name in TABLES},
         all_pictures=f"{RUN}/tables/pictures.parquet",
@@ -167,8 +187,8 @@ rule tables:
     params:
         run=config["run"],
         judge=config["judge"],
-        timing=list(timings().items()),
-        identity=identity("tables"),
+        timing=list(plan.timings().items()),
+        identity=plan.fingerprint("tables"),
     script:
         "../scripts/tables.py"
 
@@ -184,7 +204,7 @@ rule compare:
         bd=f"{RUN}/tables/bd.csv",
         claims=f"{RUN}/tables/claims.csv",
         markdown=f"{RUN}/tables/claims.md",
-        compressai=compressai_files(),
+        compressai=plan.compressai_files(),
         record=f"{RUN}/tables/compare.provenance.json",
     log:
         f"{RUN}/logs/compare.log",
@@ -194,6 +214,6 @@ rule compare:
         ENV
     params:
         ssm_codec=config["ssm_codec"],
-        identity=identity("compare"),
+        identity=plan.fingerprint("compare"),
     script:
         "../scripts/compare.py"

@@ -1,10 +1,33 @@
 # The paper's figures 2, 3, 4a and 4b, and those that tell where rate and quality come from.
 
+CATEGORIES = {
+    "figure4a": ("1 Result", "figure 4a: mIoU over rate"),
+    "figure4b": ("1 Result", "figure 4b: Fréchet distance over rate"),
+    "figure2": ("2 Pictures", "figure 2: BPG and SPIC at one rate"),
+    "figure3": ("2 Pictures", "figure 3: super-resolution, nothing compressed"),
+    "rate_split": ("3 Details", "rate: SSM and coarse image"),
+    "iou_per_class": ("3 Details", "IoU of every class"),
+    "recall_by_size": ("3 Details", "small objects kept, by size"),
+    "steps": ("3 Details", "steps of the decoder"),
+}
 
-include: "figure_names.smk"
 
-
-STEPS_CSV = [config["steps_csv"]] if config["steps_csv"] else []
+def figure_files(names):
+    """SVG and PNG of figures, {name_suffix: path}; the report takes plots as SVG, pictures as PNG."""
+    files = {}
+    for name in names:
+        category, what = CATEGORIES[name]
+        for suffix in ("svg", "png"):
+            path = f"{RUN}/figures/{name}.{suffix}"
+            if suffix == ("png" if name in plan.painted else "svg"):
+                path = report(
+                    path,
+                    category=category,
+                    caption=f"../report/{name}.rst",
+                    labels={"what": what},
+                )
+            files[f"{name}_{suffix}"] = path
+    return files
 
 
 rule figures:
@@ -13,9 +36,9 @@ rule figures:
         per_class=rules.tables.output.per_class,
         recall=rules.tables.output.recall,
         intervals=rules.tables.output.intervals,
-        steps=given(STEPS_CSV),
+        steps=given(plan.files("figures")),
     output:
-        **figure_files(PLOTS),
+        **figure_files(plan.plots),
         record=f"{RUN}/figures/figures.provenance.json",
     log:
         f"{RUN}/logs/figures.log",
@@ -24,31 +47,21 @@ rule figures:
     conda:
         ENV
     params:
-        protocol=FIRST,
-        names=PLOTS,
+        protocol=plan.first,
+        names=plan.plots,
         steps=lambda wildcards: config["steps_csv"],
-        steps_content=weights(STEPS_CSV),
-        identity=identity("figures"),
+        steps_content=plan.weights("figures"),
+        identity=plan.fingerprint("figures"),
     script:
         "../scripts/figures.py"
 
 
-if PAINTED:
-    PAINTED_CHUNKS = painted_chunks()
+if plan.painted:
+    PAINTED_CHUNKS = plan.painted_chunks()
     # Decoded anew from coded files, which stay, so that another point does not ask for decoded pictures that are gone.
-    PAINTED_CODED = {
-        f"{RUN}/{FOLDERS[method, FIRST]}/{point}/{chunk}/coded": (method, point)
-        for method in ("spic", "bpg")
-        if "figure2" in PAINTED
-        for point in POINTS[method]
-        for chunk in PAINTED_CHUNKS
-    }
-    PAINTED_WEIGHTS = SEGMENTER_WEIGHTS + [
-        path
-        for method in ("spic", "sr")
-        if method in POINTS
-        for path in stages.decoder_files(method_under(method, FIRST), config)
-    ]
+    PAINTED_CODED = plan.shown(
+        ("spic", "bpg") if "figure2" in plan.painted else (), PAINTED_CHUNKS, "coded"
+    )
 
     rule figure_pictures:
         input:
@@ -56,16 +69,13 @@ if PAINTED:
             pictures=expand(rules.prepare.output.pictures, chunk=PAINTED_CHUNKS),
             labels=expand(rules.prepare.output.labels, chunk=PAINTED_CHUNKS),
             ssm=expand(rules.segment.output.ssm, chunk=PAINTED_CHUNKS),
-            sent=expand(
-                f"{RUN}/originals/{{chunk}}/{SENT_FOLDER[SENT[FIRST]]}",
-                chunk=PAINTED_CHUNKS,
-            ),
+            sent=[plan.maps(plan.sent(plan.first), chunk) for chunk in PAINTED_CHUNKS],
             space=f"{RUN}/originals/{PAINTED_CHUNKS[0]}/label_space.json",
-            coded=list(PAINTED_CODED),
-            weights=given(PAINTED_WEIGHTS),
+            coded=[folder for *_, folder in PAINTED_CODED],
+            weights=given(plan.files("figure_pictures")),
             resolved=rules.resolve.output[0],
         output:
-            **figure_files(PAINTED),
+            **figure_files(plan.painted),
             numbers=f"{RUN}/figures/pictures.csv",
             pictures=directory(f"{RUN}/figures/pictures"),
             record=f"{RUN}/figures/figure_pictures.provenance.json",
@@ -79,34 +89,31 @@ if PAINTED:
         resources:
             gpu=1,
         params:
-            protocol=FIRST,
+            protocol=plan.first,
             names=lambda wildcards: config["figure_pictures"],
-            limits=[PARTS[FIRST][chunk] for chunk in PAINTED_CHUNKS],
-            coded=list(PAINTED_CODED.values()),
+            limits=[plan.parts[plan.first][chunk] for chunk in PAINTED_CHUNKS],
+            coded=[(method, point) for method, point, *_ in PAINTED_CODED],
             methods=[
                 "upsampled",
-                *(method for method in ("sr", "spic") if method in POINTS),
+                *(method for method in ("sr", "spic") if method in plan.points),
             ],
             truth_space=TRUTH_SPACE,
             segmenter={
                 "name": config["segmenter"],
                 "weights": config["segmenter_weights"],
-                "input_size": INPUTS[FIRST],
+                "input_size": plan.segmenter_input(plan.first),
             },
             settings={
-                **settings(
+                **plan.settings(
                     "ssm_codec",
                     "coarse_codec",
                     "decoder_weights",
                     "sr_weights",
                     "seed",
                 ),
-                "protocol": FIRST,
+                "protocol": plan.first,
             },
-            weights=weights(PAINTED_WEIGHTS),
-            identity=identity("figure_pictures"),
+            weights=plan.weights("figure_pictures"),
+            identity=plan.fingerprint("figure_pictures"),
         script:
             "../scripts/figure_pictures.py"
-
-
-FIGURES = PLOTS + PAINTED

@@ -25,13 +25,13 @@ onsuccess:
 
 # Pictures and first page show the first protocol, as the figures do.
 SHOWN = choose_pictures(
-    DATASET.names,
-    PARTS[FIRST],
-    CHUNK_SIZE,
+    plan.dataset.names,
+    plan.parts[plan.first],
+    plan.chunk_size,
     config["gallery"]["pictures"],
 )
 # Whose files say what the coarse picture was.
-SENDERS = [method for method in ("spic", "spic_labelmap") if method in POINTS][:1]
+SENDERS = [method for method in ("spic", "spic_labelmap") if method in plan.points][:1]
 
 
 # Decoded pictures that are dropped after scoring leave behind those that are shown, so that another point does not
@@ -39,23 +39,9 @@ SENDERS = [method for method in ("spic", "spic_labelmap") if method in POINTS][:
 DECODED = "shown" if config["keep"] == "scores" else "decoded"
 # Folders of the pictures that are shown, by chunk, and of what methods made: (method, point, chunk, folder).
 PICTURES_SHOWN = {chunk: f"{RUN}/originals/{chunk}/pictures" for chunk in SHOWN}
-SSM_SHOWN = {
-    chunk: f"{RUN}/originals/{chunk}/{SENT_FOLDER[SENT[FIRST]]}" for chunk in SHOWN
-}
-DECODED_SHOWN, CODED_SHOWN = (
-    [
-        (
-            method,
-            point,
-            chunk,
-            f"{RUN}/{FOLDERS[method, FIRST]}/{point}/{chunk}/{kind}",
-        )
-        for method in methods
-        for point in POINTS[method]
-        for chunk in SHOWN
-    ]
-    for kind, methods in ((DECODED, POINTS), ("coded", SENDERS))
-)
+SSM_SHOWN = {chunk: plan.maps(plan.sent(plan.first), chunk) for chunk in SHOWN}
+DECODED_SHOWN = plan.shown(plan.points, SHOWN, DECODED)
+CODED_SHOWN = plan.shown(SENDERS, SHOWN, "coded")
 
 if DECODED == "shown":
 
@@ -103,15 +89,15 @@ rule gallery:
         ENV
     params:
         run=config["run"],
-        protocol=FIRST,
+        protocol=plan.first,
         bpp=config["gallery"]["bpp"],
         chosen=SHOWN,
         originals=PICTURES_SHOWN,
         ssm=SSM_SHOWN,
-        truth_space=TRUTH_SPACE if SENT[FIRST] == "ground_truth" else None,
+        truth_space=TRUTH_SPACE if plan.sent(plan.first) == "ground_truth" else None,
         decoded=DECODED_SHOWN,
         coded=CODED_SHOWN,
-        identity=identity("gallery"),
+        identity=plan.fingerprint("gallery"),
     script:
         "../scripts/gallery.py"
 
@@ -126,13 +112,15 @@ rule overview:
         figures=expand(f"{RUN}/figures/figure{{name}}.svg", name=["4a", "4b"]),
         resolved=rules.resolve.output[0],
         records=[
-            rules.segment.output.record.format(chunk=CHUNKS[0]),
-            rules.look_at_originals.output.record.format(chunk=CHUNKS[0]),
+            rules.segment.output.record.format(chunk=plan.chunks[0]),
+            rules.look_at_originals.output.record.format(chunk=plan.chunks[0]),
             *(
                 rules.decode.output.record.format(
-                    coder=FOLDERS[method, FIRST], point=point, chunk=CHUNKS[0]
+                    coder=plan.folders[method, plan.first],
+                    point=point,
+                    chunk=plan.chunks[0],
                 )
-                for method, points in POINTS.items()
+                for method, points in plan.points.items()
                 for point in list(points)[:1]
             ),
             rules.tables.output.record,
@@ -153,20 +141,20 @@ rule overview:
         ENV
     params:
         run=config["run"],
-        protocol=FIRST,
+        protocol=plan.first,
         captions=[
             "Figure 4a: semantics kept over rate",
             "Figure 4b: distance to the originals over rate",
         ],
         settings={
-            "pictures": f"{config['dataset']}, split {config['split']}, {len(DATASET)} pictures at 256x512",
-            "SSM": f"from the {SENT[FIRST].replace('_', ' ')}, coded by {config['ssm_codec']}",
+            "pictures": f"{config['dataset']}, split {config['split']}, {len(plan.dataset)} pictures at 256x512",
+            "SSM": f"from the {plan.sent(plan.first).replace('_', ' ')}, coded by {config['ssm_codec']}",
             "coarse picture": f"64x128, coded by {config['coarse_codec']}",
-            "segmenter": f"{config['segmenter']}, looks at {config['segmenter_input']} size",
+            "segmenter": f"{config['segmenter']}, looks at {plan.segmenter_input()} size",
             "judge": config["judge"] or "none",
             "intervals": f"95 %, neighbours drawn together: {config['interval_block']}",
             "seed": config["seed"],
         },
-        identity=identity("overview"),
+        identity=plan.fingerprint("overview"),
     script:
         "../scripts/overview.py"

@@ -1,15 +1,14 @@
 """Rebuild the pictures of a chunk from their coded files."""
 
-from spic.benchmark.coding import decode, method_settings, read_resolved
-from spic.run.cards import take_card
+from spic.benchmark.coding import decode, method_settings
+from spic.run.cards import own_machine
 from spic.run.job import job
 
 with job(snakemake):
-    decided = read_resolved(snakemake.input.resolved)
-    take_card(decided["device"])
+    machine = own_machine(snakemake.input.resolved)
     decode(
         snakemake.params.method,
-        method_settings(snakemake.params.settings | decided),
+        method_settings(snakemake.params.settings, machine),
         snakemake.input.coded,
         snakemake.output.decoded,
         snakemake.output.timing,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from spic.benchmark.coding import load_segmenter, method_settings, png_files, read_resolved
+from spic.benchmark.coding import load_segmenter, method_settings, png_files
 from spic.benchmark.observations import label_space
 from spic.pictures.labels import get_label_space
 from spic.report.figures.pictures import figure2, figure3
@@ -17,20 +17,19 @@ from spic.report.figures.shown import (
     write_pictures,
 )
 from spic.report.tables import write_csv
-from spic.run.cards import take_card
+from spic.run.cards import own_machine
 from spic.run.job import job
 
 NO_SR = "Super-resolution without the SSM (method sr) is left out: the run has no such method, which needs sr_weights."
 
 with job(snakemake):
     given, params, out = snakemake.input, snakemake.params, snakemake.output
-    decided = read_resolved(given.resolved)
-    take_card(decided["device"])
+    machine = own_machine(given.resolved)
     labelled = all(png_files(folder) for folder in given.labels)
     space = get_label_space(params.truth_space) if labelled else label_space(Path(given.space).read_text())
     guides = given.labels if labelled else given.ssm
     chosen = choose(given.pictures, guides, space, given.sent, params.limits, params.names)
-    settings, eye = method_settings(params.settings | decided), Eye(load_segmenter(**params.segmenter, **decided))
+    settings, eye = method_settings(params.settings, machine), Eye(load_segmenter(**params.segmenter, machine=machine))
     figures = {"figure3": uncompressed_versions(chosen, params.methods, settings, eye)}
     note = "" if "sr" in params.methods else NO_SR
     figure3(figures["figure3"], note, out.figure3_svg.removesuffix(".svg"))

@@ -1,16 +1,15 @@
 """Segment the originals of a chunk: the SSM that SPIC sends and the reference of mIoU."""
 
-from spic.benchmark.coding import read_resolved, segment
-from spic.run.cards import take_card
+from spic.benchmark.coding import segment
+from spic.run.cards import own_machine
 from spic.run.job import job
 
 with job(snakemake):
-    decided = read_resolved(snakemake.input.resolved)
-    take_card(decided["device"])
+    machine = own_machine(snakemake.input.resolved)
     segment(
         snakemake.input.pictures,
         snakemake.output.ssm,
         snakemake.output.space,
         **snakemake.params.settings,
-        **decided,
+        machine=machine,
     )

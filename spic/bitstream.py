@@ -6,16 +6,16 @@ Parsing needs no codec, no numpy and no torch, and reads nothing but lengths tha
 import struct
 import zlib
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 from spic.errors import BitstreamError, ConfigError, DataError
 from spic.pictures.limits import MAX_PIXELS
+from spic.scsrdm.sampling import SAMPLERS, Sampling
 
 MAGIC = b"SPIC"
 VERSION = 1
 COARSE_FACTOR = 4  # working size over coarse size
 MAX_SIDE = (1 << 16) - 1
-SAMPLERS = ("published", "ancestral", "ddim", "dpmsolver++", "noiseless")  # by their number in a file
-NUM_TIMESTEPS = 1000
 
 # Numbers of codecs and label spaces; 0 stands for one that a field names. Never change or reuse a number.
 CODECS = {
@@ -39,6 +39,7 @@ _SAMPLING, _SEED = 0x01, 0x02
 _LABEL_SPACE, _SSM_CODEC, _COARSE_CODEC = 0x81, 0x82, 0x83
 _MAX_NUMBER = 1 << 63
 _MAX_NAME = 64
+_MAX_GUIDANCE = 1000
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,8 @@ class SpicFile:
         First 8 hexadecimal digits of the SHA-256 of the decoder's weights file.
     ssm, coarse : bytes
         Payloads, complete files of their codecs.
-    sampling : dict or None
-        Recommended settings of `spic.scsrdm.sample`, {sampler, guidance, steps, start} or {sampler, guidance,
-        timesteps}; None recommends the weights' own.
+    sampling : spic.scsrdm.sampling.Sampling or None
+        Recommended settings; None recommends the weights' own.
     seed : int
         Chosen by the sender, 0 to 2**63 - 1.
     """
@@ -72,7 +72,7 @@ class SpicFile:
     weights_id: str
     ssm: bytes
     coarse: bytes
-    sampling: dict | None = None
+    sampling: Sampling | None = None
     seed: int = 0
 
     @property
@@ -237,43 +237,32 @@ def _write_id(weights_id: str) -> bytes:
     return value
 
 
-def _write_sampling(sampling: dict) -> bytes:
+def _write_sampling(sampling: Sampling) -> bytes:
     """Sampler, guidance, then steps and start, or 0 and the timesteps: the first, then the differences."""
-    if sampling.get("sampler") not in SAMPLERS:
-        raise ConfigError(f"a .spic file can not recommend the sampler {sampling.get('sampler')!r}")
-    timesteps = sampling.get("timesteps")
-    if timesteps is None:
-        numbers = [sampling["steps"], sampling["start"]]
+    if sampling.timesteps is None:
+        numbers = [sampling.steps, sampling.start]
     else:
-        numbers = [0, *(b - a for a, b in zip([0, *timesteps], timesteps, strict=False))]
-    head = struct.pack(">Bd", SAMPLERS.index(sampling["sampler"]), sampling["guidance"])
-    value = head + b"".join(map(_number, numbers))
-    try:
-        if _read_sampling(value) == sampling:
-            return value
-    except BitstreamError:
-        pass
-    raise ConfigError(f"a .spic file can not recommend {sampling}")
+        numbers = [0, sampling.timesteps[0], *(b - a for a, b in pairwise(sampling.timesteps))]
+    if not abs(sampling.guidance) <= _MAX_GUIDANCE:
+        raise ConfigError(f"a .spic file can not recommend the guidance {sampling.guidance}")
+    head = struct.pack(">Bd", SAMPLERS.index(sampling.sampler), sampling.guidance)
+    return head + b"".join(map(_number, numbers))
 
 
-def _read_sampling(value: bytes) -> dict:
+def _read_sampling(value: bytes) -> Sampling:
     if len(value) < 11 or value[0] >= len(SAMPLERS):
         raise BitstreamError(".spic: the sampling field is damaged or recommends a sampler that is not known here")
     index, guidance = struct.unpack_from(">Bd", value)
-    if not abs(guidance) <= 1000:
+    if not abs(guidance) <= _MAX_GUIDANCE:
         raise BitstreamError(f".spic: guidance {guidance} is out of range")
     steps, *numbers = _numbers(_Reader(value, 9))
-    sampling = {"sampler": SAMPLERS[index], "guidance": guidance}
-    if steps:
-        if len(numbers) != 1 or not steps - 1 <= numbers[0] < NUM_TIMESTEPS:
-            raise BitstreamError(".spic: the sampling field asks for impossible timesteps")
-        return {**sampling, "steps": steps, "start": numbers[0]}
-    timesteps = []
-    for number in numbers:
-        timesteps.append(number + (timesteps[-1] if timesteps else 0))
-    if not timesteps or timesteps[-1] >= NUM_TIMESTEPS or 0 in numbers[1:]:
-        raise BitstreamError(".spic: the sampling field asks for impossible timesteps")
-    return {**sampling, "timesteps": timesteps}
+    try:
+        if not steps:
+            return Sampling(SAMPLERS[index], timesteps=tuple(accumulate(numbers)), guidance=guidance)
+        (start,) = numbers
+        return Sampling(SAMPLERS[index], steps, start, guidance=guidance)
+    except (ConfigError, ValueError):
+        raise BitstreamError(".spic: the sampling field asks for impossible timesteps") from None
 
 
 def _read_seed(value: bytes) -> int:

@@ -1,8 +1,35 @@
-"""Which device and number format the networks run in. Both are settings a user may overrule."""
+"""Where networks run: device, number format, CPU threads. All are settings a user may overrule."""
 
 import time
+from dataclasses import dataclass
 
 from spic.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where networks run.
+
+    Attributes
+    ----------
+    device, dtype : str
+        As `pick_device` and `pick_dtype` take them.
+    threads : int or None
+        Torch's CPU threads; None leaves torch's own choice.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: int | None = None
+
+    def decided(self) -> "Machine":
+        """Set torch's threads and decide what "auto" means; `ConfigError` for what this machine does not have."""
+        set_threads(self.threads)  # first: the probe of `pick_dtype` runs as the networks will
+        device = pick_device(self.device)
+        return Machine(device, pick_dtype(self.dtype, device), self.threads)
+
+
+AUTO, CPU = Machine(), Machine("cpu", "float32")
 
 
 def pick_device(name: str = "auto") -> str:

@@ -1,6 +1,5 @@
 """The receiver: the bytes of a `.spic` file to an image."""
 
-import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,7 +13,8 @@ from spic.pictures.labels import get_label_space
 from spic.pictures.limits import MAX_PIXELS
 from spic.pictures.reading import upscale
 from spic.pictures.sizes import as_pixels, resize
-from spic.scsrdm.info import DecoderInfo, describe_decoder, merge_sampling
+from spic.scsrdm.info import DecoderInfo, describe_decoder
+from spic.scsrdm.sampling import Sampling
 
 MAX_STEPS = 100  # network passes that a file may ask for, so that nobody's bytes keep a receiver busy for hours
 
@@ -109,7 +109,7 @@ class Receiver:
         `noise(shape)` takes the place of their own noise: one source for all of them, in their order.
         """
         parts = [self.parts(data) for data in files]
-        settings = [self._settings(part.file) for part in parts]
+        settings = [self._sampling(part.file) for part in parts]
         if len({part.file.size for part in parts}) > 1 or any(s != settings[0] for s in settings):
             return [self.decode_all([data], noise)[0] for data in files]
         seeds = [(part.file if self.seed is None else replace(part.file, seed=self.seed)).noise_seed for part in parts]
@@ -139,8 +139,8 @@ class Receiver:
         parts = self.parts(data)
         return upscale(parts.coarse, parts.file.original_size)
 
-    def _settings(self, file: SpicFile) -> dict:
-        """Settings of `sample` for a file, after checking that the decoder is meant for it."""
+    def _sampling(self, file: SpicFile) -> Sampling:
+        """How to sample for a file, after checking that the decoder is meant for it."""
         if file.weights_id != self.info.weights_id and not self.any_weights:
             raise WeightsError(
                 f"made for decoder weights {file.weights_id}, these are {self.info.weights_id}: take the right ones "
@@ -149,25 +149,19 @@ class Receiver:
         if self.info.label_space not in (None, file.label_space):
             raise WeightsError(f"label space {file.label_space}; this decoder knows {self.info.label_space}")
         recommended = file.sampling or self.info.sampling
-        settings = merge_sampling(recommended, self.sampling or {})
-        steps = settings.get("steps") or len(settings["timesteps"])
-        passes = steps * (1 if settings["guidance"] == 1.0 else 2)
-        if passes > self.max_steps and not self.sampling:
-            raise BitstreamError(f".spic: asks for {passes} network passes, at most {self.max_steps} are allowed")
-        return settings
+        sampling = recommended.merge(self.sampling or {})
+        if sampling.passes > self.max_steps and not self.sampling:
+            raise BitstreamError(
+                f".spic: asks for {sampling.passes} network passes, at most {self.max_steps} are allowed"
+            )
+        return sampling
 
-    def _rebuild(self, parts: list[Parts], seeds, settings: dict) -> list[np.ndarray]:
-        from spic.scsrdm.tiles import MAX_WHOLE, Tiled
-
-        decoder = copy.copy(self.decoder)
-        decoder.sampling = settings
-        if parts[0].ssm.size > MAX_WHOLE:
-            decoder.model = Tiled(decoder.model)
-        batch = None if decoder.device.startswith("cuda") else 1
+    def _rebuild(self, parts: list[Parts], seeds, sampling: Sampling) -> list[np.ndarray]:
+        batch = None if self.decoder.device.startswith("cuda") else 1
         # One at a time a picture is independent of its companions to the bit, and on a CPU as fast.
         ssm, coarse = (np.stack([getattr(part, name) for part in parts]) for name in ("ssm", "coarse"))
         try:
-            return list(decoder(ssm, coarse, seeds, batch=batch))
+            return list(self.decoder(ssm, coarse, seeds, sampling, batch))
         except DataError as error:  # sizes that the network can not take; here they come from the bytes
             raise BitstreamError(str(error)) from None
 

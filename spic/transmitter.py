@@ -22,7 +22,7 @@ from spic.pictures.limits import MAX_PIXELS
 from spic.pictures.reading import downscale
 from spic.pictures.sizes import as_pixels, enlarge_labels, resize, working_size
 from spic.pictures.streets import looks_like_a_street
-from spic.scsrdm.info import describe_decoder, merge_sampling
+from spic.scsrdm.info import describe_decoder
 
 LOG = logging.getLogger(__name__)
 NO_STREET = "warning: this does not look like a street; the shipped networks only know street scenes"
@@ -117,7 +117,8 @@ class Transmitter:
             raise ConfigError(f"target_bpp: coarse_codec {coarse_codec!r} has no quality_range of its {name}")
         self.quality, self.target_bpp = quality, target_bpp
         self.decoder = describe_decoder(decoder_weights)
-        self.sampling = _recommendation(self.decoder.sampling, sampling)
+        wanted = self.decoder.sampling.merge(sampling or {})
+        self.sampling = None if wanted == self.decoder.sampling else wanted
         self.seed, self.native, self.simplify = seed, native, simplify
         self._segmenter = {"name": segmenter, "weights": segmenter_weights, "device": device, "dtype": dtype}
 
@@ -187,8 +188,9 @@ class Transmitter:
         self.ssm_codec.check_sides(*size)
         self.coarse_codec.check_sides(*(side // COARSE_FACTOR for side in size))
 
-    def code(self, prepared: Prepared) -> SpicFile:
-        """Code what `prepare` made."""
+    def code(self, prepared: Prepared, quality=None) -> SpicFile:
+        """Code what `prepare` made; a `quality` takes the place of the transmitter's own for this image."""
+        quality = self.quality if quality is None else quality
         labels = prepared.ssm
         if self.simplify:
             from spic.codecs.simplify import simplify
@@ -197,10 +199,10 @@ class Transmitter:
         ssm = self.ssm_codec.encode(labels)
         coarse = downscale(prepared.pixels)
         name = self.coarse_codec.quality_name
-        if self.target_bpp is not None:
+        if quality is None and self.target_bpp is not None:
             payload = self._within_target(coarse, 8 * len(ssm) / prepared.ssm.size)
         else:
-            payload = self.coarse_codec.encode(coarse, **({} if self.quality is None else {name: self.quality}))
+            payload = self.coarse_codec.encode(coarse, **({} if quality is None else {name: quality}))
         return SpicFile(
             size=prepared.ssm.shape,
             original_size=prepared.original_size,
@@ -234,9 +236,3 @@ class Transmitter:
                 return coded[match.setting]
             needs = f"the coarse picture {match.rate / scale:.4f} or more"
         raise ConfigError(f"{self.target_bpp} bpp is out of reach: the SSM takes {ssm_bpp:.4f} bpp, {needs}")
-
-
-def _recommendation(own: dict, wanted: dict | None) -> dict | None:
-    """What a file must say: nothing where the settings wanted are the weights' own."""
-    settings = merge_sampling(own, wanted or {})
-    return None if settings == own else settings

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from spic.bitstream import CODECS, LABEL_SPACES, SpicFile, read_spic, write_spic
 from spic.errors import BitstreamError, ConfigError, DataError, SpicError
+from spic.scsrdm.sampling import Sampling
 
 DEFAULT = SpicFile(
     size=(256, 512),
@@ -52,13 +53,14 @@ def test_bytes_are_those_of_the_specification():
 
 def test_sampling_as_specified():
     steps = {"sampler": "ddim", "guidance": 1.5, "steps": 8, "start": 192}
-    data = write_spic(replace(DEFAULT, sampling=steps))
+    data = write_spic(replace(DEFAULT, sampling=Sampling.from_dict(steps)))
     assert b"\x01\x0c\x02" + struct.pack(">d", 1.5) + b"\x08\x81\x40" in data
     timesteps = {"sampler": "published", "guidance": 1.0, "timesteps": [0, 10, 192]}
-    data = write_spic(replace(DEFAULT, sampling=timesteps))
+    data = write_spic(replace(DEFAULT, sampling=Sampling.from_dict(timesteps)))
     assert b"\x01\x0e\x00" + struct.pack(">d", 1.0) + b"\x00\x00\x0a\x81\x36" in data
     for sampling in (steps, timesteps, {**steps, "steps": 1}, {**timesteps, "timesteps": [999]}):
-        assert read_spic(write_spic(replace(DEFAULT, sampling=sampling))).sampling == sampling
+        file = read_spic(write_spic(replace(DEFAULT, sampling=Sampling.from_dict(sampling))))
+        assert file.sampling.to_dict() == sampling
 
 
 def test_numbers_of_codecs_and_label_spaces_never_change():
@@ -164,10 +166,13 @@ def test_what_can_not_be_written():
         {"sampling": {**sampling, "steps": 102}},
         {"sampling": {**sampling, "start": 1000}},
         {"sampling": {**sampling, "guidance": float("nan")}},
+        {"sampling": {**sampling, "guidance": 1001}},
         {"sampling": {"sampler": "ddim", "guidance": 1.0, "timesteps": [5, 5]}},
         {"sampling": {"sampler": "ddim", "guidance": 1.0, "timesteps": []}},
     ):
         with pytest.raises((ConfigError, DataError)):
+            if "sampling" in wrong:
+                wrong = {"sampling": Sampling.from_dict(wrong["sampling"])}
             write_spic(replace(DEFAULT, **wrong))
 
 
@@ -205,7 +210,7 @@ side = st.integers(1, 900)
                 "guidance": st.floats(-1000, 1000),
                 "timesteps": st.sets(st.integers(0, 999), min_size=1).map(sorted),
             }
-        ),
+        ).map(Sampling.from_dict),
         seed=st.integers(0, 2**63 - 1),
     )
 )

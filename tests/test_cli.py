@@ -198,7 +198,7 @@ def test_train_decoder(small_training, files, scene):
     first = run(*command, "--steps", 2, "--start", 90, "--guidance", 1.5)
     assert run(*command, "--steps", 2, "--start", 90, "--guidance", 1.5) == first
     decoder = Decoder(folder / "street-decoder", "cpu", "float32")
-    assert decoder.sampling == {"sampler": "ddim", "steps": 8, "start": 90, "guidance": 1.5}
+    assert decoder.sampling.to_dict() == {"sampler": "ddim", "steps": 8, "start": 90, "guidance": 1.5}
     assert decoder(scene[1][None], downscale(scene[0])[None], [0]).shape == (1, 48, 64, 3)
     assert json.loads((folder / "street-decoder.json").read_bytes())["label_space"] == "camvid11"
     run("train", "pack", pack, "--scenes", 2)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from spic.errors import ConfigError
-from spic.machine import autocast, pick_device, pick_dtype, set_threads
+from spic.machine import Machine, autocast, pick_device, pick_dtype, set_threads
 
 
 def test_auto_follows_the_machine(monkeypatch):
@@ -57,3 +57,19 @@ def test_threads():
         torch.set_num_threads(before)
     with pytest.raises(ConfigError, match="at least 1"):
         set_threads(0)
+
+
+def test_a_machine_is_decided_once(monkeypatch):
+    probed = []
+    monkeypatch.setattr(
+        "spic.machine.pick_dtype", lambda dtype, device: probed.append(torch.get_num_threads()) or dtype
+    )
+    before = torch.get_num_threads()
+    try:
+        machine = Machine("cpu", "bfloat16", before + 1).decided()
+    finally:
+        torch.set_num_threads(before)
+    assert machine == Machine("cpu", "bfloat16", before + 1) and probed == [before + 1]
+    for wrong in (Machine("tpu"), Machine(threads=0)):
+        with pytest.raises(ConfigError):
+            wrong.decided()

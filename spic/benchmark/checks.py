@@ -4,25 +4,25 @@ import json
 from contextlib import contextmanager
 from pathlib import Path
 
-from spic.benchmark.coding import check_classes, check_config, method_settings, open_dataset, segmenter_input, sent_ssm
+from spic.benchmark.coding import method_settings
 from spic.benchmark.methods import SHIPPED_DECODERS, get_method
-from spic.benchmark.protocols import get_protocol
+from spic.benchmark.plan import Plan
 from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError, SpicError, WeightsError
 from spic.pictures.labels import LabelSpace, get_label_space
-from spic.segmentation import describe_segmenter
+from spic.weights import FOLDER, weight_paths
 
 # What a decoder sees, by the setting that names its weights.
 CONDITIONS = {"decoder_weights": "both", "sr_weights": "coarse", "sdm_weights": "ssm"}
 
 
-def check_run(config: dict, points: bool = True) -> None:
+def check_run(plan: Plan, points: bool = True) -> None:
     """All that can be told of a run before its first job.
 
     Parameters
     ----------
-    config : dict
-        What `spic.benchmark.config.read_config` gave.
+    plan : Plan
+        Of a config that `spic.benchmark.config.read_config` gave.
     points : bool
         Whether to try every point of every method, on a black picture; this takes some hundredths of a second each.
 
@@ -31,36 +31,62 @@ def check_run(config: dict, points: bool = True) -> None:
     ConfigError, WeightsError, DataError
         The first mistake, by the name of its setting.
     """
+    config = plan.config
     for key in ("ssm_codec", "coarse_codec"):
         with _about(key):
             if (key, config[key]) != ("coarse_codec", "lossless"):
                 get_codec(config[key])
     get_method("spic", method_settings({key: config[key] for key in ("ssm_codec", "coarse_codec")}))  # do they fit?
-    check_files(config)
-    check_config(config)
-    open_dataset(config)
+    check_files(plan)
+    check_methods(plan)
+    for protocol in plan.protocols:
+        plan.sent(protocol)
+    for folder in plan.coders:
+        plan.sends(folder)
     check_decoders(config)
-    check_networks(config)
-    check_classes(config)
-    segmenter_input(config)
+    check_networks(plan)
+    check_classes(plan)
+    plan.segmenter_input()
+    if plan.painted:
+        plan.painted_chunks()
     if points:
-        check_points(config)
+        check_points(plan)
 
 
-def check_files(config: dict) -> None:
+def check_methods(plan: Plan) -> None:
+    """`ConfigError` unless methods exist, have the parameter that their points set, and have weights."""
+    methods = plan.config["methods"]
+    if not methods:
+        raise ConfigError("no method is left to compare")
+    for name in set(plan.config.get("method_options", {})) - set(methods):
+        plan.method(name)  # a wrong name, or options that it does not take
+    for name, (parameter,) in methods.items():
+        method = plan.method(name)
+        if parameter != method.parameter:
+            raise ConfigError(f"method {name} is set by {method.parameter!r}, not {parameter!r}")
+        if method.missing:
+            raise ConfigError(f"method {name} needs {method.missing}, and none are shipped (docs/decoder.md)")
+
+
+def check_classes(plan: Plan) -> None:
+    """`ConfigError` if a class of interest is not one of the segmenter's, as far as that is known before it loads."""
+    space = plan.network("segmenter").label_space
+    for name in plan.config["classes_of_interest"] or []:
+        if space is not None and name not in space.classes:
+            raise ConfigError(f"classes_of_interest: {name!r} is none of {', '.join(space.classes)}")
+
+
+def check_files(plan: Plan) -> None:
     """`WeightsError` if weights, or `DataError` if another file that a run reads, are not there.
 
     `ConfigError` for a path that Snakemake can not read as one.
     """
-    from spic.weights import FOLDER, weight_paths
-
+    config, given = plan.config, {}
     decoders = {get_method(name).decoder for name in config["methods"]} - {None}
-    networks = {"segmenter", "judge"} if config["judge"] is not None else {"segmenter"}
-    given = {}
-    for kind in sorted(networks):
+    for kind in ("judge", "segmenter"):
         with _about(kind):
-            weights = describe_segmenter(config[kind], config[f"{kind}_weights"]).weights
-        given[f"{kind}_weights"] = [] if weights is None else _with_config(Path(weights))
+            files = plan.network_files(kind)
+        given[f"{kind}_weights"] = [path for file in files for path in _with_config(Path(file))]
     for key in sorted(decoders):
         if config[key] is not None or key in SHIPPED_DECODERS:
             path = config[key] or FOLDER / SHIPPED_DECODERS[key]
@@ -93,14 +119,12 @@ def check_device(config: dict) -> None:
         pick_device(config["device"])
 
 
-def check_points(config: dict) -> None:
+def check_points(plan: Plan) -> None:
     """`ConfigError` names the first point of a method that can not be coded, whatever the picture."""
-    settings = method_settings(config)
-    for name, points in config["methods"].items():
-        method = get_method(name, settings)
-        for value in next(iter(points.values())):
+    for name, points in plan.points.items():
+        for value in points.values():
             with _about(f"methods.{name}"):
-                method.check_point(value)
+                plan.method(name).check_point(value)
 
 
 def _with_config(tensors: Path) -> list[Path]:
@@ -117,13 +141,8 @@ def _about(setting: str):
         raise type(error)(f"{setting}: {error}") from None
 
 
-def check_networks(config: dict) -> None:
+def check_networks(plan: Plan) -> None:
     """Segmenter, decoder and data set fit each other, as far as their files tell.
-
-    Parameters
-    ----------
-    config : dict
-        A validated config of the workflow.
 
     Raises
     ------
@@ -132,21 +151,18 @@ def check_networks(config: dict) -> None:
     WeightsError
         Weights that nobody ships are missing; the message says which file to get.
     """
-    segmenter = describe_segmenter(config["segmenter"], config["segmenter_weights"])
-    dataset = open_dataset(config)
-    _check_known(segmenter.label_space, f"segmenter {config['segmenter']}")
-    _check_known(dataset.label_space, f"data set {config['dataset']}")
-    methods = (get_method(name) for name in config["methods"])
+    config = plan.config
+    owners = {
+        "segmenter": (f"segmenter {config['segmenter']}", plan.network("segmenter").label_space),
+        "ground_truth": (f"data set {config['dataset']}", plan.dataset.label_space),
+    }
+    for owner, space in owners.values():
+        _check_known(space, owner)
+    methods = [get_method(name) for name in config["methods"]]
     kinds = sorted({method.decoder for method in methods if method.decoder and method.needs_ssm})
-    if not kinds:
-        return
-    for protocol in config.get("protocols", ["corrected"]):
-        if sent_ssm(config, get_protocol(protocol)) == "segmenter":
-            sender, space = f"segmenter {config['segmenter']}", segmenter.label_space
-        else:
-            sender, space = f"data set {config['dataset']}", dataset.label_space
+    for protocol in plan.protocols if kinds else ():
         for kind in kinds:
-            _check_space(config.get(kind), kind, sender, space)
+            _check_space(config.get(kind), kind, *owners[plan.sent(protocol)])
 
 
 def _check_known(space: LabelSpace | None, owner: str) -> None:
@@ -185,8 +201,6 @@ def _decoder_classes(weights) -> tuple[str | None, int | None]:
 
 def _decoder_config(weights) -> dict | None:
     """What lies beside a decoder's weights, None where it can not be read: the job that loads it says why."""
-    from spic.weights import FOLDER, weight_paths
-
     try:
         config = json.loads(weight_paths(weights or FOLDER / "street-decoder")[1].read_bytes())
     except (OSError, ValueError, RecursionError):

@@ -6,7 +6,6 @@ Every output is written under a temporary name and renamed, so that a killed job
 
 import csv
 import io
-import json
 import time
 from dataclasses import asdict
 from itertools import islice
@@ -14,14 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from spic.benchmark.methods import SHIPPED_DECODERS, Method, Picture, Settings, get_method, point_name
-from spic.benchmark.protocols import Protocol, get_protocol
+from spic.benchmark.methods import Method, Picture, Settings, get_method
 from spic.datasets import Dataset, get_dataset
-from spic.errors import ConfigError, DataError
+from spic.errors import DataError
 from spic.files import atomic_folder, write_bytes
+from spic.machine import AUTO, Machine, set_threads
 from spic.pictures.labels import LabelSpace
 from spic.pictures.reading import read_labels, read_picture, write_png
-from spic.segmentation import describe_segmenter
 from spic.strict_json import to_json
 
 BATCH = 4  # pictures a method decodes at once
@@ -32,117 +30,17 @@ def open_dataset(config: dict) -> Dataset:
     return get_dataset(config["dataset"], config["dataset_root"], config["split"], config["limit"])
 
 
-def chunk_names(config: dict) -> list[str]:
-    """Names of the chunks of a run: "0000", "0001", ...; one chunk where `chunk_size` is null."""
-    count = len(open_dataset(config))
-    size = config["chunk_size"] or count
-    return [f"{i:04d}" for i in range(-(-count // size))]
-
-
-def protocol_chunks(config: dict, chunks: list[str], protocol: Protocol) -> dict[str, int | None]:
-    """The chunks that a protocol looks at, each with how many of its first pictures count (None: all of them)."""
-    if protocol.pictures is None:
-        return dict.fromkeys(chunks)
-    size = config["chunk_size"] or protocol.pictures
-    left = {chunk: protocol.pictures - i * size for i, chunk in enumerate(chunks)}
-    return {chunk: min(size, count) for chunk, count in left.items() if count > 0}
-
-
-def coder_folder(method: Method, name: str) -> str:
-    """Folder of what a method makes, "spic" or "spic@official": one per protocol only where the protocols differ."""
-    own = method.follows_protocol and method.settings.protocol != "corrected"
-    return f"{name}@{method.settings.protocol}" if own else name
-
-
-def sent_ssm(config: dict, protocol: Protocol) -> str:
-    """Whose label map is sent, "segmenter" or "ground_truth"; `ConfigError` where there is no such map."""
-    wanted = config["ssm_source"] if protocol.ssm_source is None else protocol.ssm_source
-    if wanted == "ground_truth" and open_dataset(config).labels(0) is None:
-        if protocol.ssm_source is None:
-            raise ConfigError(f"ssm_source ground_truth: data set {config['dataset']} has no labels")
-        return "segmenter"
-    return wanted
-
-
-def method_points(settings: dict) -> dict:
-    """Points of a method from its config entry: {"qp": [30, 40]} becomes {"qp30": 30, "qp40": 40}."""
-    ((parameter, values),) = settings.items()
-    return {point_name(parameter, value): value for value in values}
-
-
-def check_config(config: dict) -> None:
-    """What the schema can not know: methods exist and have the parameter their points set. Raises `ConfigError`."""
-    if not config["methods"]:
-        raise ConfigError("no method is left to compare")
-    for protocol in config.get("protocols", []):
-        sent_ssm(config, get_protocol(protocol))
-    for name in set(config.get("method_options", {})) - set(config["methods"]):
-        get_method(name, method_settings(config))  # a wrong name, or options that it does not take
-    for name, settings in config["methods"].items():
-        (parameter,) = settings
-        method = get_method(name, method_settings(config))
-        if parameter != method.parameter:
-            raise ConfigError(f"method {name} is set by {method.parameter!r}, not {parameter!r}")
-        if method.missing:
-            raise ConfigError(f"method {name} needs {method.missing}, and none are shipped (docs/decoder.md)")
-
-
-def method_settings(config: dict) -> Settings:
-    """The part of a config that methods need; missing keys take their defaults."""
+def method_settings(config: dict, machine: Machine = AUTO) -> Settings:
+    """The part of a config that methods need, and where they run; missing keys take their defaults."""
     names = Settings.__dataclass_fields__
-    return Settings(**{key: config[key] for key in names if key in config})
-
-
-def weights_file(path: str | None, shipped_name: str) -> str:
-    """Path of a weights file, for a job's inputs: `path` itself or the shipped file of that name."""
-    from spic.weights import FOLDER, weight_paths
-
-    return str(weight_paths(path or FOLDER / shipped_name)[0])
-
-
-def decoder_files(method: Method, config: dict) -> list[str]:
-    """Weights file of a method's decoder, for a job's inputs, and its other files; empty where it has none."""
-    name = method.decoder
-    own = [weights_file(config[name], SHIPPED_DECODERS.get(name, ""))] if name else []
-    return own + [str(path) for path in method.files()]
-
-
-def segmenter_files(name: str | None, weights: str | None) -> list[str]:
-    """Weights file of a segmenter, for a job's inputs; empty where it needs none or there is no segmenter."""
-    path = describe_segmenter(name, weights).weights if name is not None else None
-    return [] if path is None else [str(path)]
-
-
-def segmenter_input(config: dict, protocol: Protocol | None = None) -> str:
-    """Size at which the segmenter looks, for the SSM that is sent or as a protocol evaluates."""
-    inputs = describe_segmenter(config["segmenter"], config["segmenter_weights"]).inputs
-    wanted = config["segmenter_input"] or inputs[0]
-    if wanted not in inputs:
-        raise ConfigError(f"segmenter_input {wanted!r}: {config['segmenter']} looks at {', '.join(inputs)}")
-    return protocol.segmenter_input if protocol and protocol.segmenter_input in inputs else wanted
-
-
-def check_classes(config: dict) -> None:
-    """`ConfigError` if a class of interest is not one of the segmenter's, as far as that is known before it loads."""
-    space = describe_segmenter(config["segmenter"], config["segmenter_weights"]).label_space
-    for name in config["classes_of_interest"] or []:
-        if space is not None and name not in space.classes:
-            raise ConfigError(f"classes_of_interest: {name!r} is none of {', '.join(space.classes)}")
+    return Settings(**{key: config[key] for key in names if key in config}, machine=machine)
 
 
 def resolve(config: dict, out) -> None:
     """Decide once what "auto" means and write it: {"device", "dtype", "torch_threads"}."""
-    from spic.machine import pick_device, pick_dtype, set_threads
-
-    set_threads(config["torch_threads"])  # the probe runs as the jobs will
-    device = pick_device(config["device"])
-    decided = {**config, "device": device, "dtype": pick_dtype(config["dtype"], device)}
+    machine = Machine(config["device"], config["dtype"], config["torch_threads"]).decided()
+    decided = {**config, "device": machine.device, "dtype": machine.dtype}
     write_bytes(out, (to_json(decided, indent=1) + "\n").encode())
-
-
-def read_resolved(path) -> dict:
-    """Read what `resolve` decided."""
-    return json.loads(Path(path).read_text())
 
 
 def prepare(config: dict, chunk: str, pictures, labels) -> None:
@@ -167,13 +65,11 @@ def segment(
     space,
     segmenter: str,
     segmenter_weights=None,
-    device="auto",
-    dtype="auto",
-    torch_threads=None,
     segmenter_input=None,
+    machine: Machine = AUTO,
 ) -> None:
     """Segment every picture of a folder: label maps as PNG of the same name, and their label space as JSON."""
-    network = load_segmenter(segmenter, segmenter_weights, device, dtype, torch_threads, segmenter_input)
+    network = load_segmenter(segmenter, segmenter_weights, machine, segmenter_input)
     with atomic_folder(out) as folder:
         for name, picture in read_folder(pictures):
             labels = network.segment(picture[None])[0]
@@ -249,13 +145,12 @@ def read_folder(folder):
         yield name, read_picture(path)
 
 
-def load_segmenter(name, weights, device, dtype, torch_threads, input_size=None):
-    """The segmenter of that name on `torch_threads` CPU threads; `input_size` is the config's `segmenter_input`."""
-    from spic.machine import set_threads
+def load_segmenter(name, weights, machine: Machine, input_size=None):
+    """The segmenter of that name on that machine; `input_size` is the config's `segmenter_input`."""
     from spic.segmentation import get_segmenter
 
-    set_threads(torch_threads)
-    return get_segmenter(name, weights, device, dtype, input_size)
+    set_threads(machine.threads)
+    return get_segmenter(name, weights, machine.device, machine.dtype, input_size)
 
 
 def partner(folder, name: str) -> Path:

@@ -14,9 +14,10 @@ import numpy as np
 
 from spic import plugins
 from spic.benchmark.protocols import get_protocol
-from spic.bitstream import read_spic
+from spic.bitstream import read_spic, write_spic
 from spic.codecs import codec_names, get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
+from spic.machine import AUTO, Machine, set_threads
 from spic.pictures.limits import MAX_PIXELS
 from spic.pictures.reading import COARSE_FACTOR, WORKING_SIZE, downscale, downscale_bilinear, upscale
 from spic.receiver import Receiver
@@ -35,7 +36,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Settings:
-    """Choices that hold for a whole run: codec names, decoder weights (None: shipped, if they are), device and so on.
+    """Choices that hold for a whole run: codec names, decoder weights (None: shipped, if they are), machine and so on.
 
     `coarse_codec` "lossless" is the paper's first approach, the coarse picture without source coding loss.
     `method_options` has the options of each method by its name; `get_method` hands a method of another package its own
@@ -47,9 +48,7 @@ class Settings:
     decoder_weights: str | None = None
     sr_weights: str | None = None
     sdm_weights: str | None = None
-    device: str = "auto"
-    dtype: str = "auto"
-    torch_threads: int | None = None
+    machine: Machine = AUTO
     seed: int = 0
     protocol: str = "corrected"
     method_options: dict = field(default_factory=dict)
@@ -254,8 +253,8 @@ class SpicMethod(UpsampledMethod):
         lossless = self._coarse_codec.quality_name is None
         if lossless and value != COARSE_FACTOR:
             raise ConfigError(f"coarse_factor {value!r}: only {COARSE_FACTOR} is supported")
-        self._transmitter.quality = None if lossless else value
-        return {"picture": self._transmitter.encode(picture.pixels, picture.ssm)}
+        prepared = self._transmitter.prepare(picture.pixels, picture.ssm)
+        return {"picture": write_spic(self._transmitter.code(prepared, None if lossless else value))}
 
     def official_parts(self, picture, value):
         """The SSM as the authors' scripts save it: three equal channels of label * 255 / 35, by FLIF."""
@@ -271,15 +270,13 @@ class SpicMethod(UpsampledMethod):
     def _load(self) -> None:
         import torch
 
-        from spic.machine import set_threads
-
         own, protocol = self.settings, self.protocol
-        set_threads(own.torch_threads)
+        set_threads(own.machine.threads)
         self._receiver = Receiver(
             own.decoder_weights,
-            device=own.device,
-            dtype=own.dtype,
-            sampling=protocol.sampling,
+            device=own.machine.device,
+            dtype=own.machine.dtype,
+            sampling=protocol.sampling and protocol.sampling.to_dict(),
             void_is_null=protocol.void_is_null,
         )
         if protocol.one_generator:
@@ -294,15 +291,14 @@ class _Ablation(Method):
 
     @cached_property
     def _network(self):
-        from spic.machine import set_threads
         from spic.scsrdm.decoder import Decoder
 
         own = self.settings
         if self.missing:
             raise ConfigError(f"{self.missing}: none are shipped, and none are given (docs/decoder.md)")
         weights = getattr(own, self.decoder)
-        set_threads(own.torch_threads)
-        network = Decoder(weights, own.device, own.dtype)
+        set_threads(own.machine.threads)
+        network = Decoder(weights, own.machine.device, own.machine.dtype)
         if network.model.config.condition != self.condition:
             raise ConfigError(f"{weights}: {self.decoder} must be trained with --condition {self.condition}")
         return network

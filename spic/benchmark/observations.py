@@ -17,15 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
-from spic.benchmark.coding import load_segmenter, partner, png_files, segmenter_files
+from spic.benchmark.coding import load_segmenter, partner, png_files
 from spic.errors import ConfigError, DataError
 from spic.files import atomic_folder, atomic_path
-from spic.machine import set_threads
+from spic.machine import CPU, Machine, set_threads
 from spic.metrics.columns import observations
 from spic.metrics.observations import Observation, Sample
 from spic.pictures.labels import LabelSpace, get_label_space
 from spic.pictures.reading import read_labels, read_picture
 from spic.provenance.fingerprints import module_version, plugin_version, stage_version
+from spic.segmentation import describe_segmenter
 from spic.strict_json import to_json
 from spic.weights import weight_paths
 
@@ -79,9 +80,7 @@ def plan_looks(
     judge_weights=None,
     fid_weights=None,
     lpips_weights=None,
-    device: str = "cpu",
-    dtype: str = "float32",
-    torch_threads: int | None = None,
+    machine: Machine = CPU,
     paired: bool = True,
 ) -> dict[str, Look]:
     """The looks that a configuration asks for, by name.
@@ -96,7 +95,7 @@ def plan_looks(
     segmenter_weights, judge_weights, fid_weights, lpips_weights : path-like, optional
         Weights files; None takes a segmenter's shipped ones, and leaves FID's and LPIPS's look out. Other observations
         find theirs by themselves.
-    device, dtype, torch_threads
+    machine : spic.machine.Machine
         As `spic.benchmark.coding.resolve` decided them.
     paired : bool
         Whether there are originals to compare with.
@@ -110,22 +109,22 @@ def plan_looks(
     looks = {}
 
     def network(name, build, weights=(), paired=False, maps=False, version=0, **identity):
-        machine = {"device": device.split(":")[0], "torch_threads": torch_threads}
-        identity = {"look": name, "version": [stage_version("look"), version], **machine, **identity}
+        where = {"device": machine.device.split(":")[0], "torch_threads": machine.threads}
+        identity = {"look": name, "version": [stage_version("look"), version], **where, **identity}
         known = [path for path in weights if Path(path).is_file()]  # a missing one is told of where it is loaded
         looks[name] = Look({**identity, "weights": _digest_of_files(known)}, build, paired, maps)
 
     def segmentation(name, kind, weights, size=None):
         def build():
-            return _segmentation(load_segmenter(kind, weights, device, dtype, torch_threads, size))
+            return _segmentation(load_segmenter(kind, weights, machine, size))
 
         code = plugin_version("spic.segmenters", kind)
-        network(name, build, _segmenter_files(kind, weights), network=kind, code=code, dtype=dtype, input=size)
+        network(name, build, _segmenter_files(kind, weights), network=kind, code=code, dtype=machine.dtype, input=size)
 
     def observe(one: Observation, weights):
         def build():
-            set_threads(torch_threads)
-            return one.build(*(weights or [None]), device)
+            set_threads(machine.threads)
+            return one.build(*(weights or [None]), machine.device)
 
         source = module_version(one.build.__module__)
         network(one.name, build, weights, one.paired, one.maps, version=one.version, source=source)
@@ -305,8 +304,8 @@ def _digest_of_maps(maps: Maps | None, paths, content: str | None) -> str:
 
 def _segmenter_files(kind, weights) -> list[Path]:
     """Weights of a segmenter and the config beside them."""
-    files = segmenter_files(kind, weights)
-    return [path for file in files for path in dict.fromkeys((Path(file), *weight_paths(file)))]
+    path = describe_segmenter(kind, weights).weights
+    return [] if path is None else list(dict.fromkeys((Path(path), *weight_paths(path))))
 
 
 def _digest_of_files(paths) -> str:

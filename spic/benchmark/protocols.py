@@ -4,9 +4,10 @@ A protocol is a handful of switches that the methods, stages and tables read; do
 why. What two protocols do alike is made once and shared.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from spic.errors import ConfigError
+from spic.scsrdm.sampling import Sampling
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Protocol:
         "ground_truth" where the data set has one; None leaves it to the config.
     segmenter_input : str or None
         Size at which the segmenter looks, "native" or "working"; None leaves it to the config.
-    sampling : dict
-        Settings of `spic.scsrdm.sample` that overrule those of the decoder's weights.
+    sampling : spic.scsrdm.sampling.Sampling or None
+        Takes the place of what the file and the decoder's weights recommend; None leaves it to them.
     void_is_null : bool
         Void is coded as the null condition of guidance, also where the network was trained with a class of its own.
     one_generator : bool
@@ -40,7 +41,7 @@ class Protocol:
     counted: str = "coded"
     ssm_source: str | None = None
     segmenter_input: str | None = None
-    sampling: dict = field(default_factory=dict)
+    sampling: Sampling | None = None
     void_is_null: bool = False
     one_generator: bool = False
     pictures: int | None = None
@@ -48,7 +49,7 @@ class Protocol:
 
 
 # frapez1/SPIC: 20 steps from the enlarged coarse image itself, guidance 1.5 in the test command.
-_PUBLISHED_CHAIN = {"sampler": "published", "steps": None, "timesteps": None, "start": 192, "guidance": 1.5}
+_PUBLISHED_CHAIN = Sampling("published", steps=20, start=192, guidance=1.5)
 
 CORRECTED = Protocol("corrected")
 OFFICIAL = Protocol(
@@ -63,7 +64,7 @@ OFFICIAL = Protocol(
     absent="zero",
 )
 # The paper's text has no guidance, and the authors' training never drops the SSM that guidance needs dropped.
-OFFICIAL_UNGUIDED = replace(OFFICIAL, name="official_unguided", sampling=_PUBLISHED_CHAIN | {"guidance": 1.0})
+OFFICIAL_UNGUIDED = replace(OFFICIAL, name="official_unguided", sampling=replace(_PUBLISHED_CHAIN, guidance=1.0))
 
 PROTOCOLS = {protocol.name: protocol for protocol in (CORRECTED, OFFICIAL, OFFICIAL_UNGUIDED)}
 

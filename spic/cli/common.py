@@ -105,11 +105,3 @@ def print_anything() -> None:
 def whole(value: float | None):
     """A number from the command line: 35.0 is the QP 35."""
     return int(value) if value is not None and float(value).is_integer() else value
-
-
-def set_cpu_threads(threads: int | None) -> None:
-    """Fix torch's CPU threads where the user named a number; does not load torch otherwise."""
-    if threads is not None:
-        from spic.machine import set_threads
-
-        set_threads(threads)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import typer
 
 from spic.cli import files
-from spic.cli.common import Device, Dtype, Force, Json, Threads, about, complain, report, set_cpu_threads
+from spic.cli.common import Device, Dtype, Force, Json, Threads, about, complain, report
 from spic.cli.transceive import DecoderWeights, Pictures, SegmenterWeights
 from spic.errors import ConfigError, SpicError
 from spic.files import IMAGES, spelled
@@ -52,6 +52,7 @@ def compare(
     files.check_distinct(sources, [output / files.stem(source) for source in sources])
     files.check_target(output / "index.html", force)
     from spic.benchmark.methods import Picture, Settings, get_method, method_names
+    from spic.machine import Machine, set_threads
     from spic.metrics import psnr
     from spic.pictures.reading import downscale
     from spic.report.pages.gallery import entry
@@ -59,11 +60,11 @@ def compare(
     from spic.transmitter import Transmitter
 
     machine = {"device": device, "dtype": dtype}
-    settings = Settings(decoder_weights=decoder_weights and str(decoder_weights), **machine)
+    settings = Settings(decoder_weights=decoder_weights and str(decoder_weights), machine=Machine(**machine))
     methods = {name: get_method(name, settings) for name in method or method_names()}
     methods = {name: coder for name, coder in methods.items() if method or not coder.missing}
     transmitter = Transmitter(segmenter_weights=segmenter_weights, decoder_weights=decoder_weights, **machine)
-    set_cpu_threads(threads)
+    set_threads(threads)
     rows, entries = [], []
 
     def work(source):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from spic.cli import files
-from spic.cli.common import Device, Dtype, Force, set_cpu_threads
+from spic.cli.common import Device, Dtype, Force
 from spic.cli.common import Threads as ThreadsOption
 from spic.cli.transceive import there_and_back
 
@@ -25,10 +25,11 @@ def demo(
     for target in targets:
         files.check_target(target, force)
     from spic.datasets import get_dataset
+    from spic.machine import set_threads
     from spic.receiver import Receiver
     from spic.transmitter import Transmitter
 
-    set_cpu_threads(threads)
+    set_threads(threads)
     picture = get_dataset("street_scenes", None, "val", number + 1).picture(number)
     receiver = Receiver(device=device, dtype=dtype)
     coded, data, rebuilt, scores = there_and_back(Transmitter(device=device, dtype=dtype), receiver, picture)

@@ -1,6 +1,5 @@
 """`spic train`: packs of training data, segmenter, decoder, prior of the label-map coder."""
 
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -90,16 +89,13 @@ def segmenter(
 ):
     """Train a segmenter and write FOLDER/street-segmenter."""
     from spic.training.loop import Budget
-    from spic.training.pack import read_split
-    from spic.training.segmenter import train_segmenter
+    from spic.training.segmenter import Recipe, train_segmenter
     from spic.weights import write_weights
 
     budget = Budget(steps, minutes)
-    options = {"batch": batch, "seed": seed, **_machine(device, dtype, threads)}
-    options |= {"network": network, "encoder": encoder, "scene_share": scene_share}
-    options |= {"init": init, "learning_rate": learning_rate}
-    train_pack, validation = read_split(pack, leave_out or [])
-    state, config = train_segmenter(train_pack, folder, budget, validation=validation, **options)
+    recipe = Recipe(network, encoder, batch=batch, scene_share=scene_share, learning_rate=learning_rate)
+    data, given = _given(pack, leave_out, device, dtype, threads)
+    state, config = train_segmenter(data, folder, budget, recipe, init=init, seed=seed, **given)
     target = folder / "street-segmenter"
     _print_weights(target, write_weights(target, state, config, "int8"))
 
@@ -136,34 +132,20 @@ def decoder(
     On several GPUs: `torchrun --nproc-per-node N -m spic.cli train decoder PACK FOLDER ...`; --batch is that of each.
     """
     from spic.scsrdm import save_checkpoint
-    from spic.training.batches import predicted_maps
     from spic.training.decoder import recipe_of, train_decoder
     from spic.training.distributed import joined
     from spic.training.loop import Budget
-    from spic.training.pack import read_split
 
     budget = Budget(steps, minutes)
-    wanted = {"sampler": sampler, "steps": sampling_steps, "start": start}
-    sampling = recipe_of(preset, condition)["sampling"] | {
-        key: value for key, value in wanted.items() if value is not None
-    }
-    sampling = _sampling(**sampling, guidance=guidance)
-    options = {
-        "batch": batch,
-        "seed": seed,
-        "preset": preset,
-        "condition": condition,
-        **_machine(device, dtype, threads),
-    }
-    options |= {"t_min": t_min, "t_max": t_max, "t_focus": t_focus, "init": init, "learning_rate": learning_rate}
-    train_pack, validation = read_split(pack, leave_out or [])
-    if ssm is not None:
-        options["predicted"] = predicted_maps(train_pack, ssm, options["device"])
-    with joined(options["device"]) as (ranks, options["device"]):
-        state, network = train_decoder(train_pack, folder, budget, validation=validation, ranks=ranks, **options)
+    sampling = {"sampler": sampler, "steps": sampling_steps, "start": start, "guidance": guidance}
+    numbers = {"t_min": t_min, "t_max": t_max, "t_focus": t_focus, "batch": batch, "learning_rate": learning_rate}
+    recipe = recipe_of(preset, condition, sampling=sampling, **numbers)
+    data, given = _given(pack, leave_out, device, dtype, threads, ssm)
+    with joined(given["device"]) as (ranks, given["device"]):
+        state, network = train_decoder(data, folder, budget, recipe, init=init, seed=seed, ranks=ranks, **given)
     if not ranks.first:
         return
-    config = {"network": network, "sampling": sampling, "label_space": train_pack.label_space}
+    config = {"network": network, "sampling": recipe.sampling, "label_space": data.label_space}
     _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config))
 
 
@@ -191,19 +173,11 @@ def adversarial(
     """
     from spic.scsrdm import save_checkpoint
     from spic.training.adversarial import Recipe, train_adversarial
-    from spic.training.batches import predicted_maps
     from spic.training.loop import Budget
-    from spic.training.pack import read_split
 
-    budget = Budget(steps, minutes)
-    options = _machine(device, dtype, threads)
-    train_pack, validation = read_split(pack, leave_out or [])
-    if ssm is not None:
-        options["predicted"] = predicted_maps(train_pack, ssm, options["device"])
-    recipe = Recipe(condition=condition, batch=batch)
-    state, config = train_adversarial(
-        train_pack, folder, budget, recipe, init=init, validation=validation, seed=seed, **options
-    )
+    budget, recipe = Budget(steps, minutes), Recipe(condition=condition, batch=batch)
+    data, given = _given(pack, leave_out, device, dtype, threads, ssm)
+    state, config = train_adversarial(data, folder, budget, recipe, init=init, seed=seed, **given)
     _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config, "int8"))
 
 
@@ -240,24 +214,23 @@ def labelmap_prior(
     _print_weights(target, write_prior(target, prior, about_it))
 
 
-def _sampling(sampler: str, steps: int, start: int, guidance: float) -> dict:
-    """Settings that `spic.scsrdm.sample` takes; checked now and not after hours of training."""
-    from spic.scsrdm.checkpoint import check_sampling
+def _given(pack: Path, leave_out, device: str, dtype: str, threads: int | None, ssm: Path | None = None) -> tuple:
+    """What the training commands share: the pack to train on, and what else all of the trainings take."""
+    from spic.training.batches import predicted_maps
+    from spic.training.pack import read_split
 
-    sampling = {"sampler": sampler, "steps": steps, "start": start, "guidance": guidance}
-    check_sampling(sampling)
-    if not math.isfinite(guidance):
-        raise ConfigError(f"guidance {guidance}: expected a finite number")
-    return sampling
+    given = _machine(device, dtype, threads)
+    data, given["validation"] = read_split(pack, leave_out or [])
+    if ssm is not None:
+        given["predicted"] = predicted_maps(data, ssm, given["device"])
+    return data, given
 
 
 def _machine(device: str, dtype: str, threads: int | None) -> dict:
-    from spic.machine import pick_device, pick_dtype, set_threads
+    from spic.machine import Machine
 
-    if threads is not None:
-        set_threads(threads)
-    device = pick_device(device)
-    return {"device": device, "dtype": pick_dtype(dtype, device)}
+    machine = Machine(device, dtype, threads).decided()
+    return {"device": machine.device, "dtype": machine.dtype}
 
 
 def _print_weights(path: Path, digest: str) -> None:

@@ -17,11 +17,11 @@ from spic.cli.common import (
     Threads,
     complain,
     report,
-    set_cpu_threads,
     whole,
 )
 from spic.errors import ConfigError, DataError
 from spic.files import IMAGES
+from spic.machine import set_threads
 from spic.pictures.limits import MAX_PIXELS
 
 Pictures = Annotated[list[str], typer.Argument(metavar="IN...", help="Images, folders, globs, or - for stdin.")]
@@ -91,7 +91,7 @@ def encode(
         device=device,
         dtype=dtype,
     )
-    set_cpu_threads(threads)
+    set_threads(threads)
 
     def work(source):
         prepared = transmitter.prepare(files.read_picture_from(source))
@@ -147,7 +147,7 @@ def decode(
         device=device,
         dtype=dtype,
     )
-    set_cpu_threads(threads)
+    set_threads(threads)
 
     def work(source):
         data = files.read_bytes_from(source)
@@ -205,7 +205,7 @@ def roundtrip(
     rate = {"quality": whole(quality), "target_bpp": target_bpp}
     transmitter = Transmitter("street", segmenter_weights, decoder_weights, native=native, **rate, **machine)
     receiver = Receiver(decoder_weights, **machine)
-    set_cpu_threads(threads)
+    set_threads(threads)
 
     def work(source):
         picture = files.read_picture_from(source)
@@ -242,6 +242,7 @@ def _sampling(sampler, steps, start, guidance) -> dict | None:
 def _describe(file, num_bytes: int) -> dict:
     """What `--json` says about a `.spic` file."""
     record = {key: value for key, value in asdict(file).items() if key not in ("size", "original_size")}
+    record["sampling"] = file.sampling and file.sampling.to_dict()
     for name in ("ssm", "coarse"):
         record[f"{name}_bytes"] = len(record.pop(name))
     (height, width), (working_height, working_width) = file.original_size, file.size

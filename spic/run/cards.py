@@ -1,11 +1,14 @@
 """Several GPUs in one machine: each job its own card, without a scheduler that hands them out."""
 
 import fcntl
+import json
 import os
 import re
 import tempfile
 from itertools import count
 from pathlib import Path
+
+from spic.machine import Machine
 
 _taken = []  # open lock files; the operating system drops the locks with the process, however it ends
 
@@ -27,6 +30,13 @@ def network_jobs(device: str, cores: int) -> int:
     if device.startswith("cuda:"):
         return 1
     return (device != "cpu" and len(visible_cards())) or cores
+
+
+def own_machine(resolved) -> Machine:
+    """What a run decided, read from its file, after taking a card for this process, see `take_card`."""
+    decided = json.loads(Path(resolved).read_text())
+    take_card(decided["device"])
+    return Machine(decided["device"], decided["dtype"], decided["torch_threads"])
 
 
 def take_card(device: str, folder=None) -> str | None:

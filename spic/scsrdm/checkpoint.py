@@ -9,8 +9,7 @@ import torch
 from spic.errors import ConfigError, WeightsError
 from spic.scsrdm import build, config_from_official
 from spic.scsrdm.config import ScsrdmConfig
-from spic.scsrdm.sampler import SAMPLERS, check_guidance
-from spic.scsrdm.schedule import START, choose_timesteps
+from spic.scsrdm.sampling import Sampling
 from spic.weights import check_state, load_state, read_weights, write_weights
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -47,7 +46,7 @@ def save_checkpoint(path, model, config: dict | None = None, dtype: str = "float
     else:
         state = model
     network = _network(config)
-    check_sampling(config.get("sampling", {}))
+    Sampling.from_dict(config.get("sampling", {}))  # or `ConfigError`
     check_state(_empty(network).state_dict(), state, "the network of this config")
     return write_weights(path, state, {**config, "network": network.to_dict()}, dtype)
 
@@ -82,26 +81,13 @@ def load_checkpoint(path, device="cpu", dtype="float32"):
     state, config = read_weights(path)
     try:
         network = _network(config)
-        check_sampling(config.setdefault("sampling", {}))
+        Sampling.from_dict(config.setdefault("sampling", {}))
     except ConfigError as error:
         raise WeightsError(f"{path}: {error}") from None
     model = _empty(network)
     load_state(model, state, f"the network of {path}")
     config["network"] = network.to_dict()
     return model.to(device=device, dtype=dtype, memory_format=torch.channels_last).eval(), config
-
-
-def check_sampling(sampling: dict) -> None:
-    """`ConfigError` unless `sampling` holds settings that `sample` takes."""
-    if not isinstance(sampling, dict):
-        raise ConfigError("sampling: expected a table of settings")
-    unknown = sorted(set(sampling) - {"sampler", "steps", "timesteps", "start", "guidance"})
-    if unknown:
-        raise ConfigError(f"unknown sampling settings: {', '.join(map(str, unknown))}")
-    if sampling.get("sampler", "published") not in SAMPLERS:
-        raise ConfigError(f"unknown sampler {sampling['sampler']!r}; known: {', '.join(SAMPLERS)}")
-    choose_timesteps(sampling.get("steps"), sampling.get("timesteps"), sampling.get("start", START))
-    check_guidance(sampling.get("guidance", 1.0))
 
 
 def _network(config: dict) -> ScsrdmConfig:

@@ -1,8 +1,9 @@
 """The shape of an SCSRDM network as data; the defaults are the released model."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 from spic.errors import ConfigError
+from spic.networks.config import Shape
 
 # A config may come from anywhere: a billion blocks are refused at once.
 _MOST = {"num_classes": 255, "num_res_blocks": 16, "refine_blocks": 64}
@@ -12,7 +13,7 @@ _MULTIPLIERS = {64: (1, 2, 3, 4), 128: (1, 1, 2, 3, 4), 256: (1, 1, 2, 2, 4, 4),
 
 
 @dataclass(frozen=True)
-class ScsrdmConfig:
+class ScsrdmConfig(Shape):
     """Shape and meaning of a network. Every wrong value or contradiction raises `ConfigError`.
 
     Attributes
@@ -87,16 +88,6 @@ class ScsrdmConfig:
             except TypeError:
                 raise ConfigError(f"{name}: expected a list of numbers, got {getattr(self, name)!r}") from None
         self._check()
-
-    @classmethod
-    def from_dict(cls, values: dict) -> "ScsrdmConfig":
-        """Make a config from plain (JSON) values; `ConfigError` for an unknown name or a bad value."""
-        if not isinstance(values, dict):
-            raise ConfigError(f"a network config is a table of settings, got {type(values).__name__}")
-        unknown = sorted(set(map(str, values)) - {field.name for field in fields(cls)})
-        if unknown:
-            raise ConfigError(f"unknown network settings: {', '.join(unknown)}")
-        return cls(**values)
 
     def to_dict(self) -> dict:
         """Plain values that JSON can hold; `from_dict` reads them back."""

@@ -7,12 +7,12 @@ from spic.errors import ConfigError, WeightsError
 from spic.pictures.labels import get_label_space
 from spic.scsrdm.checkpoint import save_checkpoint
 from spic.scsrdm.config import ScsrdmConfig, config_from_official
+from spic.scsrdm.info import only_space
+from spic.scsrdm.sampling import Sampling
 from spic.weights.reading import expand, read_tensors
 
 _AVERAGED = ("ema", "model_ema", "ema_model", "ema_state_dict")
 _RAW = ("model", "state_dict", "model_state_dict", "network")
-_SPACES = {11: "camvid11", 19: "cityscapes19"}  # by number of classes
-_PUBLISHED = {"sampler": "published", "steps": 20, "start": 192, "guidance": 1.0}
 
 
 def convert_checkpoint(
@@ -55,12 +55,12 @@ def convert_checkpoint(
     if official is not None:
         settings["network"] = config_from_official(official)
     network = ScsrdmConfig.from_dict(settings.setdefault("network", {}))
-    space = label_space or settings.get("label_space") or _SPACES.get(network.num_classes)
+    space = label_space or settings.get("label_space") or only_space(network.num_classes)
     if space is not None:
         if get_label_space(space).num_classes != network.num_classes:
             raise ConfigError(f"label space {space} does not have the {network.num_classes} classes of the network")
         settings["label_space"] = space
-    settings.setdefault("sampling", _PUBLISHED)
+    settings.setdefault("sampling", Sampling().to_dict())
     state, kind = _choose(_load(source), ema, source)
     settings["converted"] = {"from": source.name, "tensors": kind}
     try:

@@ -7,15 +7,17 @@ from spic.errors import BitstreamError, DataError
 from spic.machine import pick_device, pick_dtype
 from spic.pictures.labels import one_hot
 from spic.pictures.limits import MAX_PIXELS
+from spic.scsrdm import tiles
 from spic.scsrdm.checkpoint import load_checkpoint
 from spic.scsrdm.geometry import padded_size
 from spic.scsrdm.memory import device_memory, plan
 from spic.scsrdm.sampler import sample
+from spic.scsrdm.sampling import Sampling
 from spic.weights import shipped
 
 
 class Decoder:
-    """A network with its sampler, steps and guidance.
+    """A network and how its weights recommend to sample from it, `sampling`; large images go by overlapping tiles.
 
     Parameters
     ----------
@@ -29,8 +31,6 @@ class Decoder:
         Let `torch.compile` fuse the network: minutes at the first picture of each size, for long runs on a GPU.
     memory : int, optional
         Bytes that pictures may take, weights not counted; by default half of what the device has beside the weights.
-    **sampling
-        Settings of `spic.scsrdm.sample` (sampler, steps, start, guidance) that overrule those of the checkpoint.
     """
 
     def __init__(
@@ -42,7 +42,6 @@ class Decoder:
         void_is_null: bool = False,
         compile: bool = False,
         memory: int | None = None,
-        **sampling,
     ):
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device)
@@ -50,7 +49,7 @@ class Decoder:
         self.model.torso_to(getattr(torch, self.dtype))
         if compile:
             self.model.run = torch.compile(self.model.run)
-        self.sampling = config["sampling"] | sampling
+        self.sampling = Sampling.from_dict(config["sampling"])
         if memory is None:
             weights_bytes = sum(tensor.nbytes for tensor in self.model.state_dict().values())
             memory = (device_memory(self.device) - weights_bytes) // 2
@@ -58,7 +57,9 @@ class Decoder:
         self._last_null = None, None
         self.void_is_null = void_is_null
 
-    def __call__(self, ssm: np.ndarray, coarse: np.ndarray, seeds, batch: int | None = None) -> np.ndarray:
+    def __call__(
+        self, ssm: np.ndarray, coarse: np.ndarray, seeds, sampling: Sampling | None = None, batch: int | None = None
+    ) -> np.ndarray:
         """Rebuild pictures.
 
         Parameters
@@ -70,6 +71,8 @@ class Decoder:
         seeds : list of int, or callable
             One a picture; a picture's result does not depend on the others (up to rounding). Or `noise(shape)`, one
             source for all pictures in their order, as in `spic.scsrdm.sample`.
+        sampling : Sampling, optional
+            By default what the weights recommend.
         batch : int, optional
             Pictures at once; by default what fits (`spic.scsrdm.memory.plan`).
 
@@ -91,38 +94,27 @@ class Decoder:
         classes = self.model.config.num_classes
         if ssm.size and int(ssm.max()) > classes:
             raise BitstreamError(f"the SSM holds id {int(ssm.max())}; this decoder knows {classes} classes and void")
-        fitting, room = self._plan(height, width)
-        batch = batch or fitting
-        pictures = [
-            self._decode(ssm[part], coarse[part], seeds if callable(seeds) else seeds[part], room)
-            for part in (slice(start, start + batch) for start in range(0, len(ssm), batch))
-        ]
-        return np.concatenate(pictures)
-
-    @property
-    def _guided(self):
-        return self.sampling.get("guidance", 1.0) != 1.0
-
-    def _plan(self, height, width):
-        size = padded_size(self.model.config, height, width)
-        return plan(self.model, size, 2 if self._guided else 1, self.model.dtype, self.memory)
-
-    def _null(self, height, width):
-        """Null condition of guidance, made once for pictures of one size after the other."""
-        size = padded_size(self.model.config, height, width)
-        if self._guided and self._last_null[0] != size:
+        model = tiles.Tiled(self.model) if height * width > tiles.MAX_WHOLE else self.model
+        size, sampling = padded_size(model.config, height, width), sampling or self.sampling
+        guided = sampling.guidance != 1.0
+        fitting, room = plan(model, size, 1 + guided, model.dtype, self.memory)
+        if guided and self._last_null[0] != size:  # made once for pictures of one size after the other
             with torch.no_grad():
-                self._last_null = size, self.model.null_condition(*size, self.model.dtype)
-        return self._last_null[1]
+                self._last_null = size, model.null_condition(*size, model.dtype)
+        kept = {"null": self._last_null[1] if guided else None, "room": room, "sampling": sampling}
+        batch = batch or fitting
+        parts = [slice(start, start + batch) for start in range(0, len(ssm), batch)]
+        noise = [seeds if callable(seeds) else seeds[part] for part in parts]
+        pairs = zip(parts, noise, strict=True)
+        return np.concatenate([self._decode(model, ssm[part], coarse[part], noise=n, **kept) for part, n in pairs])
 
-    def _decode(self, ssm, coarse, seeds, room):
+    def _decode(self, model, ssm, coarse, **settings):
         if self.void_is_null:
             ssm = np.where(ssm == self.model.config.num_classes, np.uint8(255), ssm)
         labels = torch.from_numpy(np.ascontiguousarray(ssm)).to(self.device)
         small = torch.from_numpy(np.ascontiguousarray(coarse)).to(self.device)
         small = small.permute(0, 3, 1, 2).float() / 127.5 - 1
         onehot = one_hot(labels, self.model.config.ssm_planes)
-        kept = {"null": self._null(*labels.shape[1:]), "room": room}
-        x = sample(self.model, onehot, small, noise=seeds, **kept, **self.sampling)
+        x = sample(model, onehot, small, **settings)
         x = ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return x.permute(0, 2, 3, 1).cpu().numpy()

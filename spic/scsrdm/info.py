@@ -5,6 +5,7 @@ from pathlib import Path
 
 from spic.errors import ConfigError, WeightsError
 from spic.pictures.labels import CAMVID11, CITYSCAPES19
+from spic.scsrdm.sampling import Sampling
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class DecoderInfo:
         First 8 hexadecimal digits of that file's SHA-256.
     label_space : str or None
         Name of the label space it was trained on; where its config does not say, that of so many classes, if any.
-    sampling : dict
-        Recommended settings, complete.
+    sampling : spic.scsrdm.sampling.Sampling
+        Recommended settings.
     size_multiple : int
         Sides of pictures must be multiples of this.
     """
@@ -28,7 +29,7 @@ class DecoderInfo:
     path: Path
     weights_id: str
     label_space: str | None
-    sampling: dict
+    sampling: Sampling
     size_multiple: int
 
 
@@ -46,8 +47,8 @@ def describe_decoder(weights=None) -> DecoderInfo:
         return DecoderInfo(
             path=path,
             weights_id=bytes.fromhex(digest)[:4].hex(),
-            label_space=config.get("label_space") or _only_space(ScsrdmConfig.from_dict(network).num_classes),
-            sampling=merge_sampling({}, config.get("sampling", {})),
+            label_space=config.get("label_space") or only_space(ScsrdmConfig.from_dict(network).num_classes),
+            sampling=Sampling.from_dict(config.get("sampling", {})),
             size_multiple=ScsrdmConfig.from_dict(network).size_multiple,
         )
     except OSError as error:
@@ -56,33 +57,6 @@ def describe_decoder(weights=None) -> DecoderInfo:
         raise WeightsError(f"{sidecar}: not the config of a decoder ({error!r})") from None
 
 
-def _only_space(num_classes: int) -> str | None:
-    """Name of the label space with so many classes; None unless there is exactly one."""
-    found = [space.name for space in (CAMVID11, CITYSCAPES19) if space.num_classes == num_classes]
-    return found[0] if len(found) == 1 else None
-
-
-def merge_sampling(base: dict, changes: dict) -> dict:
-    """`base` with `changes`, as {sampler, guidance, steps, start} or {sampler, guidance, timesteps}; checked.
-
-    What neither names, and what `changes` says is None, has the published value. `ConfigError` for what
-    `spic.scsrdm.sample` would not take.
-    """
-    from spic.scsrdm.schedule import START, choose_timesteps
-
-    unknown = set(changes) - {"sampler", "guidance", "steps", "start", "timesteps"}
-    if unknown:
-        raise ConfigError(f"unknown sampling settings: {', '.join(sorted(map(str, unknown)))}")
-    base = {key: value for key, value in base.items() if changes.get(key, value) is not None}
-    changes = {key: value for key, value in changes.items() if value is not None}
-    if "timesteps" in changes:
-        base = {key: value for key, value in base.items() if key not in ("steps", "start")}
-    elif changes.keys() & {"steps", "start"}:
-        base = {key: value for key, value in base.items() if key != "timesteps"}
-    merged = {"sampler": "published", "guidance": 1.0, **base, **changes}
-    if "timesteps" in merged:
-        merged["timesteps"] = choose_timesteps(merged.get("steps"), merged["timesteps"])
-    else:
-        merged = {"steps": 20, "start": START, **merged}
-        choose_timesteps(merged["steps"], None, merged["start"])
-    return merged
+def only_space(num_classes: int) -> str | None:
+    """Name of the built-in label space with so many classes; None where there is none."""
+    return {space.num_classes: space.name for space in (CAMVID11, CITYSCAPES19)}.get(num_classes)

@@ -13,9 +13,8 @@ from spic.errors import ConfigError
 from spic.scsrdm import schedule
 from spic.scsrdm.denoiser import Denoiser
 from spic.scsrdm.geometry import check_inputs, pad
-from spic.scsrdm.schedule import NUM_TIMESTEPS, START, Chain
-
-SAMPLERS = ("published", "ancestral", "ddim", "dpmsolver++", "noiseless")
+from spic.scsrdm.sampling import NUM_TIMESTEPS, Sampling
+from spic.scsrdm.schedule import Chain
 
 
 @torch.no_grad()
@@ -24,15 +23,12 @@ def sample(
     ssm_onehot,
     coarse,
     *,
-    sampler="published",
-    steps=None,
-    timesteps=None,
-    start=START,
-    guidance=1.0,
     noise,
+    sampling: Sampling | None = None,
     callback=None,
     null=None,
     room=float("inf"),
+    **settings,
 ):
     """Rebuild pictures.
 
@@ -45,20 +41,13 @@ def sample(
     coarse : torch.Tensor
         float (N, 3, H / coarse_factor, W / coarse_factor), rounded up, decoded coarse images in [-1, 1]. Where H and W
         are no multiples of what the network needs, everything is padded and the result cropped.
-    sampler : str
-        "published": ancestral DDPM steps from the enlarged coarse image itself, no noise at the start (the authors'
-        chain). "ancestral": the same from the coarse image noised to the first timestep, which is what networks are
-        trained on. "ddim": deterministic steps (eta 0) from that noised start. "dpmsolver++": the same of second order.
-        "noiseless": DDIM from the coarse image scaled to the first timestep, without noise: no seed has a part in it.
-    steps, timesteps, start
-        Chain over `steps` timesteps from 0 to `start`, or over the ascending `timesteps` in 0..999; by default the
-        published 20 (see `spic.scsrdm.schedule.choose_timesteps`).
-    guidance : float
-        Scale s of eps(no SSM) + s (eps(SSM) - eps(no SSM)); 1.0 is plain conditioning at little over half the price.
     noise : callable or sequence of int
         `noise(shape) -> tensor` of standard normals, called once for a noised start and once a step of "published" and
         "ancestral", the last (multiplied by zero) included; or one seed a picture, so that a picture does not
         depend on those coded with it.
+    sampling, **settings
+        How: a `spic.scsrdm.sampling.Sampling`, by default the published one, and single settings of it that overrule
+        it (sampler, steps, start, timesteps, guidance).
     callback : callable, optional
         Called each step with a dict of i (0 at the first step taken), t, x (x_t before the step) and x0.
     null, room
@@ -74,21 +63,19 @@ def sample(
     DataError
         If shapes or channels do not fit each other or the network.
     ConfigError
-        For unknown samplers, impossible timesteps, guidance or noise.
+        For settings that `Sampling` refuses, or impossible noise.
 
     Sources: Ho et al. 2020, algorithm 2; Nichol and Dhariwal 2021, equation 15 (learned variance); Song et al. 2021,
     equation 12 (DDIM); Lu et al. 2022, arXiv 2211.01095, algorithm 2 (DPM-Solver++ 2M); SPIC, section III and the
     authors' scripts (start).
     """
-    if sampler not in SAMPLERS:
-        raise ConfigError(f"unknown sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
-    check_guidance(guidance)
-    chain = Chain.over(schedule.choose_timesteps(steps, timesteps, start))
+    sampling = (sampling or Sampling()).merge(settings)
+    sampler, chain = sampling.sampler, Chain.over(sampling.chain)
     check_inputs(model.config, ssm_onehot, coarse)
     height, width = ssm_onehot.shape[-2:]
     ssm_onehot, coarse = pad(model.config, ssm_onehot, coarse)
     draw = _noise_source(noise, len(coarse), coarse.device)
-    denoise = Denoiser(model, ssm_onehot, coarse, chain.timesteps, guidance, null=null, room=room)
+    denoise = Denoiser(model, ssm_onehot, coarse, chain.timesteps, sampling.guidance, null=null, room=room)
     x, abar = denoise.c, float(chain.abar[-1])
     if sampler == "noiseless":
         x = abar**0.5 * x
@@ -150,12 +137,6 @@ def dpm_chain(denoise, x, chain: Chain, callback=None, order=2):
         _report(callback, chain, i, x, x0)
         x = solver.step(x0, chain.timesteps[i], x).prev_sample
     return x.clamp(-1, 1)
-
-
-def check_guidance(guidance) -> None:
-    """`ConfigError` unless `guidance` is a finite number."""
-    if isinstance(guidance, bool) or not isinstance(guidance, int | float) or not np.isfinite(guidance):
-        raise ConfigError(f"guidance {guidance!r}: expected a finite number")
 
 
 def _noise_source(noise, count, device):

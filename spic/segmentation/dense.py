@@ -8,20 +8,21 @@ Dense convolutions run faster than depthwise ones in training, most of all in bf
 is stride 2, so that poles and pedestrians, a few pixels wide at 256x512, survive.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from spic.errors import ConfigError
+from spic.networks.config import Shape
 
 SIZE_MULTIPLE = 32
 _DILATIONS = (1, 2, 4)
 
 
 @dataclass(frozen=True)
-class DenseConfig:
+class DenseConfig(Shape):
     """Shape of the network.
 
     Attributes
@@ -41,16 +42,9 @@ class DenseConfig:
     blocks: tuple[int, ...] = (2, 3, 3, 2)
     decoder: tuple[int, ...] = (48, 64, 96, 128)
 
-    @classmethod
-    def from_dict(cls, values: dict) -> "DenseConfig":
-        """Build from JSON values; `ConfigError` names an unknown key."""
-        unknown = set(values) - set(asdict(cls()))
-        if unknown:
-            raise ConfigError(f"dense segmenter: unknown setting {sorted(unknown)[0]!r}")
-        config = cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
-        if [len(config.widths), len(config.blocks), len(config.decoder)] != [5, 4, 4]:
+    def __post_init__(self):
+        if [len(self.widths), len(self.blocks), len(self.decoder)] != [5, 4, 4]:
             raise ConfigError("dense segmenter: widths has 5 numbers, blocks and decoder have 4")
-        return config
 
 
 def convolution(channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, dilation: int = 1):

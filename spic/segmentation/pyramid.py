@@ -6,33 +6,25 @@ The encoder starts from the ImageNet weights of Lite1: the discriminators of the
 Source: Lin et al. 2017 (feature pyramid networks), its semantic branch after Kirillov et al. 2019, at stride 2.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from torch import nn
 from torch.nn import functional as F
 
-from spic.errors import ConfigError
+from spic.networks.config import Shape
 from spic.networks.efficientnet import LITE, LiteEncoder, norm
 
 SIZE_MULTIPLE = 32
 
 
 @dataclass(frozen=True)
-class PyramidConfig:
+class PyramidConfig(Shape):
     """Shape of the network: output classes, scaling of the encoder (Lite1), channels of the pyramid."""
 
     num_classes: int = 11
     width: float = LITE["lite1"][0]
     depth: float = LITE["lite1"][1]
     pyramid: int = 64
-
-    @classmethod
-    def from_dict(cls, values: dict) -> "PyramidConfig":
-        """Build from JSON values; `ConfigError` names an unknown key."""
-        unknown = set(values) - set(asdict(cls()))
-        if unknown:
-            raise ConfigError(f"pyramid segmenter: unknown setting {sorted(unknown)[0]!r}")
-        return cls(**values)
 
 
 class Filter(nn.Sequential):

@@ -4,20 +4,20 @@ The encoder starts from ImageNet weights (packages `efficientnet-lite{1,2}-pytor
 frames teach the shapes of far pedestrians and signs badly from scratch.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from spic.errors import ConfigError
+from spic.networks.config import Shape
 from spic.networks.efficientnet import LiteEncoder, norm
 
 SIZE_MULTIPLE = 32
 
 
 @dataclass(frozen=True)
-class StreetConfig:
+class StreetConfig(Shape):
     """Shape of the network.
 
     Attributes
@@ -37,14 +37,6 @@ class StreetConfig:
     depth: float = 1.2
     stem: int = 32
     decoder: tuple[int, int, int, int] = (32, 64, 96, 128)
-
-    @classmethod
-    def from_dict(cls, values: dict) -> "StreetConfig":
-        """Build from JSON values; `ConfigError` names an unknown key."""
-        unknown = set(values) - set(asdict(cls()))
-        if unknown:
-            raise ConfigError(f"street segmenter: unknown setting {sorted(unknown)[0]!r}")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
 class Fuse(nn.Module):

@@ -18,7 +18,7 @@ from spic.training import losses
 from spic.training.batches import Batches
 from spic.training.decoder import CONDITIONS, recipe_of
 from spic.training.discriminators import SHIFT, Discriminators
-from spic.training.loop import Budget, train
+from spic.training.loop import Budget, Optimization, mean_losses, train
 from spic.training.pack import Pack
 from spic.training.segmenter import class_weights
 from spic.weights import load_state, sha256, weight_paths
@@ -210,32 +210,24 @@ def train_adversarial(
         {"params": learned, "scale": recipe.discriminator_rate / recipe.learning_rate},
     ]
 
-    planes, left_out = trainer.model.config.ssm_planes, None
-    if validation:
-        left_out = Batches(validation, None, recipe.window, planes, lights=0, device=device)
+    left_out = validation and Batches(
+        validation, None, recipe.window, trainer.model.config.ssm_planes, lights=0, device=device
+    )
+
+    def look(probe, rng):
+        batch = left_out.draw(recipe.batch, rng)
+        return trainer.compare(trainer.draw(probe, batch, rng), batch, rng, 1.0)
 
     def evaluate(state):
-        probe = build(trainer.model.config).to(device, memory_format=torch.channels_last)
-        probe.load_state_dict(state)
-        probe.eval()
-        rng, rows = np.random.default_rng(seed), []
-        for _ in range(_LOOKS):
-            batch = left_out.draw(recipe.batch, rng)
-            with torch.no_grad():
-                rows.append(trainer.compare(trainer.draw(probe, batch, rng), batch, rng, 1.0))
-        return {name: round(float(np.mean([float(row[name]) for row in rows])), 5) for name in rows[0]}
+        return mean_losses(trainer.model, state, look, _LOOKS, seed)
 
     state = train(
         trainer.model,
         trainer.losses,
         folder,
         budget,
-        learning_rate=recipe.learning_rate,
+        Optimization(recipe.learning_rate, (0.0, 0.99), ema_decay=recipe.ema_decay, clip=5.0, seed=seed),
         groups=groups,
-        betas=(0.0, 0.99),
-        clip=5.0,
-        ema_decay=recipe.ema_decay,
-        seed=seed,
         recipe={
             **asdict(recipe),
             **trainer.config,
@@ -260,7 +252,7 @@ def grown_network(init, recipe: Recipe, space):
     what `chroma` does.
     """
     if init is None:
-        base, state = recipe_of("small", recipe.condition or "both")["network"], None
+        base, state = recipe_of("small", recipe.condition or "both").network, None
     else:
         known, config = load_checkpoint(init)
         base, state = config["network"], known.state_dict()

@@ -64,23 +64,3 @@ def other_light(picture: np.ndarray, rng: np.random.Generator, share: float = 0.
     x = gray + (x - gray) * rng.uniform(0.2, 1.2)
     x = x + rng.uniform(0, 0.03) * rng.standard_normal(x.shape, dtype=np.float32)
     return (np.clip(x, 0, 1) * 255 + 0.5).astype(np.uint8)
-
-
-def aligned_crop(picture, labels, coarse, size, factor: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """The same random window of a picture, its labels and its coarse image, flipped or not.
-
-    Parameters
-    ----------
-    picture, labels, coarse : numpy.ndarray
-        uint8 (H, W, 3), (H, W), (H / factor, W / factor, 3).
-    size : (int, int)
-        Height and width of the window in picture pixels, multiples of `factor`; it starts on multiples of `factor`.
-    """
-    top, left = (int(rng.integers((labels.shape[k] - size[k]) // factor + 1)) for k in (0, 1))
-    step = -1 if rng.random() < 0.5 else 1
-    windows = []
-    for array, scale in ((picture, factor), (labels, factor), (coarse, 1)):
-        rows = slice(top * scale, top * scale + size[0] * scale // factor)
-        columns = slice(left * scale, left * scale + size[1] * scale // factor)
-        windows.append(np.ascontiguousarray(array[rows, columns][:, ::step]))
-    return windows

@@ -14,8 +14,6 @@ from spic.pictures.labels import one_hot
 from spic.pictures.reading import COARSE_FACTOR, downscale
 from spic.training.pack import Pack
 
-TRUTH = 0.35  # share of crops whose SSM is the ground truth; the others' is the transmitter's
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -54,6 +52,8 @@ class Batches:
         Channels of the one-hot SSM.
     scene_share : float
         Share of drawn scenes, where the pack holds both kinds.
+    truth : float
+        Share of crops whose SSM is the ground truth, where there are predicted maps.
     lights : float
         Share of crops in another light: darker, flatter, tinted; image and coarse image alike.
 
@@ -65,7 +65,9 @@ class Batches:
         The window's sides are no multiples of 4.
     """
 
-    def __init__(self, pack: Pack, predicted, window, planes: int, *, scene_share=0.12, lights=0.3, device="cpu"):
+    def __init__(
+        self, pack: Pack, predicted, window, planes: int, *, scene_share=0.12, truth=0.35, lights=0.3, device="cpu"
+    ):
         if not pack.coarse:
             raise DataError("the decoder trains on a pack with coarse images (spic train pack --qp ...)")
         if any(side < wanted for side, wanted in zip(pack.labels.shape[1:], window, strict=True)):
@@ -74,7 +76,8 @@ class Batches:
             raise ConfigError(f"crops of {window[1]}x{window[0]}: sides are multiples of {COARSE_FACTOR}")
         if predicted is not None and predicted.shape != pack.labels.shape:
             raise DataError(f"predicted maps {predicted.shape}, the pack's are {pack.labels.shape}")
-        self.window, self.planes, self.lights, self.device = tuple(window), planes, lights, device
+        self.window, self.planes, self.device = tuple(window), planes, device
+        self.truth, self.lights = truth, lights
         self.odds = scene_odds(pack.sources, scene_share)
         self.images = torch.from_numpy(pack.pictures).to(device)
         maps = [pack.labels] if predicted is None else [pack.labels, predicted]
@@ -89,7 +92,7 @@ class Batches:
         top = rng.integers(self.coarse.shape[2] - height + 1, size=count)
         left = rng.integers(self.coarse.shape[3] - width + 1, size=count)
         coded = rng.integers(len(self.coarse), size=count)
-        source = (rng.random(count) >= TRUTH) & (len(self.maps) > 1)
+        source = (rng.random(count) >= self.truth) & (len(self.maps) > 1)
         flip = torch.from_numpy(rng.random(count) < 0.5).to(self.device)
         light = self._light(count, rng)
 

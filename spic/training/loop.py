@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -69,26 +70,46 @@ class Ema:
                 self.state[key].copy_(value)
 
 
+@dataclass(frozen=True)
+class Optimization:
+    """How weights move: AdamW along a cosine, gradients of a bounded norm, an average of the weights.
+
+    Attributes
+    ----------
+    learning_rate : float
+        Peak rate.
+    betas, weight_decay
+        Of AdamW.
+    ema_decay : float
+        Of `Ema`.
+    clip : float
+        Largest norm of the module's gradient.
+    seed : int
+        Of the random numbers of all steps.
+    """
+
+    learning_rate: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    ema_decay: float = 0.999
+    clip: float = 1.0
+    seed: int = 0
+
+
 def train(
     module: torch.nn.Module,
     loss_of: Callable[[np.random.Generator, int], dict],
     folder,
     budget: Budget,
+    how: Optimization,
     *,
-    learning_rate: float,
     groups: list | None = None,
-    betas: tuple[float, float] = (0.9, 0.999),
-    weight_decay: float = 0.0,
-    ema_decay: float = 0.999,
-    clip: float = 1.0,
-    seed: int = 0,
     recipe: dict | None = None,
-    checkpoint_seconds: float = 120,
-    on_save: Callable[[], None] | None = None,
     companions: dict | None = None,
     evaluate: Callable[[dict], dict] | None = None,
     evaluate_every: int = 0,
     ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
+    **saving,
 ) -> dict:
     """Train `module` in place and return the averaged (EMA) state dict.
 
@@ -107,10 +128,6 @@ def train(
         Parameter groups; `scale` multiplies the learning rate of a group. One group of everything by default.
     recipe : dict
         Every setting that decides the outcome; a checkpoint of another recipe is refused.
-    betas, weight_decay, clip
-        Of AdamW, and the largest norm of the module's gradient.
-    checkpoint_seconds, on_save
-        How often to save, and what to call after it.
     companions : dict of str to torch.nn.Module
         What learns beside `module`, with parameters in `groups`: kept in the checkpoint, not averaged. In evaluation
         mode while `evaluate` looks.
@@ -118,6 +135,8 @@ def train(
         Given the averaged state dict, returns a dict of numbers; called every `evaluate_every` steps and at the end.
     ranks : Ranks
         The processes that train `module` together, all from the same `folder`; the first one writes.
+    **saving
+        `checkpoint_seconds` (120): how often to save; `on_save` (nothing): what to call after it.
 
     Raises
     ------
@@ -126,92 +145,137 @@ def train(
     SpicError
         The loss is no number any more; the last checkpoint stands.
     """
-    folder = Path(folder)
-    make_folder(folder)
-    companions = companions or {}
     recipe = (recipe or {}) | ({"ranks": ranks.world} if ranks.world > 1 else {})
-    device = next(module.parameters()).device
-    optimizer = torch.optim.AdamW(
-        groups or module.parameters(), lr=learning_rate, betas=betas, weight_decay=weight_decay
-    )
-    ema, step, seconds = Ema(module, ema_decay), 0, 0.0
-    saved = folder / "checkpoint.pt"
-    if saved.exists():
-        state = _read_checkpoint(saved, recipe)
-        module.load_state_dict(state["module"])
-        optimizer.load_state_dict(state["optimizer"])
-        for name, companion in companions.items():
-            companion.load_state_dict(state["companions"][name])
-        for key, value in state["ema"].items():
-            ema.state[key].copy_(value)
-        step, seconds = state["step"], state["seconds"]
-    if ranks.agree(step, device) != step:
-        raise WeightsError(f"{saved}: not the checkpoint that the first rank has; all ranks need the same folder")
-    if ranks.first and step:
-        _drop_rows_after(folder / "log.csv", step)
-        _drop_rows_after(folder / "evaluation.csv", step)
-
-    def save():
-        with atomic_path(saved) as temporary:
-            torch.save(
-                {
-                    "module": module.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "ema": ema.state,
-                    "companions": {name: companion.state_dict() for name, companion in companions.items()},
-                    "step": step,
-                    "seconds": seconds,
-                    "recipe": recipe,
-                },
-                temporary,
-            )
-        if on_save:
-            on_save()
-
+    run = _Run(module, companions or {}, Path(folder), how, groups, recipe, ranks, **saving)
+    run.resume()
     with _bar(ranks.first) as show:
-        module.train()
-        last, last_save, totals, count = time.monotonic(), time.monotonic(), {}, 0
-        while budget.progress(step, seconds) < 1:
-            rate = learning_rate * cosine_rate(budget.progress(step, seconds))
-            for group in optimizer.param_groups:
-                group["lr"] = rate * group.get("scale", 1.0)
-            losses = loss_of(ranks.generator(seed, step), step)
-            optimizer.zero_grad(set_to_none=True)
-            losses["loss"].backward()
-            learned = (p for group in optimizer.param_groups for p in group["params"])
-            ranks.average([p.grad for p in learned if p.grad is not None])
-            torch.nn.utils.clip_grad_norm_(module.parameters(), clip)
-            optimizer.step()
-            step += 1
-            ema.update(module, step)
+        run.mode(training=True)
+        last = time.monotonic()
+        while (progress := budget.progress(run.step, run.seconds)) < 1:
+            rate = how.learning_rate * cosine_rate(progress)
+            run.learn(loss_of, rate)
             now = time.monotonic()
-            seconds, last, count = ranks.agree(seconds + now - last, device), now, count + 1
-            values = [value.detach().clone() for value in losses.values()]
-            ranks.average(values)
-            for key, value in zip(losses, values, strict=True):
-                totals[key] = totals.get(key, 0.0) + float(value)
-            if not math.isfinite(totals["loss"]):
-                raise SpicError(f"{folder}: the loss of step {step} is {totals['loss']}; the last checkpoint stands")
-            show(budget.progress(step, seconds))
-            done = budget.progress(step, seconds) >= 1
-            if not ranks.first:
-                continue
-            if step % 50 == 0 or done:
-                means = {key: round(value / count, 6) for key, value in totals.items()}
-                _append(folder / "log.csv", {"step": step, "seconds": round(seconds, 1), "rate": rate, **means})
-                totals, count = {}, 0
-            if evaluate and evaluate_every and (step % evaluate_every == 0 or done):
-                looking = [module, *companions.values()]
-                for each in looking:
-                    each.eval()
-                _append(folder / "evaluation.csv", {"step": step, "seconds": round(seconds, 1), **evaluate(ema.state)})
-                for each in looking:
-                    each.train()
+            run.seconds, last = ranks.agree(run.seconds + now - last, run.device), now
+            progress = budget.progress(run.step, run.seconds)
+            show(progress)
+            if run.step % 50 == 0 or progress >= 1:
+                run.log("log.csv", {"rate": rate, **run.means()})
+            if evaluate and evaluate_every and ranks.first and (run.step % evaluate_every == 0 or progress >= 1):
+                run.mode(training=False)
+                run.log("evaluation.csv", evaluate(run.ema.state))
+                run.mode(training=True)
                 last = time.monotonic()  # looking is not training: it does not count against the budget
-            if done or time.monotonic() - last_save > checkpoint_seconds:
-                save()
-                last_save = time.monotonic()
-    return ema.state
+            if ranks.first and (progress >= 1 or run.is_old()):
+                run.save()
+    return run.ema.state
+
+
+class _Run:
+    """What a checkpoint holds, and what moves it."""
+
+    def __init__(
+        self, module, companions, folder, how, groups, recipe, ranks, *, checkpoint_seconds: float = 120, on_save=None
+    ):
+        make_folder(folder)
+        self.module, self.companions, self.folder, self.how = module, companions, folder, how
+        self.recipe, self.ranks, self.checkpoint_seconds, self.on_save = recipe, ranks, checkpoint_seconds, on_save
+        self.device = next(module.parameters()).device
+        self.optimizer = torch.optim.AdamW(
+            groups or module.parameters(), lr=how.learning_rate, betas=how.betas, weight_decay=how.weight_decay
+        )
+        self.ema = Ema(module, how.ema_decay)
+        self.step, self.seconds, self.rows, self.saved = 0, 0.0, [], time.monotonic()
+
+    def resume(self) -> None:
+        """Go on from the checkpoint in the folder, if there is one."""
+        path = self.folder / "checkpoint.pt"
+        if path.exists():
+            state = _read_checkpoint(path, self.recipe)
+            self.module.load_state_dict(state["module"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            for name, companion in self.companions.items():
+                companion.load_state_dict(state["companions"][name])
+            for key, value in state["ema"].items():
+                self.ema.state[key].copy_(value)
+            self.step, self.seconds = state["step"], state["seconds"]
+        if self.ranks.agree(self.step, self.device) != self.step:
+            raise WeightsError(f"{path}: not the checkpoint that the first rank has; all ranks need the same folder")
+        if self.ranks.first and self.step:
+            _drop_rows_after(self.folder / "log.csv", self.step)
+            _drop_rows_after(self.folder / "evaluation.csv", self.step)
+
+    def is_old(self) -> bool:
+        """Whether the last checkpoint is older than wanted."""
+        return time.monotonic() - self.saved > self.checkpoint_seconds
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        state = {
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self.ema.state,
+            "companions": {name: companion.state_dict() for name, companion in self.companions.items()},
+            "step": self.step,
+            "seconds": self.seconds,
+            "recipe": self.recipe,
+        }
+        with atomic_path(self.folder / "checkpoint.pt") as temporary:
+            torch.save(state, temporary)
+        if self.on_save:
+            self.on_save()
+        self.saved = time.monotonic()
+
+    def mode(self, training: bool) -> None:
+        """Put module and companions into training or evaluation mode."""
+        for each in (self.module, *self.companions.values()):
+            each.train(training)
+
+    def learn(self, loss_of, rate: float) -> None:
+        """One step at this learning rate."""
+        groups = self.optimizer.param_groups
+        for group in groups:
+            group["lr"] = rate * group.get("scale", 1.0)
+        losses = loss_of(self.ranks.generator(self.how.seed, self.step), self.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        self.ranks.average([p.grad for group in groups for p in group["params"] if p.grad is not None])
+        torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.how.clip)
+        self.optimizer.step()
+        self.step += 1
+        self.ema.update(self.module, self.step)
+        values = [value.detach().clone() for value in losses.values()]
+        self.ranks.average(values)
+        self.rows.append(dict(zip(losses, map(float, values), strict=True)))
+        if not math.isfinite(loss := self.rows[-1]["loss"]):
+            raise SpicError(f"{self.folder}: the loss of step {self.step} is {loss}; the last checkpoint stands")
+
+    def means(self) -> dict:
+        """Means of the losses since the last call."""
+        rows, self.rows = self.rows, []
+        return {key: round(sum(row[key] for row in rows) / len(rows), 6) for key in rows[0]}
+
+    def log(self, name: str, row: dict) -> None:
+        """Append a row to a log, if this is the rank that writes."""
+        if self.ranks.first:
+            _append(self.folder / name, {"step": self.step, "seconds": round(self.seconds, 1), **row})
+
+
+def copy_with(module: torch.nn.Module, state: dict) -> torch.nn.Module:
+    """A copy of a module in evaluation mode, with the weights `state`."""
+    probe = deepcopy(module)
+    probe.load_state_dict(state)
+    return probe.eval()
+
+
+@torch.no_grad()
+def mean_losses(module, state: dict, look: Callable, count: int, seed: int) -> dict:
+    """Means of `count` looks at a copy of `module` with the weights `state`: always the same looks.
+
+    `look(copy, generator)` returns a dict of scalar tensors.
+    """
+    probe, rng = copy_with(module, state), np.random.default_rng(seed)
+    rows = [look(probe, rng) for _ in range(count)]
+    return {name: round(float(np.mean([float(row[name]) for row in rows])), 5) for name in rows[0]}
 
 
 @contextmanager

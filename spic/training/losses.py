@@ -1,10 +1,47 @@
-"""Losses of the decoder's adversarial training, each a function of images (N, 3, H, W) in [-1, 1]."""
+"""Losses of the decoder's two stages, each a function of images (N, 3, H, W) in [-1, 1]."""
 
 import torch
 import torch.nn.functional as F
 
+from spic.scsrdm.denoiser import to_x0
+from spic.training.variance import variational_bound
+
 WINDOW = 64  # pixels; the statistics of `grid` are taken in windows of this size, those of `texture` of half of it
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def denoising(network, x0, x_t, t, abar, ssm, coarse) -> dict:
+    """Squared error of what `network` makes of x_t, and the bound of a variance that it learns.
+
+    Sources: Ho et al. 2020, equation 14 (epsilon); Salimans and Ho 2022 (x0, v); Nichol and Dhariwal 2021, equation 16
+    (the sum with the bound). A network with a `residual_std` is asked for the residual in units of its own deviation.
+
+    Parameters
+    ----------
+    x0, x_t : torch.Tensor
+        float32 (N, 3, H, W), images and what is left of them in noise.
+    t, abar : torch.Tensor
+        int64 (N,) timesteps; float32 (N, 1, 1, 1), share of signal power there.
+    ssm, coarse : torch.Tensor
+        float32 (N, planes, H, W) and (N, 3, H / 4, W / 4), the conditions.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        Scalar `loss`; its parts `squared` and `bound` where a variance is learned.
+    """
+    config = network.config
+    if config.residual_std is not None:
+        raw, wiener, s = network.denoise_raw(x_t, t, ssm, coarse)
+        return {"loss": F.mse_loss(raw, (x0 - wiener) / s)}
+    noise = (x_t - abar.sqrt() * x0) / (1 - abar).sqrt()
+    target = {"epsilon": noise, "x0": x0, "v": abar.sqrt() * noise - (1 - abar).sqrt() * x0}[config.prediction]
+    prediction = network(x_t, t, ssm, coarse)
+    squared = F.mse_loss(prediction[:, :3], target)
+    if not config.learned_variance:
+        return {"loss": squared}
+    bound = variational_bound(prediction[:, 3:], to_x0(config.prediction, prediction[:, :3], x_t, abar), x0, x_t, t)
+    return {"loss": squared + bound, "squared": squared, "bound": bound}
 
 
 def luma(x):

@@ -1,6 +1,6 @@
 """Recipe of the segmenters: weighted cross-entropy on CamVid's training split and scenes."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -13,12 +13,13 @@ from spic.networks.imagenet import load_imagenet
 from spic.pictures.labels import get_label_space
 from spic.segmentation.segmenter import NETWORKS, network_name
 from spic.training.augment import jitter_colors, other_light, random_crop
-from spic.training.loop import Budget, train
+from spic.training.loop import Budget, Optimization, copy_with, train
 from spic.training.pack import Pack
 from spic.weights import load_state, read_weights, sha256, weight_paths
 
 ENCODERS = {"street": "lite2", "pyramid": "lite1", "dense": None}  # and lite0 belongs to `fd_lite0`
 ZOOM = (0.5, 2.0)
+SMALL = ("pole", "sign", "pedestrian", "bicyclist", "fence")  # classes whose frames come more often
 CROP = (192, 384)  # smaller than the working size: more steps a minute
 
 
@@ -46,19 +47,96 @@ def sampling_odds(pack: Pack, scene_share: float, rare_ids: list[int]) -> np.nda
     return odds / odds.sum()
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """Numbers of a segmenter's training.
+
+    Attributes
+    ----------
+    network : str
+        "street", "pyramid" or "dense": one of `spic.segmentation.segmenter.NETWORKS`.
+    encoder : str or None
+        ImageNet encoder that the network starts from ("lite1", "lite2"; by default that of `ENCODERS`), which learns at
+        a quarter of the rate; "none": from scratch.
+    shape : dict
+        Fields of the network's config over its defaults.
+    batch : int
+        Crops per step, of `CROP` pixels.
+    scene_share : float
+        Share of drawn street scenes in the batches, where the pack has both kinds.
+    learning_rate : float
+        Peak rate of AdamW.
+    """
+
+    network: str = "street"
+    encoder: str | None = None
+    shape: dict = field(default_factory=dict)
+    batch: int = 8
+    scene_share: float = 0.2
+    learning_rate: float = 2e-3
+
+    def __post_init__(self):
+        if self.network not in NETWORKS:
+            raise ConfigError(f"segmenter network {self.network!r}: there are {', '.join(NETWORKS)}")
+        usual = ENCODERS[self.network]
+        known = ["none"] if usual is None else [*LITE, "none"]
+        if self.encoder not in (None, *known):
+            raise ConfigError(f"encoder {self.encoder!r}: for the network {self.network} there are {', '.join(known)}")
+        object.__setattr__(self, "encoder", self.encoder or usual or "none")
+
+
+class Trainer:
+    """The network, what it is shown, and the loss of one step."""
+
+    def __init__(self, pack: Pack, recipe: Recipe, init, device: str, dtype: str):
+        self.pack, self.recipe, self.device, self.dtype = pack, recipe, device, dtype
+        self.space = space = get_label_space(pack.label_space)
+        shape, net, self.normalize, _ = NETWORKS[recipe.network]
+        scaling = dict(zip(("width", "depth"), LITE.get(recipe.encoder, ()), strict=False))
+        self.model = net(shape.from_dict({**scaling, **recipe.shape, "num_classes": space.num_classes}))
+        if init is not None:
+            state, described = read_weights(init)
+            if network_name(described) != recipe.network:
+                raise ConfigError(f"{init}: weights of the network {network_name(described)}, not of {recipe.network}")
+            load_state(self.model, state, f"a segmenter to start from ({init})")
+        elif scaling:
+            load_imagenet(self.model.encoder, recipe.encoder)
+        self.model.to(device, memory_format=torch.channels_last)
+        tuned = list(self.model.encoder.parameters()) if scaling else []
+        rest = set(self.model.parameters()) - set(tuned)
+        self.groups = [
+            {"params": [p for p in self.model.parameters() if p in rest]},
+            {"params": tuned, "scale": 0.25},
+        ]
+        real = np.array([source != "street_scenes" for source in pack.sources])
+        weights = class_weights(pack.labels[real] if real.any() else pack.labels, space.num_classes)
+        self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
+        self.odds = sampling_odds(pack, recipe.scene_share, [space.id(name) for name in SMALL if name in space.classes])
+
+    def losses(self, rng, _) -> dict:
+        """Cross-entropy on a batch of random crops in random colours."""
+        images, labels = [], []
+        for i in rng.choice(len(self.pack), size=self.recipe.batch, p=self.odds):
+            crop = [self.pack.pictures[i], self.pack.labels[i]]
+            image, label = random_crop(crop, CROP, rng, ZOOM, self.space.void)
+            images.append(other_light(jitter_colors(image, rng), rng))
+            labels.append(label)
+        x = self.normalize(torch.from_numpy(np.stack(images)).to(self.device))
+        target = torch.from_numpy(np.stack(labels)).to(self.device).long()
+        with autocast(self.device, self.dtype):
+            logits = self.model(x)
+        loss = F.cross_entropy(logits.float(), target, weight=self.weights, ignore_index=self.space.void)
+        return {"loss": loss}
+
+
 def train_segmenter(
     pack: Pack,
     folder,
     budget: Budget,
+    recipe: Recipe,
     *,
-    network: str = "street",
-    encoder: str | None = None,
     init=None,
     validation: Pack | None = None,
-    config: dict | None = None,
-    batch: int = 8,
-    scene_share: float = 0.2,
-    learning_rate: float = 2e-3,
     device: str = "cpu",
     dtype: str = "float32",
     seed: int = 0,
@@ -68,87 +146,46 @@ def train_segmenter(
 
     Parameters
     ----------
-    network : str
-        "street", "pyramid" or "dense": one of `spic.segmentation.segmenter.NETWORKS`.
-    encoder : str or None
-        ImageNet encoder that the network starts from ("lite1", "lite2"; by default that of `ENCODERS`), which learns at
-        a quarter of the rate; "none": from scratch.
-    init : path-like, optional
-        Weights of the same network to start from, instead of an encoder alone.
     pack, validation : Pack
-        Training pictures, and pictures kept apart on which mIoU is logged (never the benchmark's own).
-    config : dict, optional
-        Fields of the network's config.
-    scene_share : float
-        Share of drawn street scenes in the batches, where the pack has both kinds.
-    """
-    space = get_label_space(pack.label_space)
-    if network not in NETWORKS:
-        raise ConfigError(f"segmenter network {network!r}: there are {', '.join(NETWORKS)}")
-    shape, net, normalize, _ = NETWORKS[network]
-    settings = {**(config or {}), "num_classes": space.num_classes}
-    pretrained = None if encoder == "none" else encoder or ENCODERS[network]
-    if pretrained is not None and (pretrained not in LITE or ENCODERS[network] is None):
-        known = "none" if ENCODERS[network] is None else ", ".join([*LITE, "none"])
-        raise ConfigError(f"encoder {pretrained!r}: for the network {network} there are {known}")
-    if pretrained is not None:
-        settings = {"width": LITE[pretrained][0], "depth": LITE[pretrained][1], **settings}
-    torch.manual_seed(seed)
-    model = net(shape.from_dict(settings))
-    if init is not None:
-        state, described = read_weights(init)
-        if network_name(described) != network:
-            raise ConfigError(f"{init}: weights of the network {network_name(described)}, not of {network}")
-        load_state(model, state, f"a segmenter to start from ({init})")
-    elif pretrained is not None:
-        load_imagenet(model.encoder, pretrained)
-    model.to(device, memory_format=torch.channels_last)
-    tuned = set(model.encoder.parameters()) if pretrained else set()
-    groups = [
-        {"params": [p for p in model.parameters() if p not in tuned]},
-        {"params": list(tuned and model.encoder.parameters()), "scale": 0.25},
-    ]
-    real = np.array([source != "street_scenes" for source in pack.sources])
-    weights = class_weights(pack.labels[real] if real.any() else pack.labels, space.num_classes)
-    weights = torch.tensor(weights, dtype=torch.float32, device=device)
-    small = [space.id(name) for name in ("pole", "sign", "pedestrian", "bicyclist", "fence") if name in space.classes]
-    odds = sampling_odds(pack, scene_share, small)
+        Training images, and images kept apart on which mIoU is logged (never the benchmark's own).
+    recipe : Recipe
+        The numbers.
+    init : path-like, optional
+        Weights of the same network to start from, instead of those of an encoder alone.
 
-    def loss_of(rng, _):
-        pictures, labels = [], []
-        for i in rng.choice(len(pack), size=batch, p=odds):
-            picture, label = random_crop([pack.pictures[i], pack.labels[i]], CROP, rng, ZOOM, space.void)
-            pictures.append(other_light(jitter_colors(picture, rng), rng))
-            labels.append(label)
-        x = normalize(torch.from_numpy(np.stack(pictures)).to(device))
-        target = torch.from_numpy(np.stack(labels)).to(device).long()
-        with autocast(device, dtype):
-            logits = model(x)
-        return {"loss": F.cross_entropy(logits.float(), target, weight=weights, ignore_index=space.void)}
+    Raises
+    ------
+    ConfigError, WeightsError
+        Settings that the network does not take; weights to start from of another network or shape, a checkpoint of
+        another recipe.
+    """
+    torch.manual_seed(seed)
+    trainer = Trainer(pack, recipe, init, device, dtype)
+    space, config = trainer.space, asdict(trainer.model.config)
 
     def evaluate(state):
-        probe = net(shape.from_dict(settings)).to(device, memory_format=torch.channels_last)
-        probe.load_state_dict(state)
-        return validate(probe.eval(), normalize, validation, space, device, dtype)
+        probe = copy_with(trainer.model, state)
+        return validate(probe, trainer.normalize, validation, space, device, dtype)
 
-    recipe = {"batch": batch, "scene_share": scene_share, "learning_rate": learning_rate, "seed": seed, **settings}
-    recipe |= {"names": len(pack), "dtype": dtype, "network": network, "encoder": pretrained}
-    recipe |= {"init": init and sha256(weight_paths(init)[0])}
     state = train(
-        model,
-        loss_of,
+        trainer.model,
+        trainer.losses,
         folder,
         budget,
-        groups=groups,
-        learning_rate=learning_rate,
-        weight_decay=1e-4,
-        ema_decay=0.995,
-        seed=seed,
-        recipe=recipe,
+        Optimization(recipe.learning_rate, weight_decay=1e-4, ema_decay=0.995, seed=seed),
+        groups=trainer.groups,
+        recipe={
+            **asdict(recipe),
+            "shape": config,
+            "init": init and sha256(weight_paths(init)[0]),
+            "names": len(pack),
+            "dtype": dtype,
+            "seed": seed,
+        },
         evaluate=evaluate if validation else None,
         evaluate_every=evaluate_every,
     )
-    return state, {"arch": network, "label_space": space.name, "net": asdict(model.config)}
+    return state, {"arch": recipe.network, "label_space": space.name, "net": config}
 
 
 @torch.inference_mode()

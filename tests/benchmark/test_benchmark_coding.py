@@ -8,8 +8,10 @@ from spic.benchmark.methods import Settings, get_method
 from spic.benchmark.observations import label_space
 from spic.benchmark.protocols import CORRECTED, OFFICIAL
 from spic.errors import BitstreamError, ConfigError, DataError
+from spic.machine import CPU
 from spic.pictures.labels import CAMVID11
 from spic.pictures.reading import read_picture, write_png
+from spic.run.cards import own_machine
 from spic.run.job import job
 
 CONFIG = {"dataset": "street_scenes", "dataset_root": None, "split": "val", "limit": 3, "chunk_size": 2}
@@ -78,9 +80,7 @@ def test_what_official_counts_lies_in_real_files(pictures, tmp_path):
 
 
 def test_segmentation_says_its_label_space(pictures, tmp_path, tiny_segmenter):
-    stages.segment(
-        pictures, tmp_path / "ssm", tmp_path / "space.json", "street", tiny_segmenter, device="cpu", dtype="float32"
-    )
+    stages.segment(pictures, tmp_path / "ssm", tmp_path / "space.json", "street", tiny_segmenter, machine=CPU)
     assert label_space((tmp_path / "space.json").read_text()) == CAMVID11
     assert sorted(p.name for p in (tmp_path / "ssm").iterdir()) == ["a.b.png", "c.png"]
 
@@ -143,8 +143,8 @@ def test_a_missing_partner_is_named(pictures, tmp_path):
 
 def test_auto_is_decided_once(tmp_path):
     stages.resolve({"device": "cpu", "dtype": "auto", "torch_threads": 1}, tmp_path / "resolved.json")
-    decided = stages.read_resolved(tmp_path / "resolved.json")
-    assert decided["dtype"] in ("float32", "bfloat16") and decided["device"] == "cpu"
+    machine = own_machine(tmp_path / "resolved.json")
+    assert machine.dtype in ("float32", "bfloat16") and (machine.device, machine.threads) == ("cpu", 1)
 
 
 @pytest.mark.parametrize(

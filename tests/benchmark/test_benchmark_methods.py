@@ -16,6 +16,7 @@ from spic.benchmark.protocols import OFFICIAL
 from spic.bitstream import read_spic, write_spic
 from spic.codecs import get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
+from spic.machine import CPU
 from spic.pictures.reading import downscale
 
 POINTS = {"spic": 30, "upsampled": 30, "bpg": 35, "jpeg2000": 1.5}
@@ -31,8 +32,8 @@ def pictures(tiny_scenes):
 @pytest.fixture(scope="module")
 def method(tiny_decoder):
     """Factory of methods with tiny weights."""
-    settings = {"ssm_codec": "jpegxl-lossless", "decoder_weights": str(tiny_decoder), "device": "cpu"}
-    return lambda name, **changes: get_method(name, Settings(**{**settings, "dtype": "float32", **changes}))
+    settings = {"ssm_codec": "jpegxl-lossless", "decoder_weights": str(tiny_decoder), "machine": CPU}
+    return lambda name, **changes: get_method(name, Settings(**{**settings, **changes}))
 
 
 def error(a, b):
@@ -108,7 +109,7 @@ def test_official_noise_and_chain_overrule_the_file(method, pictures, tiny_decod
     assert error(official.decode([parts[0]], ["a"])[0], first) > 0
 
     def by_steps(steps):
-        options = {"sampling": OFFICIAL.sampling | {"steps": steps}, "void_is_null": True}
+        options = {"sampling": OFFICIAL.sampling.to_dict() | {"steps": steps}, "void_is_null": True}
         generator = torch.Generator().manual_seed(0)
         receiver = Receiver(tiny_decoder, device="cpu", dtype="float32", **options)
         return receiver.decode_all([parts[0]["picture"]], lambda shape: torch.randn(shape, generator=generator))[0]
@@ -142,7 +143,7 @@ def test_damaged_parts(name, method):
 
 def test_huge_coarse_pictures_are_refused(method, pictures, monkeypatch):
     parts = method("upsampled").encode(pictures[0], 30)
-    monkeypatch.setattr(spic.methods, "MAX_PIXELS", 32 * 64 - 1)
+    monkeypatch.setattr(spic.benchmark.methods, "MAX_PIXELS", 32 * 64 - 1)
     with pytest.raises(BitstreamError, match="too large"):
         method("upsampled").decode([parts], ["a"])
 
@@ -249,7 +250,7 @@ def test_spic_with_the_label_map_coder(tiny_decoder, tiny_scenes):
     """`spic_labelmap` sends the same maps and coarse pictures as `spic`, the maps by another coder."""
     scene = tiny_scenes(1, (32, 64))
     picture = Picture(scene.picture(0), scene.labels(0))
-    settings = Settings(decoder_weights=str(tiny_decoder), device="cpu", dtype="float32")
+    settings = Settings(decoder_weights=str(tiny_decoder), machine=CPU)
     files = [read_spic(get_method(name, settings).encode(picture, 35)["picture"]) for name in ("spic", "spic_labelmap")]
     assert files[0].coarse == files[1].coarse and files[0].ssm != files[1].ssm
     for file, codec in zip(files, ("flif", "labelmap"), strict=True):
@@ -261,9 +262,7 @@ def test_spic_with_the_label_map_coder(tiny_decoder, tiny_scenes):
 def ablation(tiny_ablations):
     """Factory of the methods sr and sdm with tiny weights."""
     weights = {key: str(path) for key, path in tiny_ablations.items()}
-    return lambda name, **changes: get_method(
-        name, Settings(**{**weights, "device": "cpu", "dtype": "float32", **changes})
-    )
+    return lambda name, **changes: get_method(name, Settings(**{**weights, "machine": CPU, **changes}))
 
 
 def test_sr_sends_the_coarse_picture_alone(ablation, pictures):

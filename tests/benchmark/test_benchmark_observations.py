@@ -5,6 +5,7 @@ import pytest
 
 from spic.benchmark.observations import Look, label_space, look, plan_looks, read_look
 from spic.errors import DataError
+from spic.machine import Machine
 from spic.pictures.labels import CAMVID11
 from spic.pictures.reading import read_picture, write_png
 
@@ -126,15 +127,15 @@ def test_the_plan_follows_the_settings(tiny_segmenter):
     own = plan_looks(segmenter="street", segmenter_weights=tiny_segmenter)["segmenter"].identity
     shipped = plan_looks(segmenter="street")["segmenter"].identity
     assert own["weights"] != shipped["weights"]
-    assert plan_looks(segmenter="street", dtype="bfloat16")["segmenter"].identity != shipped
-    assert plan_looks(segmenter="street", torch_threads=2)["segmenter"].identity != shipped
+    assert plan_looks(segmenter="street", machine=Machine("cpu", "bfloat16"))["segmenter"].identity != shipped
+    assert plan_looks(segmenter="street", machine=Machine("cpu", "float32", 2))["segmenter"].identity != shipped
 
 
 def test_a_segmenter_looks(pictures, tmp_path, tiny_segmenter):
     from spic.segmentation import get_segmenter
 
     settings = {"device": "cpu", "dtype": "float32"}
-    plan = plan_looks(judge="street", judge_weights=tiny_segmenter, **settings)
+    plan = plan_looks(judge="street", judge_weights=tiny_segmenter)
     look(pictures, tmp_path / "out", {"judge": plan["judge"]})
     seen = read_look(tmp_path / "out", "judge")
     network = get_segmenter("street", tiny_segmenter, **settings)

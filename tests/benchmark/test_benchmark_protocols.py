@@ -1,6 +1,7 @@
 """Protocols: what they change in a method's bytes and pictures, and what they share."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from spic.benchmark.methods import Picture, Settings, get_method
 from spic.benchmark.protocols import CORRECTED, OFFICIAL, PROTOCOLS, get_protocol
 from spic.codecs import get_codec
 from spic.errors import ConfigError
+from spic.machine import CPU
 from spic.pictures.reading import downscale, downscale_bilinear
+from spic.scsrdm.sampling import Sampling
 
 CONFIG = {"chunk_size": None}
 
@@ -24,7 +27,7 @@ def pictures(tiny_scenes):
 @pytest.fixture
 def spic(tiny_decoder):
     """Factory of the method with tiny weights."""
-    settings = Settings(decoder_weights=str(tiny_decoder), device="cpu", dtype="float32", ssm_codec="jpegxl-lossless")
+    settings = Settings(decoder_weights=str(tiny_decoder), machine=CPU, ssm_codec="jpegxl-lossless")
     return lambda protocol="official", **changes: get_method("spic", replace(settings, protocol=protocol, **changes))
 
 
@@ -32,7 +35,7 @@ def test_there_are_two_and_a_variant():
     assert list(PROTOCOLS) == ["corrected", "official", "official_unguided"]
     with pytest.raises(ConfigError, match=r"'paper'.*corrected, official"):
         get_protocol("paper")
-    assert get_protocol("official_unguided").sampling["guidance"] == 1.0 and OFFICIAL.sampling["guidance"] == 1.5
+    assert get_protocol("official_unguided").sampling.guidance == 1.0 and OFFICIAL.sampling.guidance == 1.5
 
 
 def test_official_counts_other_files_than_those_it_decodes(pictures, spic):
@@ -77,23 +80,24 @@ def test_official_samples_as_the_authors_do_whatever_the_weights_say(pictures, s
     sample = decoder.sample
 
     def spy(*arguments, **settings):
-        seen.append({key: value for key, value in settings.items() if key != "noise"})
+        seen.append(settings["sampling"])
         return sample(*arguments, **settings)
 
     monkeypatch.setattr(decoder, "sample", spy)
     for protocol in ("official", "official_unguided", "corrected"):
         method = spic(protocol)
         method.decode([method.encode(pictures[0], 35)], ["a"])
-    assert [one["sampler"] for one in seen] == ["published", "published", "ddim"]
-    assert [one.get("guidance", 1.0) for one in seen] == [1.5, 1.0, 1.0]
-    assert seen[0]["start"] == 192 and seen[0].get("steps") in (None, 20) and seen[2]["steps"] == 3
+    assert [one.sampler for one in seen] == ["published", "published", "ddim"]
+    assert [one.guidance for one in seen] == [1.5, 1.0, 1.0]
+    assert seen[0].start == 192 and seen[0].steps == 20 and seen[2].steps == 3
 
 
 def test_void_is_the_null_condition_of_official(tiny_decoder):
     from spic.scsrdm.decoder import Decoder
 
     plain, null = (
-        Decoder(tiny_decoder, "cpu", "float32", void_is_null=flag, sampler="ddim", steps=1) for flag in (False, True)
+        partial(Decoder(tiny_decoder, "cpu", "float32", void_is_null=flag), sampling=Sampling("ddim", 1))
+        for flag in (False, True)
     )
     coarse, void = np.full((1, 8, 16, 3), 99, np.uint8), np.full((1, 32, 64), 11, np.uint8)
     assert not np.array_equal(plain(void, coarse, [1]), null(void, coarse, [1]))

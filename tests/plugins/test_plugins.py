@@ -19,6 +19,7 @@ from spic.bitstream import read_spic
 from spic.codecs import codec_names, get_codec
 from spic.datasets import dataset_names, get_dataset
 from spic.errors import BitstreamError, ConfigError, DataError, SpicError
+from spic.machine import Machine
 from spic.pictures.labels import LabelSpace, get_label_space
 from spic.provenance.fingerprints import codec_versions, plugin_version, weights_hashes
 from spic.segmentation import describe_segmenter, get_segmenter, segmenter_names
@@ -108,7 +109,7 @@ def test_own_classes_go_from_picture_to_picture(scene, ssm_codec, tiny_shapes_de
 
 def test_a_segmenter_that_knows_one_size_is_not_told_it(scene):
     assert stages.segmenter_input(CONFIG) == "working"
-    segmenter = stages.load_segmenter("nearest-colour", None, "cpu", "float32", 1, "working")
+    segmenter = stages.load_segmenter("nearest-colour", None, Machine("cpu", "float32", 1), "working")
     assert (segmenter.segment(scene[0][None])[0] == scene[1]).mean() > 0.99
     with pytest.raises(ConfigError, match="segmenter_input 'native': nearest-colour looks at working"):
         stages.segmenter_input(CONFIG | {"segmenter_input": "native"})

@@ -10,13 +10,14 @@ import pytest
 from spic.benchmark.methods import Picture, Settings, get_method
 from spic.errors import DataError
 from spic.files import write_bytes
+from spic.machine import Machine
 from spic.pictures.labels import CAMVID11
 from spic.pictures.reading import COARSE_FACTOR, downscale, read_picture, upscale, write_png
 from spic.report.figures import shown as figures_shown
 from spic.report.figures.pictures import Subject, figure2, figure3
 from spic.report.figures.shown import Chosen, Eye, choose, coded_versions, uncompressed_versions
 
-SETTINGS = Settings(ssm_codec="png", device="cpu", dtype="float32", torch_threads=1)
+SETTINGS = Settings(ssm_codec="png", machine=Machine("cpu", "float32", 1))
 SIZE = (64, 128)
 
 

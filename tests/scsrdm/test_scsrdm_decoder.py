@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spic.errors import BitstreamError, ConfigError, WeightsError
-from spic.scsrdm import load_checkpoint, sample
+from spic.scsrdm import load_checkpoint, sample, tiles
 from spic.scsrdm.decoder import Decoder
 
 
@@ -27,7 +27,7 @@ def test_picture_is_what_the_sampler_gives(decoder, tiny_decoder, received):
     pictures = decoder(ssm, coarse, [5, 6, 7])
     assert pictures.shape == (3, 16, 32, 3) and pictures.dtype == np.uint8
     model, config = load_checkpoint(tiny_decoder)
-    assert decoder.sampling == config["sampling"]
+    assert decoder.sampling.to_dict() == {**config["sampling"], "guidance": 1.0}
     onehot = torch.from_numpy(np.eye(12, dtype=np.float32)[ssm].transpose(0, 3, 1, 2))
     small = torch.from_numpy(coarse.transpose(0, 3, 1, 2) / np.float32(127.5) - 1)
     x = sample(model, onehot, small, noise=[5, 6, 7], sampler="ddim", steps=3, start=100)
@@ -49,12 +49,25 @@ def test_labels_matter(decoder, received):
     assert np.abs(other - decoder(ssm, coarse, [5, 6, 7])).max() > 1
 
 
-def test_settings_overrule_the_checkpoint(tiny_decoder, decoder, received):
-    guided = Decoder(tiny_decoder, "cpu", "float32", steps=2, guidance=1.5)
-    assert guided.sampling == {"sampler": "ddim", "steps": 2, "start": 100, "guidance": 1.5}
-    assert not np.array_equal(guided(*received, [5, 6, 7]), decoder(*received, [5, 6, 7]))
+def test_settings_overrule_the_checkpoint_for_one_call(decoder, received):
+    plain = decoder(*received, [5, 6, 7])
+    guided = decoder.sampling.merge({"steps": 2, "guidance": 1.5})
+    assert guided.to_dict() == {"sampler": "ddim", "steps": 2, "start": 100, "guidance": 1.5}
+    other = decoder(*received, [5, 6, 7], guided)
+    assert not np.array_equal(other, plain)
+    assert np.array_equal(decoder(*received, [5, 6, 7]), plain)
+    assert np.array_equal(decoder(*received, [5, 6, 7], guided), other)
     with pytest.raises(ConfigError, match="'magic'"):
-        Decoder(tiny_decoder, "cpu", "float32", sampler="magic")(*received, [5, 6, 7])
+        decoder.sampling.merge({"sampler": "magic"})
+
+
+def test_large_images_go_by_tiles_whoever_asks(decoder, received, monkeypatch):
+    whole, seen = decoder(*received, [5, 6, 7]), []
+    monkeypatch.setattr(tiles, "MAX_WHOLE", 100)
+    condition = tiles.Tiled.condition
+    monkeypatch.setattr(tiles.Tiled, "condition", lambda self, ssm: seen.append(1) or condition(self, ssm))
+    assert np.array_equal(decoder(*received, [5, 6, 7]), whole) and seen  # one tile covers it all
+    assert not isinstance(decoder.model, tiles.Tiled)
 
 
 def test_bfloat16_is_close(tiny_decoder, decoder, received):

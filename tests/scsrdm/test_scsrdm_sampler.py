@@ -9,8 +9,9 @@ import torch
 from spic.errors import ConfigError, DataError
 from spic.scsrdm import sample
 from spic.scsrdm.denoiser import Denoiser, to_x0
-from spic.scsrdm.sampler import SAMPLERS, ancestral_chain, ddim_chain, dpm_chain
-from spic.scsrdm.schedule import Chain, alphas_cumprod, betas, published_timesteps
+from spic.scsrdm.sampler import ancestral_chain, ddim_chain, dpm_chain
+from spic.scsrdm.sampling import SAMPLERS, published_timesteps
+from spic.scsrdm.schedule import Chain, alphas_cumprod, betas
 
 RESIDUAL = {
     "patch_size": 4,
@@ -250,6 +251,7 @@ def test_wrong_settings(small, inputs):
     _, onehot, coarse = inputs()
     for wrong in (
         {"sampler": "euler"},
+        {"tempo": 1},
         {"steps": 0},
         {"timesteps": [3, 1]},
         {"start": 1000},

@@ -10,6 +10,7 @@ from spic.scsrdm import memory, sample
 from spic.scsrdm.decoder import Decoder
 from spic.scsrdm.denoiser import Denoiser, guided, to_x0
 from spic.scsrdm.sampler import ancestral_chain
+from spic.scsrdm.sampling import Sampling
 from spic.scsrdm.schedule import Chain, alphas_cumprod
 
 PATCHES = {
@@ -120,8 +121,8 @@ def test_same_seed_same_bytes(tiny_decoder):
         rng.integers(12, size=(3, 16, 32), dtype=np.uint8),
         rng.integers(256, size=(3, 4, 8, 3), dtype=np.uint8),
     )
-    settings = {"sampler": "ancestral", "guidance": 1.5}
-    pictures = [Decoder(tiny_decoder, "cpu", "float32", **settings)(ssm, coarse, [4, 5, 6]) for _ in range(2)]
+    sampling = Sampling("ancestral", guidance=1.5)
+    pictures = [Decoder(tiny_decoder, "cpu", "float32")(ssm, coarse, [4, 5, 6], sampling) for _ in range(2)]
     assert pictures[0].tobytes() == pictures[1].tobytes()
 
 
@@ -145,10 +146,11 @@ def test_little_memory_gives_the_same_pictures(tiny_decoder):
         rng.integers(12, size=(2, 16, 32), dtype=np.uint8),
         rng.integers(256, size=(2, 4, 8, 3), dtype=np.uint8),
     )
-    much = Decoder(tiny_decoder, "cpu", "float32", guidance=2.0)
+    much = Decoder(tiny_decoder, "cpu", "float32")
+    guided = much.sampling.merge({"guidance": 2.0})
     least = memory.working_bytes(much.model, (16, 32), 2, torch.float32)
-    little = Decoder(tiny_decoder, "cpu", "float32", guidance=2.0, memory=least)
-    assert np.abs(much(ssm, coarse, [1, 2]).astype(int) - little(ssm, coarse, [1, 2])).max() <= 1
+    little = Decoder(tiny_decoder, "cpu", "float32", memory=least)
+    assert np.abs(much(ssm, coarse, [1, 2], guided).astype(int) - little(ssm, coarse, [1, 2], guided)).max() <= 1
     with pytest.raises(DataError, match="MiB"):
         Decoder(tiny_decoder, "cpu", "float32", memory=1000)(ssm, coarse, [1, 2])
 
@@ -183,8 +185,6 @@ def test_pixel_limit(tiny_decoder):
         Decoder(tiny_decoder, "cpu", "float32")(huge, huge[..., None], [0])
 
 
-def test_guidance_must_be_finite(tiny_decoder):
+def test_guidance_must_be_finite():
     with pytest.raises(ConfigError, match="finite"):
-        Decoder(tiny_decoder, "cpu", "float32", guidance=float("nan"))(
-            np.zeros((1, 16, 32), np.uint8), np.zeros((1, 4, 8, 3), np.uint8), [0]
-        )
+        Sampling(guidance=float("nan"))

@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 
 from spic.errors import ConfigError
-from spic.scsrdm.schedule import (
-    Chain,
-    alphas_cumprod,
-    betas,
-    choose_timesteps,
-    even_timesteps,
-    published_timesteps,
-    respace,
-)
+from spic.scsrdm.sampling import choose_timesteps, even_timesteps, published_timesteps, respace
+from spic.scsrdm.schedule import Chain, alphas_cumprod, betas
 
 
 def test_linear_beta():

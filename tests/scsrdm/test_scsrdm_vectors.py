@@ -8,7 +8,7 @@ import torch
 
 from spic.pictures.labels import one_hot
 from spic.scsrdm import build, config_from_official, sample
-from spic.scsrdm.schedule import choose_timesteps
+from spic.scsrdm.sampling import choose_timesteps
 
 TOLERANCE = 1e-4  # memory layout alone moves the authors' own float32 output by 1e-5
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spic.training.augment import aligned_crop, jitter_colors, random_crop
+from spic.training.augment import jitter_colors, random_crop
 
 HEIGHT, WIDTH = 40, 56
 
@@ -52,24 +52,6 @@ def test_zoom_keeps_alignment(zoom):
         assert np.abs(picture[..., 0].astype(int) - labels).max() <= 4  # one source pixel
         span = abs(int(labels[0, 0]) - int(labels[0, -1])) / 4 + 1
         assert 28 / zoom[1] - 2 <= span <= 28 / zoom[0] + 2
-
-
-def test_aligned_crop(positions):
-    picture, labels = positions
-    rows, columns = np.mgrid[0 : HEIGHT // 4, 0 : WIDTH // 4].astype(np.uint8)
-    coarse = np.dstack([rows, columns, rows])
-    flips, corners = set(), set()
-    for seed in range(80):
-        p, y, c = aligned_crop(picture, labels, coarse, (16, 24), 4, np.random.default_rng(seed))
-        assert p.shape == (16, 24, 3) and y.shape == (16, 24) and c.shape == (4, 6, 3)
-        assert np.array_equal(y, mixed(p[..., 0], p[..., 1]))
-        assert np.array_equal((p[..., :2] - 1) // 4, c[..., :2].repeat(4, 0).repeat(4, 1))
-        flips.add(int(p[0, 1, 1]) - int(p[0, 0, 1]))
-        corners.add((int(c[0, 0, 0]), int(c[0, :, 1].min())))
-    assert flips == {1, -1}
-    assert corners == {(top, left) for top in range(7) for left in range(9)} or len(corners) > 35
-    whole = aligned_crop(picture, labels, coarse, (HEIGHT, WIDTH), 4, np.random.default_rng(0))
-    assert np.array_equal(np.sort(whole[0], axis=1), np.sort(picture, axis=1))
 
 
 def test_jitter_colors(positions):

@@ -13,6 +13,7 @@ from spic.scsrdm.decoder import Decoder
 from spic.scsrdm.model import Scsrdm
 from spic.scsrdm.schedule import alphas_cumprod
 from spic.training import decoder as recipe
+from spic.training.batches import Batches
 from spic.training.loop import Budget
 from spic.training.pack import read_pack, write_pack
 from spic.weights import write_weights
@@ -35,7 +36,7 @@ def pack(tiny_scenes, tmp_path_factory):
 def train(pack, tiny_net, monkeypatch):
     """`train_decoder` on small crops; keeps losses and may die at a step, then with a checkpoint of the one before."""
     monkeypatch.setattr(recipe, "CROP", (16, 32))
-    real = recipe.train
+    real, fields = recipe.train, {"preset", "condition", *recipe.Recipe.__dataclass_fields__}
 
     def train(folder, steps=4, die_at=None, config=None, source=None, **options):
         losses = []
@@ -51,8 +52,10 @@ def train(pack, tiny_net, monkeypatch):
             return real(module, watch, *rest, checkpoint_seconds=-1 if die_at else 120, **settings)
 
         monkeypatch.setattr(recipe, "train", watched)
-        settings = {"config": {**tiny_net, **(config or {})}, "batch": 2, **options}
-        return (*recipe.train_decoder(source or pack, folder, Budget(steps=steps), **settings), losses)
+        numbers = {name: options.pop(name) for name in fields & options.keys()}
+        numbers = {"preset": "small", "network": {**tiny_net, **(config or {})}, "batch": 2, **numbers}
+        chosen = recipe.recipe_of(**numbers)
+        return (*recipe.train_decoder(source or pack, folder, Budget(steps=steps), chosen, **options), losses)
 
     return train
 
@@ -68,6 +71,23 @@ def test_killed_and_resumed_is_the_same_training(train, tmp_path):
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
     with pytest.raises(WeightsError, match="t_max"):
         train(tmp_path / "whole", t_max=100)
+
+
+def test_recommended_sampling_is_no_part_of_the_training(train, tmp_path):
+    first, _, _ = train(tmp_path, steps=1)
+    again, _, losses = train(tmp_path, steps=1, sampling={"start": 90})
+    assert losses == [] and all(torch.equal(first[name], again[name]) for name in first)
+    with pytest.raises(ConfigError, match="'magic'"):
+        train(tmp_path, sampling={"sampler": "magic"})
+
+
+def test_presets_and_what_goes_over_them():
+    changes = {"network": {"spade_hidden": 8}, "sampling": {"start": 500, "steps": None}, "t_min": 3, "t_max": None}
+    chosen = recipe.recipe_of("small", "ssm", **changes)
+    assert (chosen.network["spade_hidden"], chosen.network["residual_std"]) == (8, 0.55)
+    assert (chosen.t_min, chosen.t_max, chosen.t_power) == (3, 999, 1.0)
+    assert chosen.sampling == {"sampler": "ddim", "steps": 10, "start": 500}
+    assert recipe.SMALL["spade_hidden"] == 24 and recipe.recipe_of("small").t_max == 220
 
 
 def test_loss_falls(train, pack, tmp_path):
@@ -127,13 +147,13 @@ def test_timesteps_in_focus(train, monkeypatch, tmp_path):
 def test_a_chain_begins_at_the_coarse_image(focus, train, monkeypatch, tmp_path):
     """In focus x_t holds noise around the coarse image, and nothing of what the coarse image lacks."""
     drawn, held, lacked = [], [], []
-    to_unit, denoise_raw = recipe.to_unit, Scsrdm.denoise_raw
-    monkeypatch.setattr(recipe, "to_unit", lambda *args: drawn.append(to_unit(*args)) or drawn[-1])
+    draw, denoise_raw = Batches.draw, Scsrdm.denoise_raw
+    monkeypatch.setattr(Batches, "draw", lambda *args: drawn.append(draw(*args)) or drawn[-1])
 
     def watched(self, x_t, t, ssm, coarse):
         c = self.enlarge(coarse)
         held.append((x_t / abar[t].sqrt().view(-1, 1, 1, 1) - c).flatten())
-        lacked.append((drawn[-2] - c).flatten())
+        lacked.append((drawn[-1].images - c).flatten())
         return denoise_raw(self, x_t, t, ssm, coarse)
 
     abar = torch.tensor(alphas_cumprod(), dtype=torch.float32)
@@ -157,10 +177,16 @@ def test_old_weights_lack_the_refining_head(train, tmp_path):
 
 def test_predicted_maps_are_half_of_the_ssms(train, pack, monkeypatch, tmp_path):
     seen = []
-    real = recipe.aligned_crop
-    monkeypatch.setattr(recipe, "aligned_crop", lambda *args: seen.append((args[1] == 5).all()) or real(*args))
+    real = Batches.draw
+
+    def watched(*args):
+        batch = real(*args)
+        seen.extend((labels == 5).all().item() for labels in batch.labels)
+        return batch
+
+    monkeypatch.setattr(Batches, "draw", watched)
     train(tmp_path, steps=5, batch=8, predicted=np.full_like(pack.labels, 5))
-    assert 8 < sum(seen) < 32
+    assert len(seen) == 40 and 8 < sum(seen) < 32
 
 
 @pytest.mark.parametrize(
@@ -180,7 +206,7 @@ def test_one_condition_alone(condition, last, train, monkeypatch, tmp_path):
     )
     state, network, _ = train(tmp_path, steps=8, batch=4, condition=condition)
     assert network["condition"] == condition and 0.5 * last < max(seen) <= last
-    sampling = recipe.recipe_of("small", condition)["sampling"]
+    sampling = recipe.recipe_of("small", condition).sampling
     save_checkpoint(tmp_path / "w", state, {"network": network, "sampling": sampling})
     assert Decoder(tmp_path / "w", "cpu", "float32").model.config.condition == condition
 
@@ -189,7 +215,7 @@ def test_unknown_recipes():
     for names, what in ((("large",), "preset 'large'"), (("small", "sound"), "condition 'sound'")):
         with pytest.raises(ConfigError, match=what):
             recipe.recipe_of(*names)
-    assert recipe.recipe_of("paper", "ssm")["network"].get("residual_std") is None
+    assert recipe.recipe_of("paper", "ssm").network.get("residual_std") is None
 
 
 @pytest.mark.parametrize(
@@ -207,13 +233,6 @@ def test_first_loss_of_a_fresh_network_is_that_of_zero(train, tmp_path):
         tmp_path, steps=1, batch=8, config={"prediction": "epsilon", "residual_std": None, "refine_channels": 0}
     )
     assert losses[0] == pytest.approx(1, abs=0.05)
-
-
-def test_to_unit():
-    pictures = np.random.default_rng(0).integers(256, size=(2, 4, 6, 3), dtype=np.uint8)
-    x = recipe.to_unit(pictures, "cpu")
-    assert x.shape == (2, 3, 4, 6) and x.is_contiguous(memory_format=torch.channels_last)
-    assert np.allclose(x.numpy(), pictures.transpose(0, 3, 1, 2) / 127.5 - 1, atol=1e-6)
 
 
 def test_packs_that_do_not_do(train, pack, tiny_scenes, tmp_path, monkeypatch):

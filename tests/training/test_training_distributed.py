@@ -70,7 +70,7 @@ def test_two_ranks_are_one_with_both_batches(trained, two_ranks, pack, monkeypat
         return real(module, loss, *rest, **settings)
 
     monkeypatch.setattr(recipe, "train", both)
-    recipe.train_decoder(read_pack(pack), tmp_path, Budget(steps=1), **two_ranks.SETTINGS)
+    recipe.train_decoder(read_pack(pack), tmp_path, Budget(steps=1), two_ranks.RECIPE)
     folders = tmp_path, trained / "one"
     alone, together = (torch.load(folder / "checkpoint.pt")["optimizer"]["state"] for folder in folders)
     largest = max(float(alone[i]["exp_avg"].abs().max()) for i in alone)
@@ -83,7 +83,7 @@ def test_two_ranks_are_one_with_both_batches(trained, two_ranks, pack, monkeypat
 
 def test_another_number_of_ranks_is_another_training(trained, two_ranks, pack):
     with pytest.raises(WeightsError, match="ranks"):
-        recipe.train_decoder(read_pack(pack), trained / "one", Budget(steps=1), **two_ranks.SETTINGS)
+        recipe.train_decoder(read_pack(pack), trained / "one", Budget(steps=1), two_ranks.RECIPE)
 
 
 def test_random_streams():

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file
 
 from spic.errors import WeightsError
+from spic.networks import imagenet
 from spic.networks.efficientnet import LiteEncoder
 from spic.scsrdm.decoder import Decoder
-from spic.training import adversarial, gpu, pretrained
+from spic.training import adversarial, gpu
 from spic.weights import read_weights
 
 # What the machine has: the four, and what torch itself needs.
@@ -69,7 +70,7 @@ def pack_file(tiny_scenes, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_files(monkeypatch):
     """What a training is told of an encoder's file does not stay."""
-    monkeypatch.setattr(pretrained, "FILES", {})
+    monkeypatch.setattr(imagenet, "FILES", {})
 
 
 @pytest.fixture
@@ -108,9 +109,7 @@ def test_two_steps_with_hardly_anything_installed(command, tiny_segmenter, tmp_p
     )
     gpu.main([str(out), str(tmp_path / "street"), "--join", "ema"])
     decoder = Decoder(tmp_path / "street", "cpu", "float32")
-    assert (
-        decoder.sampling["sampler"] == "noiseless" and read_weights(tmp_path / "street")[1]["label_space"] == "camvid11"
-    )
+    assert decoder.sampling.sampler == "noiseless" and read_weights(tmp_path / "street")[1]["label_space"] == "camvid11"
     assert decoder(np.zeros((1, 64, 64), np.uint8), np.zeros((1, 16, 16, 3), np.uint8), [0]).shape == (1, 64, 64, 3)
 
 
@@ -134,7 +133,7 @@ def test_a_run_that_is_done_leaves_its_weights_once_more(command, tmp_path):
         (["--recipe", "[1]"], "--recipe"),
         (["--minutes", "1"], "--steps or --minutes"),
         (["--init", "none"], "none"),
-        (["--lite2", "none"], "none: not readable"),
+        (["--lite2", "none"], "none: no such file"),
         (["--leave-out", "x"], "leaves 3 of 3"),
         (["--device", "tpu"], "'tpu'"),
     ],

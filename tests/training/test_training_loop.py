@@ -11,7 +11,7 @@ import torch
 
 from spic.errors import ConfigError, SpicError, WeightsError
 from spic.training import loop
-from spic.training.loop import Budget, Ema, cosine_rate, train
+from spic.training.loop import Budget, Ema, Optimization, cosine_rate, train
 
 
 class Killed(Exception):
@@ -42,7 +42,8 @@ def run(folder, budget, *, die_at=None, clock=None, **options):
         x = torch.from_numpy(rng.standard_normal((8, 3)).astype("float32"))
         return {"loss": (net(x)[:, 0] - x.sum(1)).square().mean(), "size": x.square().mean()}
 
-    return train(net, loss_of, folder, budget, learning_rate=1e-2, **options), done
+    numbers = {name: options.pop(name) for name in ("seed", "weight_decay", "ema_decay") if name in options}
+    return train(net, loss_of, folder, budget, Optimization(1e-2, **numbers), **options), done
 
 
 def rows(path):
@@ -181,9 +182,8 @@ def run_with_companion(folder, steps, *, die_at=None, evaluate_every=0):
         loss_of,
         folder,
         Budget(steps=steps),
-        learning_rate=1e-2,
+        Optimization(1e-2, betas=(0.0, 0.99)),
         groups=[{"params": list(net.parameters())}, {"params": list(beside.parameters()), "scale": 0.5}],
-        betas=(0.0, 0.99),
         companions={"beside": beside},
         checkpoint_seconds=-1,
         evaluate=lambda state: {"x": beside(torch.ones(())).item()},
@@ -215,7 +215,7 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path):
         return {"loss": net(torch.ones(1, 2)).mean() * (math.nan if step == 3 else 1.0)}
 
     with pytest.raises(SpicError, match=r"the loss of step 4 is nan; the last checkpoint stands"):
-        train(net, loss_of, tmp_path, Budget(steps=9), learning_rate=1e-2, checkpoint_seconds=-1)
+        train(net, loss_of, tmp_path, Budget(steps=9), Optimization(1e-2), checkpoint_seconds=-1)
     saved = torch.load(tmp_path / "checkpoint.pt")
     assert saved["step"] == 3 and saved["module"]["weight"].isfinite().all()
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from spic.errors import ConfigError, WeightsError
+from spic.networks import imagenet
 from spic.networks.efficientnet import LITE, LiteEncoder
 from spic.networks.imagenet import load_imagenet
 from spic.pictures.labels import CAMVID11
 from spic.segmentation import get_segmenter
 from spic.segmentation.dense import DenseNet
 from spic.segmentation.street import StreetConfig, StreetNet, normalize
-from spic.training import pretrained
 from spic.training import segmenter as recipe
 from spic.training.loop import Budget
 from spic.training.pack import read_pack, write_pack
@@ -53,8 +53,10 @@ def train(pack, tiny_segmenter_net, monkeypatch):
             return real(pictures)
 
         monkeypatch.setitem(recipe.NETWORKS, "street", (shape, net, normalize, multiple))
-        settings = {"config": tiny_segmenter_net, "encoder": "none", "batch": 2, **options}
-        return recipe.train_segmenter(pack, folder, Budget(steps=steps), **settings)
+        names = [name for name in options if name in recipe.Recipe.__dataclass_fields__]
+        numbers = {"shape": tiny_segmenter_net, "encoder": "none", "batch": 2}
+        numbers |= {name: options.pop(name) for name in names}
+        return recipe.train_segmenter(pack, folder, Budget(steps=steps), recipe.Recipe(**numbers), **options)
 
     return train
 
@@ -136,7 +138,7 @@ def test_validate(pack):
 def test_pyramid_starts_from_an_encoder_of_its_own(train, tmp_path, monkeypatch):
     loaded = []
     monkeypatch.setattr(recipe, "load_imagenet", lambda encoder, name: loaded.append(name))
-    _, config = train(tmp_path / "pyramid", steps=1, network="pyramid", config={"pyramid": 8}, encoder=None)
+    _, config = train(tmp_path / "pyramid", steps=1, network="pyramid", shape={"pyramid": 8}, encoder=None)
     assert config["arch"] == "pyramid" and (config["net"]["width"], config["net"]["depth"]) == LITE["lite1"]
     train(tmp_path / "street", steps=1, encoder=None)
     assert loaded == ["lite1", "lite2"]
@@ -150,7 +152,7 @@ DENSE = {"widths": [4, 4, 4, 4, 4], "blocks": [1, 1, 1, 1], "decoder": [4, 4, 4,
 
 def test_dense_starts_from_scratch(train, tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "load_imagenet", None)
-    settings = {"network": "dense", "config": DENSE, "encoder": None}
+    settings = {"network": "dense", "shape": DENSE, "encoder": None}
     whole, config = train(tmp_path / "whole", steps=2, **settings)
     assert config["arch"] == "dense" and config["net"]["widths"] == (4,) * 5
     write_weights(tmp_path / "w", whole, config, "float32")
@@ -173,9 +175,9 @@ def test_a_training_can_start_from_weights(train, tmp_path, monkeypatch):
     with pytest.raises(WeightsError, match="init"):
         train(tmp_path / "second", steps=2)
     with pytest.raises(ConfigError, match="weights of the network street, not of dense"):
-        train(tmp_path / "third", init=tmp_path / "w", network="dense", config=DENSE)
+        train(tmp_path / "third", init=tmp_path / "w", network="dense", shape=DENSE)
     with pytest.raises(WeightsError, match="fit a segmenter to start from"):
-        train(tmp_path / "third", init=tmp_path / "w", config={**config["net"], "stem": 16})
+        train(tmp_path / "third", init=tmp_path / "w", shape={**config["net"], "stem": 16})
     assert not (tmp_path / "third").exists()
 
 
@@ -205,6 +207,6 @@ def test_imagenet_weights(name, monkeypatch, tmp_path):
     with pytest.raises(ConfigError, match="'lite9'"):
         load_imagenet(encoder, "lite9")
     torch.save({key: tensor + 1 for key, tensor in published.items()}, tmp_path / "copy.pth")
-    monkeypatch.setitem(pretrained.FILES, name, tmp_path / "copy.pth")  # in place of the package
+    monkeypatch.setitem(imagenet.FILES, name, tmp_path / "copy.pth")  # in place of the package
     load_imagenet(encoder, name)
     assert torch.equal(next(iter(encoder.state_dict().values())), next(iter(published.values())) + 1)

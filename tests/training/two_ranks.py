@@ -10,12 +10,12 @@ from spic.training.distributed import joined
 from spic.training.loop import Budget
 from spic.training.pack import read_pack
 
-SETTINGS = {
-    "preset": "paper",
-    "crop": (16, 32),
-    "batch": 2,
-    "learning_rate": 1e-3,
-    "config": {
+RECIPE = recipe.recipe_of(
+    "paper",
+    crop=(16, 32),
+    batch=2,
+    learning_rate=1e-3,
+    network={
         "base_channels": 32,
         "channel_mult": [1, 1],
         "num_res_blocks": 1,
@@ -23,7 +23,7 @@ SETTINGS = {
         "head_channels": 16,
         "spade_hidden": 8,
     },
-}
+)
 
 
 class Killed(Exception):
@@ -47,7 +47,7 @@ def train(pack, folder, steps, ranks, die_at=None):
 
     recipe.train = watched
     try:
-        return recipe.train_decoder(pack, folder, Budget(steps=steps), ranks=ranks, **SETTINGS)[0]
+        return recipe.train_decoder(pack, folder, Budget(steps=steps), RECIPE, ranks=ranks)[0]
     finally:
         recipe.train = real
 

@@ -224,7 +224,8 @@ def test_decoding_needs_the_coded_bytes_alone(smoke, tmp_path):
     shutil.copytree(source / "coded", tmp_path / "coded")
     code = (
         "from spic.benchmark.methods import Settings; from spic.benchmark.coding import decode;"
-        "decode('spic', Settings(dtype='float32', torch_threads=1), 'coded', 'decoded', 'timing.csv')"
+        "from spic.machine import Machine;"
+        "decode('spic', Settings(machine=Machine(dtype='float32', threads=1)), 'coded', 'decoded', 'timing.csv')"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=300)
     names = sorted(path.name for path in (source / "decoded").glob("*.png"))
