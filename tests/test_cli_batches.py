@@ -190,11 +190,12 @@ def test_a_job_says_it_in_one_line(kind, tmp_path):
     assert (tmp_path / "job.log").read_text() == "spic: out of memory\n"
 
 
-def test_a_real_limit(folder):
+def test_a_real_limit(folder, monkeypatch):
     """Under a limit of the address space a file that claims 16384x16384 pixels fails and the small one is decoded."""
     (small, *_) = (folder / "coded").iterdir()
     labels, coarse = (get_codec("png").encode(np.zeros(shape, np.uint8)) for shape in ((64, 64), (16, 16, 3)))
     big = SpicFile((64, 64), (16384, 16384), "camvid11", "png", "png", "00000000", labels, coarse)
+    monkeypatch.setattr("spic.bitstream.MAX_PIXELS", 1 << 28)  # what this version writes, another may exceed
     (folder / "big.spic").write_bytes(write_spic(big))
     command = [sys.executable, "-m", "spic.cli", "decode", "--part", "preview", "--max-pixels", str(1 << 28)]
     command += [str(folder / "big.spic"), str(small), "-o", f"{folder}/out/"]
@@ -267,7 +268,7 @@ def test_what_leads_nowhere_is_named_by_every_door(folder, encode):
         said = [line for line in lines if "look like a street" not in line]
         assert said == [f"spic: {folder / 'in' / 'gone.png'}: no such file"]
         assert len(list((folder / "out").iterdir())) == 3
-    with pytest.raises(DataError, match=rf": {folder / 'in' / 'gone.png'} is a link to nothing"):
+    with pytest.raises(DataError, match=rf"^folder: {folder / 'in' / 'gone.png'} is a link to nothing"):
         get_dataset("folder", folder / "in")
 
 

@@ -72,7 +72,14 @@ CODECS = {
 }
 # Code that makes no result of a run.
 OTHERS = ["__init__.py", "cli/**/*.py", "training/**/*.py", "codecs/__init__.py", "codecs/crosscheck.py", "errors.py"]
-OTHERS += ["plugins.py", "provenance/*.py", "run/*.py", "benchmark/checks.py", "benchmark/config.py"]
+OTHERS += [
+    "plugins.py",
+    "provenance/*.py",
+    "run/*.py",
+    "benchmark/checks.py",
+    "benchmark/config.py",
+    "benchmark/plan.py",
+]
 OTHERS += ["benchmark/__init__.py", "benchmark/coding.py", "files.py"]
 OTHERS += ["strict_json.py"]
 

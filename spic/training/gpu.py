@@ -26,6 +26,7 @@ from spic.files import atomic_path, write_bytes
 from spic.machine import pick_device, pick_dtype
 from spic.networks import imagenet
 from spic.scsrdm import save_checkpoint
+from spic.strict_json import to_json
 from spic.training.adversarial import Recipe, train_adversarial
 from spic.training.batches import predicted_maps
 from spic.training.loop import Budget
@@ -50,7 +51,7 @@ def write_parts(folder: Path, out: Path) -> None:
             with atomic_path(out / f"{kind}-{i}.safetensors") as temporary:
                 save_file(part, temporary)
     config = {key: saved["recipe"][key] for key in ("network", "sampling", "label_space")}
-    write_bytes(out / "config.json", json.dumps(config, indent=1).encode())
+    write_bytes(out / "config.json", to_json(config, indent=1).encode())
     for log in ("log.csv", "evaluation.csv"):
         if folder != out and (folder / log).exists():
             shutil.copyfile(folder / log, out / log)
