@@ -15,7 +15,8 @@ from snakemake.io import contains_wildcard
 
 from spic.benchmark.checks import check_device, check_run
 from spic.benchmark.config import read_config
-from spic.benchmark.plan import TABLES, Plan
+from spic.benchmark.layout import TABLES
+from spic.benchmark.plan import Plan
 from spic.errors import SpicError
 from spic.run.cards import network_jobs
 from spic.run.host import plain_executable
