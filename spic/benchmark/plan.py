@@ -108,11 +108,11 @@ class Plan(Layout):
                 settings = self.settings("dataset", "dataset_root", "split", "limit", "chunk_size")
                 return settings, fingerprints.plugin_version("spic.datasets", self.config["dataset"]), files
             case ["segment", chunk]:
-                return self._segmenter(stage), before("resolve"), before("prepare", chunk)
+                return *self._segmenter(stage), before("resolve"), before("prepare", chunk)
             case ["look_at_originals", chunk]:
                 judge = self.settings("judge"), fingerprints.plugin_version("spic.segmenters", self.config["judge"])
                 seen = self.other_looks, self.weights(stage), fingerprints.observations_version(paired=False)
-                return judge, seen, before("resolve"), before("prepare", chunk)
+                return *judge, *seen, before("resolve"), before("prepare", chunk)
             case ["score_originals", chunk]:
                 return before("segment", chunk), before("look_at_originals", chunk)
             case ["encode", chunk, folder, point]:
@@ -124,13 +124,8 @@ class Plan(Layout):
             case ["decode", _, _, _]:
                 return before("resolve"), before("encode", *of)
             case ["look", chunk, _, _]:
-                originals = before("segment", chunk), before("look_at_originals", chunk)
-                return (
-                    self._segmenter(stage),
-                    fingerprints.observations_version(paired=True),
-                    originals,
-                    before("decode", *of),
-                )
+                seen = *self._segmenter(stage), fingerprints.observations_version(paired=True)
+                return *seen, before("segment", chunk), before("look_at_originals", chunk), before("decode", *of)
             case ["score", chunk, _, _, protocol]:
                 return protocol, before("score_originals", chunk), before("look", *of[:3])
             case ["summarize", folder, point, protocol]:
