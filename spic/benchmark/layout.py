@@ -49,10 +49,10 @@ class Layout:
         return next(iter(self.protocols))
 
     @cached_property
-    def points(self) -> dict[str, dict]:
-        """Points of each method, {method: {name of the point: its value}}: {"bpg": {"qp30": 30, "qp40": 40}}."""
+    def points(self) -> dict[str, dict[str, dict]]:
+        """Points of each method, {method: {name of the point: its parameters}}: {"bpg": {"qp30": {"qp": 30}}}."""
         return {
-            name: {point_name(parameter, value): value for parameter, values in entry.items() for value in values}
+            name: {point_name(point): point for point in points_of(entry)}
             for name, entry in self.config["methods"].items()
         }
 
@@ -157,9 +157,10 @@ class Layout:
         """The method at work in a folder."""
         return self.method(*self.coders[folder])
 
-    def value(self, folder: str, point: str):
-        """Value of a point of the method of a folder."""
-        return self.points[self.coders[folder][0]][point]
+    def value(self, method: str, point: str):
+        """A point as `Method.encode` takes it: the value of its one parameter, or {parameter: value}."""
+        parameters = self.points[method][point]
+        return parameters if len(parameters) > 1 else next(iter(parameters.values()))
 
     def limit(self, folder: str, chunk: str) -> int | None:
         """How many images of a chunk are coded: all, unless the folder is that of a protocol that stops early."""
@@ -243,3 +244,10 @@ class Layout:
         figures = [f"{name}.{suffix}" for name in self.plots + self.painted for suffix in ("svg", "png")]
         paths = [f"tables/{name}" for name in tables] + [f"figures/{name}" for name in figures]
         return [f"{self.root}/{path}" for path in (*paths, "gallery", "overview.html")] + self.compressai_files()
+
+
+def points_of(entry: dict | list[dict]) -> list[dict]:
+    """The points of a method's entry in a config, one mapping each: {"qp": [30, 40]} is short for one parameter."""
+    if isinstance(entry, dict):
+        return [{parameter: value} for parameter, values in entry.items() for value in values]
+    return entry

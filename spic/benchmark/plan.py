@@ -55,21 +55,17 @@ class Plan(Layout):
 
     def files(self, stage: str) -> list[str]:
         """Files of the user, most of them weights, that a stage other than coding reads."""
-        if stage == "figures":
-            return [self.config["steps_csv"]] if self.config["steps_csv"] else []
-        segmenter = self.network_files("segmenter")
-        if stage == "segment":
-            return segmenter
-        if stage == "figure_pictures":
-            methods = [self.method(name, self.first) for name in ("spic", "sr") if name in self.points]
-            return segmenter + [path for method in methods for path in self.decoder_files(method)]
-        found = observations().values()
-        if stage == "look_at_originals":
-            found = [one for one in found if not one.paired]
-        observed = [str(path) for one in found for path in one.find_weights(self.config) or []]
-        if stage == "look_at_originals":
-            return self.network_files("judge") + observed + segmenter * bool(self.other_looks)
-        return segmenter + self.network_files("judge") + observed
+        segmenter, judge = self.network_files("segmenter"), self.network_files("judge")
+        seen = [one for one in observations().values() if stage == "look" or not one.paired]
+        observed = [str(path) for one in seen for path in one.find_weights(self.config) or []]
+        drawn_by = [self.method(name, self.first) for name in ("spic", "sr") if name in self.points]
+        return {
+            "segment": segmenter,
+            "look_at_originals": judge + observed + segmenter * bool(self.other_looks),
+            "look": segmenter + judge + observed,
+            "figures": [self.config["steps_csv"]] if self.config["steps_csv"] else [],
+            "figure_pictures": segmenter + [path for method in drawn_by for path in self.decoder_files(method)],
+        }[stage]
 
     def weights(self, stage: str) -> dict[str, str]:
         """Hashes of these files, {name: SHA-256}."""
@@ -117,7 +113,7 @@ class Plan(Layout):
                 return before("segment", chunk), before("look_at_originals", chunk)
             case ["encode", chunk, folder, point]:
                 sent = before("segment" if self.sends(folder) == "segmenter" else "prepare", chunk)
-                value, limit = self.value(folder, point), self.limit(folder, chunk)
+                value, limit = self.value(self.coders[folder][0], point), self.limit(folder, chunk)
                 return self.coder(folder), value, limit, before("prepare", chunk), sent
             case ["count_official", _, folder, _]:
                 return self.counted_codecs(folder), before("encode", *of)

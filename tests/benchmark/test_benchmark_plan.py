@@ -1,14 +1,18 @@
 """The plan of a run: folders, chunks and fingerprints, without a workflow."""
 
 import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import spic.benchmark.layout
+import spic.plugins
+from spic.benchmark import methods
 from spic.benchmark.checks import check_classes, check_methods, check_run
 from spic.benchmark.config import read_config
+from spic.benchmark.methods import CodecMethod
 from spic.benchmark.plan import Plan
 from spic.errors import ConfigError
 from spic.pictures.reading import write_png
@@ -21,6 +25,13 @@ CONFIG = read_config(ROOT, settings=["limit=90", "run=x"]) | {"methods": METHODS
 SEGMENTER = {"segmenter": "street", "segmenter_weights": None, "segmenter_input": None}
 ALL_CHUNKS = {25: ["0000", "0001", "0002", "0003"], 62: ["0000", "0001"], None: ["0000"]}
 OFFICIAL_PART = {25: {"0000": 25, "0001": 25, "0002": 12}, 62: {"0000": 62}, None: {"0000": 62}}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def entry_points_are_read_once():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spic.plugins, "entry_points", cache(spic.plugins.entry_points))
+        yield
 
 
 def plan_of(**settings) -> Plan:
@@ -58,7 +69,11 @@ def test_folders_and_chunks_of_every_kind_of_run(protocols, chunk_size, keep):
     kept = plan.shown(METHODS, plan.chunks[:1], plan.kept)
     folder = {"all": "decoded", "scores": "shown"}[keep]
     assert kept[-1] == ("bpg", "qp44", "0000", f"results/x/bpg/qp44/0000/{folder}") and len(kept) == 4
-    check_run(plan, points=False)
+
+
+@pytest.mark.parametrize("protocol", ["corrected", "official", "official_unguided"])
+def test_every_protocol_passes_the_checks(protocol):
+    check_run(plan_of(protocols=[protocol]), points=False)
 
 
 @pytest.mark.parametrize(
@@ -80,20 +95,76 @@ def test_figures_are_those_that_the_run_has_data_for(settings, missing):
 
 def test_points_are_named_by_their_setting_and_keep_their_names():
     points = plan_of(methods={"jpeg2000": {"bpp": [1e-05, 0.1, 1]}}).points
-    assert points == {"jpeg2000": {"bpp1e-05": 1e-05, "bpp0.1": 0.1, "bpp1": 1}}
+    assert points == {"jpeg2000": {"bpp1e-05": {"bpp": 1e-05}, "bpp0.1": {"bpp": 0.1}, "bpp1": {"bpp": 1}}}
+
+
+class Layered(CodecMethod):
+    """A method of two parameters."""
+
+    def __init__(self, settings):
+        super().__init__(settings, "bpg")
+        self.parameter = ("coarse_qp", "residual_qp")
+
+    def check_point(self, value):
+        for key in self.parameter:
+            if value[key] > 51:
+                raise ConfigError(f"{key} must be a number from 0 to 51, got {value[key]}")
+
+
+def test_a_point_of_two_parameters(monkeypatch, tmp_path):
+    monkeypatch.setitem(methods._BUILT_IN, "layered", Layered)
+    name, values = "coarse_qp35_residual_qp40", {"coarse_qp": 35, "residual_qp": 40}
+    (tmp_path / "o.yaml").write_text("methods: {layered: [{coarse_qp: 35, residual_qp: 40}], spic: null}")
+    for given in (
+        {"overlays": [tmp_path / "o.yaml"]},
+        {"settings": ["methods={layered: [{coarse_qp: 35, residual_qp: 40}], spic: null}"]},
+    ):
+        plan = Plan(read_config(ROOT, **given))
+        check_run(plan)
+        assert plan.points["layered"] == {name: values} and plan.value("layered", name) == values
+        assert ("corrected", "layered", name, f"layered/{name}") in plan.each_point()
+        assert all(f"layered/{name}/" in path for _, _, _, path in plan.shown(["layered"], ["0000"], "coded"))
+        assert plan.fingerprint("encode", "0000", "layered", name)
+    other = plan_of(methods={"layered": [values | {"residual_qp": 41}]})
+    assert other.fingerprint("encode", "0000", "layered", "coarse_qp35_residual_qp41") != plan.fingerprint(
+        "encode", "0000", "layered", name
+    )
+    listed = plan_of(methods={"bpg": [{"qp": 44}]})  # the long form of one parameter is the short one
+    assert listed.points == plan_of(methods={"bpg": {"qp": [44]}}).points and listed.value("bpg", "qp44") == 44
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{coarse_qp: [35]}", "layered is set by 'coarse_qp' and 'residual_qp', not 'coarse_qp'"),
+        ("[{coarse_qp: 35, residual_qp: 40}, {coarse_qp: 35}]", "'coarse_qp' and 'residual_qp', not 'coarse_qp'"),
+        ("[{coarse_qp: 35, residual_qp: 52}]", "methods.layered: residual_qp must be a number from 0 to 51"),
+        ("[{coarse_qp: 35, residual_qp: [40]}]", r"methods.layered\[0\].residual_qp"),
+        ("[{coarse_qp: 35, residual_qp: 4}, {residual_qp: 4, coarse_qp: 35}]", "non-unique"),
+        ("[]", "methods.layered"),
+        ("[{}]", "methods.layered"),
+        ("[35]", "methods.layered"),
+        ("{coarse_qp: [35], residual_qp: [40]}", "one list of points, not coarse_qp and residual_qp"),
+    ],
+)
+def test_points_of_two_parameters_that_can_not_be(entry, message, monkeypatch):
+    monkeypatch.setitem(methods._BUILT_IN, "layered", Layered)
+    with pytest.raises(ConfigError, match=message) as caught:
+        check_run(Plan(read_config(ROOT, settings=[f"methods={{layered: {entry}}}"])))
+    assert "\n" not in str(caught.value)
 
 
 def test_methods_and_parameters_are_checked():
     check_methods(Plan({"methods": {"bpg": {"qp": [40]}}}))
     check_methods(Plan({"methods": {"sr": {"coarse_qp": [40]}}, "sr_weights": "w"}))
-    for methods, message in (
+    for entry, message in (
         ({"bpg": {"quality": [40]}}, "by 'qp', not 'quality'"),
         ({"nonsense": {"qp": [40]}}, "nonsense"),
         ({"sr": {"coarse_qp": [40]}}, "sr needs sr_weights"),
         ({}, "no method is left"),
     ):
         with pytest.raises(ConfigError, match=message):
-            check_methods(Plan({"methods": methods}))
+            check_methods(Plan({"methods": entry}))
 
 
 class Unlabelled:
@@ -111,9 +182,9 @@ def test_whose_ssm_is_sent():
 
 
 def test_a_folder_that_protocols_share_sends_what_its_tables_say():
-    methods = METHODS | {"sdm": {"simplify": [0]}}
+    named = METHODS | {"sdm": {"simplify": [0]}}
     for source, maps in (("segmenter", "ssm"), ("ground_truth", "labels")):
-        plan = plan_of(methods=methods, sdm_weights="w", protocols=["official"], ssm_source=source)
+        plan = plan_of(methods=named, sdm_weights="w", protocols=["official"], ssm_source=source)
         assert plan.sends("sdm") == source and plan.sent_maps("sdm", "0001") == f"results/x/originals/0001/{maps}"
         assert plan.sends("spic@official") == "ground_truth"
         assert plan.sends("bpg") is None and plan.sent_maps("bpg", "0001") == []
@@ -201,10 +272,9 @@ def before() -> dict[str, str]:
         ({"split": "train"}, set(JOBS) - {"resolve"}),
         ({"chunk_size": 90}, set(JOBS) - {"resolve"}),
         ({"seed": 1}, CODING | {"encode bpg", "count_official"}),
-        ({"decoder_weights": "tiny"}, CODING),
+        ({"decoder_weights": "any"}, CODING),
         ({"ssm_codec": "labelmap"}, CODING | {"encode bpg", "count_official"}),
         ({"judge": None}, {"look_at_originals", "score_originals", *NUMBERS}),
-        ({"lpips_weights": "tiny"}, NUMBERS),
         ({"classes_of_interest": ["car"]}, {"summarize", *PAGES}),
         ({"interval_block": 9}, {"summarize", *PAGES}),
         ({"methods": METHODS | {"bpg": {"qp": [44, 45]}}}, PAGES),
@@ -213,11 +283,9 @@ def before() -> dict[str, str]:
     ids=str,
 )
 def test_a_setting_changes_what_depends_on_it_and_no_more(settings, changed, before, tmp_path):
-    for name in ("any.pth", "any.safetensors"):
-        (tmp_path / name).write_bytes(b"weights, which nobody loads here")
+    (tmp_path / "any.safetensors").write_bytes(b"weights, which nobody loads here")
     shutil.copy(FOLDER / "street-decoder.json", tmp_path / "any.json")
-    files = {"decoder_weights": str(tmp_path / "any"), "lpips_weights": str(tmp_path / "any.pth")}
-    settings = {key: files[key] if value == "tiny" else value for key, value in settings.items()}
+    settings = {key: str(tmp_path / "any") if value == "any" else value for key, value in settings.items()}
     after = prints(plan_of(**settings))
     assert {job for job in JOBS if after[job] != before[job]} == changed
 
