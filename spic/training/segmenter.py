@@ -13,6 +13,7 @@ from spic.pictures.labels import get_label_space
 from spic.segmentation.segmenter import NETWORKS, network_name
 from spic.segmentation.street import LITE
 from spic.training.augment import jitter_colors, other_light, random_crop
+from spic.training.batches import scene_odds
 from spic.training.loop import Budget, Optimization, copy_with, train
 from spic.training.pack import Pack
 from spic.weights import load_state, read_weights, sha256, weight_paths
@@ -39,12 +40,7 @@ def class_weights(labels: np.ndarray, num_classes: int, power: float = 0.5, ceil
 def sampling_odds(pack: Pack, scene_share: float, rare_ids: list[int]) -> np.ndarray:
     """Odds (N,) of drawing each picture: scenes get `scene_share` in all; frames with rare classes come more often."""
     rare = np.isin(pack.labels, rare_ids).mean(axis=(1, 2))
-    odds = 1 + np.minimum(rare / max(rare.mean(), 1e-9), 2)
-    scenes = np.array([source == "street_scenes" for source in pack.sources])
-    for group, share in ((scenes, scene_share), (~scenes, 1 - scene_share)):
-        if group.any():
-            odds[group] *= (share if (~group).any() else 1.0) / odds[group].sum()
-    return odds / odds.sum()
+    return scene_odds(pack.sources, scene_share, 1 + np.minimum(rare / max(rare.mean(), 1e-9), 2))
 
 
 @dataclass(frozen=True)
