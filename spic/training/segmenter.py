@@ -20,7 +20,7 @@ from spic.weights import load_state, read_weights, sha256, weight_paths
 
 ENCODERS = {"street": "lite2", "pyramid": "lite1", "dense": None}  # and lite0 belongs to `fd_lite0`
 ZOOM = (0.5, 2.0)
-SMALL = ("pole", "sign", "pedestrian", "bicyclist", "fence")  # classes whose frames come more often
+RARE = ("pole", "sign", "pedestrian", "bicyclist", "fence")  # classes whose frames come more often
 CROP = (192, 384)  # smaller than the working size: more steps a minute
 
 
@@ -98,16 +98,15 @@ class Trainer:
         elif scaling:
             load_imagenet(self.model.encoder, recipe.encoder)
         self.model.to(device, memory_format=torch.channels_last)
-        tuned = list(self.model.encoder.parameters()) if scaling else []
-        rest = set(self.model.parameters()) - set(tuned)
+        tuned = dict(self.model.encoder.named_parameters(prefix="encoder")) if scaling else {}
         self.groups = [
-            {"params": [p for p in self.model.parameters() if p in rest]},
-            {"params": tuned, "scale": 0.25},
+            {"params": [p for name, p in self.model.named_parameters() if name not in tuned]},
+            {"params": list(tuned.values()), "scale": 0.25},
         ]
         real = np.array([source != "street_scenes" for source in pack.sources])
         weights = class_weights(pack.labels[real] if real.any() else pack.labels, space.num_classes)
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
-        self.odds = sampling_odds(pack, recipe.scene_share, [space.id(name) for name in SMALL if name in space.classes])
+        self.odds = sampling_odds(pack, recipe.scene_share, [space.id(name) for name in RARE if name in space.classes])
 
     def losses(self, rng, _) -> dict:
         """Cross-entropy on a batch of random crops in random colours."""
@@ -121,8 +120,7 @@ class Trainer:
         target = torch.from_numpy(np.stack(labels)).to(self.device).long()
         with autocast(self.device, self.dtype):
             logits = self.model(x)
-        loss = F.cross_entropy(logits.float(), target, weight=self.weights, ignore_index=self.space.void)
-        return {"loss": loss}
+        return {"loss": F.cross_entropy(logits.float(), target, weight=self.weights, ignore_index=self.space.void)}
 
 
 def train_segmenter(
