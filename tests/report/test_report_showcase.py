@@ -10,7 +10,8 @@ from spic.errors import ConfigError
 from spic.files import write_bytes
 from spic.pictures.labels import CAMVID11
 from spic.pictures.reading import write_png
-from spic.report.pages.showcase import Showcase, choose_pictures, choose_points, enlarged, name_of, under
+from spic.report.figures.style import label_of
+from spic.report.pages.showcase import Showcase, choose_pictures, choose_points, enlarged, under
 
 NAMES = [f"p{i:02d}" for i in range(20)]
 
@@ -62,7 +63,7 @@ def test_numbers_under_a_picture():
     row |= {"small_found": 3.0, "small_total": 7.0}
     assert under(row) == {"bpp": "0.142", "mIoU": "0.700", "PSNR": "24.0 dB", "small objects found": "3 of 7"}
     assert under({"bpp": None, "psnr": None}) == {} and under({"psnr": np.inf}) == {"PSNR": "inf dB"}
-    assert name_of("spic", "coarse_qp30") == "SPIC, QP 30" and name_of("odd", "step2") == "odd, step 2"
+    assert label_of("spic", "coarse_qp30") == "SPIC, QP 30" and label_of("odd", "step2") == "odd, step 2"
 
 
 def test_coarse_pictures_are_enlarged_by_squares():

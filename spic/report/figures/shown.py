@@ -18,7 +18,7 @@ from spic.pictures.labels import LabelSpace
 from spic.pictures.reading import COARSE_FACTOR, read_labels, read_picture, write_png
 from spic.report.comparison import equal_rate_pair
 from spic.report.figures.pictures import Shown, Subject
-from spic.report.figures.style import point_label, styles_of
+from spic.report.figures.style import label_of
 from spic.report.zoom import ZOOM, most_objects, zoom_box, zoom_classes
 
 PICTURES = 3  # rows of figure 3
@@ -123,8 +123,7 @@ def coded_versions(chosen: Chosen, table: pd.DataFrame, coded: dict, settings: S
     for row in reversed(rows):
         method, point = row["method"], row["point"]
         pixels = _decoded(get_method(method, settings), coded[method, point], chosen.name)
-        title = f"{styles_of([method])[method].label}, {point_label(point)}"
-        versions.append(eye.version(original, method, point, title, pixels, row["bpp"]))
+        versions.append(eye.version(original, method, point, label_of(method, point), pixels, row["bpp"]))
     return Subject(chosen.name, chosen.corner, versions)
 
 
@@ -135,7 +134,7 @@ def uncompressed_versions(chosen: list[Chosen], methods, settings: Settings, eye
     for method in UNCOMPRESSED:
         if method not in methods:
             continue
-        coder, title = get_method(method, settings), styles_of([method])[method].label
+        coder, title = get_method(method, settings), label_of(method)
         parts = [coder.encode(one.picture, COARSE_FACTOR) for one in chosen]
         decoded = coder.decode(parts, [one.name for one in chosen])
         for versions, pixels in zip(subjects, decoded, strict=True):

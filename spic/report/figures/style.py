@@ -55,6 +55,12 @@ def styles_of(methods: Iterable[str]) -> dict[str, Style]:
     return {name: STYLES.get(name) or spare[name] for name in names}
 
 
+def label_of(method: str, point: str = "") -> str:
+    """What readers call a method, or a point of it: "SPIC, QP 30"."""
+    name = styles_of([method])[method].label
+    return f"{name}, {point_label(point)}" if point else name
+
+
 def point_label(point: str) -> str:
     """A point as readers call it: "coarse_qp35" is "QP 35", "bpp0.2" is "bpp 0.2"."""
     name = point.removeprefix("coarse_")

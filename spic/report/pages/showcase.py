@@ -14,7 +14,7 @@ from spic.pictures.labels import LabelSpace
 from spic.pictures.reading import read_labels, read_picture, upscale
 from spic.pictures.sizes import as_pixels
 from spic.report.comparison import nearest
-from spic.report.figures.style import point_label, styles_of
+from spic.report.figures.style import label_of
 from spic.report.pages.gallery import Version
 
 ORIGINAL, SSM, COARSE = "original", "SSM", "coarse picture"
@@ -112,13 +112,8 @@ class Showcase:
         for method, point in at.items():
             numbers = table.loc[(method, point, name)]
             folder = Path(self.decoded[method, point][chunk])
-            found.append(Version(name_of(method, point), read_picture(folder / f"{name}.png"), under(numbers)))
+            found.append(Version(label_of(method, point), read_picture(folder / f"{name}.png"), under(numbers)))
         return found
-
-
-def name_of(method: str, point: str) -> str:
-    """What a gallery calls a method at a point: "SPIC, QP 30"."""
-    return f"{styles_of([method])[method].label}, {point_label(point)}"
 
 
 def under(row) -> dict:
