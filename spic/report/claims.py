@@ -100,21 +100,6 @@ def claims_markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def judge_run(points: pd.DataFrame, pictures: pd.DataFrame, ssm_codec: str) -> tuple[pd.DataFrame, str]:
-    """Judge the claims by each protocol of a run: all the tables of `judge_claims` in one, and a page in Markdown.
-
-    `points` is points.csv with the columns of `with_intervals`, `pictures` the per-picture table; `ssm_codec` coded the
-    SSM. Errors as in `judge_claims`.
-    """
-    judged, text = [], f"# The paper's claims on {points['run'].iloc[0]}\n"
-    for protocol, rows in points.groupby("protocol", sort=False):
-        source = rows["ssm_source"].dropna()
-        facts = {"ssm_codec": ssm_codec, "ssm_source": source.iloc[0] if len(source) else "segmenter"}
-        judged.append(judge_claims(points, protocol=protocol, pictures=pictures, **facts))
-        text += f"\n## Protocol `{protocol}`\n\n{claims_markdown(judged[-1])}"
-    return pd.concat(judged), text
-
-
 def claim_1(points: pd.DataFrame) -> Verdict:
     """Holds if at every point of SPIC between two rates of a baseline its mIoU is above the baseline's, for both.
 

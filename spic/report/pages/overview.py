@@ -5,16 +5,31 @@ Methods are compared as `spic.report.comparison` does it.
 """
 
 import base64
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
+from spic.files import write_bytes
 from spic.metrics.columns import Metric, columns_in
+from spic.provenance.records import read_record
 from spic.report.comparison import ANCHOR, BASELINES, Curve, Duel, duel, family, winners
 from spic.report.figures.style import label_of
 from spic.report.pages import render
+from spic.report.pages.tablepage import write_table_page
+from spic.report.tables import identical_images, read_csv, with_intervals
 
+HEADINGS = {
+    "matched": "Methods at the rates of SPIC's points",
+    "points": "Points",
+    "bd": "Bjøntegaard deltas",
+    "intervals": "95 % intervals",
+    "per_class": "IoU by class",
+    "recall": "Small objects by class and size",
+    "timing": "Seconds a picture",
+    "judge": "The judge against ground truth",
+}
 PROTOCOLS = {
     "corrected": "The very files that are decoded are counted, the SSM comes from the segmenter unless the settings "
     "say otherwise, classes that do not occur are left out of the mean.",
@@ -50,6 +65,42 @@ class Run:
     settings: dict = field(default_factory=dict)
     provenance: dict = field(default_factory=dict)
     links: list = field(default_factory=list)
+
+
+def write_overview(given, params, out) -> None:
+    """Write the first page of a run and the page of its tables.
+
+    Parameters
+    ----------
+    given, params, out : object
+        Inputs, parameters and outputs of the rule `overview`, as attributes.
+    """
+    tables = {name: read_csv(getattr(given, name)) for name in HEADINGS}
+    points, claims = with_intervals(tables["points"], tables["intervals"]), read_csv(given.claims)
+    pictures = pd.read_parquet(given.all_pictures, columns=["protocol", "method", "point", "psnr"])
+    identical = identical_images(pictures[pictures["protocol"] == params.protocol])
+    run = Run(
+        points=points[points["protocol"] == params.protocol].reset_index(drop=True),
+        claims=claims[claims["protocol"] == params.protocol],
+        figures=list(zip(params.captions, given.figures, strict=True)),
+        settings=params.settings
+        | json.loads(Path(given.resolved).read_text())
+        | ({"PSNR": identical} if identical else {}),
+        provenance=_made_with(given.records),
+        links=[("gallery/index.html", "pictures by every method"), ("tables.html", "all tables")],
+    )
+    write_bytes(out.page, overview_html(run).encode())
+    shown = {heading: tables[name] for name, heading in HEADINGS.items()}
+    write_table_page(out.tables, f"{params.run}: all tables", shown)
+
+
+def _made_with(paths) -> dict:
+    """Versions and hashes of weights from the records of a few jobs; no dates, so that equal runs give equal pages."""
+    versions, weights = {}, {}
+    for record in map(read_record, paths):
+        versions |= {"spic": record["spic"], **record["versions"]}
+        weights |= {name: f"SHA-256 {value}" for name, value in record["params"].get("weights", {}).items()}
+    return {"software": versions, **dict(sorted(weights.items()))}
 
 
 def shown_metrics(points: pd.DataFrame) -> list[Metric]:
