@@ -65,7 +65,7 @@ def judge_claims(
     other_segmenter : pandas.DataFrame, optional
         Points of SPIC with another segmenter at the transmitter and the same decoder. For claim 8.
     steps : pandas.DataFrame, optional
-        steps (network evaluations a picture), seconds (a picture), and joules where measured. For claim 9.
+        steps (network evaluations per image), seconds (per image), and joules where measured. For claim 9.
     ssm_codec, ssm_source : str
         What coded the SSM and where it came from ("segmenter", "ground_truth"). For claim 4.
 

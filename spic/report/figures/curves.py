@@ -39,7 +39,7 @@ def figure4(points: pd.DataFrame, stems: dict[str, str], intervals: pd.DataFrame
 
 
 def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
-    """One curve a method of `metric` over bits per pixel; the SSM's rate is the dotted line."""
+    """One curve per method of `metric` over bits per pixel; the SSM's rate is the dotted line."""
     with _sheet(stem, (6.4, 5.0), 3) as ((axes,),):
         for name, style in styles_of(points["method"]).items():
             rows = points[points["method"] == name].dropna(subset=[metric]).sort_values("bpp")
@@ -60,7 +60,7 @@ def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
 
 
 def rate_split(points: pd.DataFrame, stem) -> None:
-    """Stacked bars of what bits are spent on, SSM and coarse image, a bar a point of the methods that send an SSM."""
+    """Bars of what bits are spent on, SSM and coarse image: one bar per point, for methods that send an SSM."""
     rows = points[points["bpp_ssm"].notna()]
     shares = {
         "SSM": (rows["bpp_ssm"], "#0173b2", ""),
@@ -94,7 +94,7 @@ def rate_split(points: pd.DataFrame, stem) -> None:
 
 
 def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
-    """IoU of every class at about the same rate: a row a class, a marker a method."""
+    """IoU of every class at about the same rate: one row per class, one marker per method."""
     chosen = at_one_rate(points)
     styles = styles_of(points["method"])
     tables = {
@@ -125,7 +125,7 @@ def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
 
 
 def recall_by_size(points: pd.DataFrame, recall: pd.DataFrame, stem) -> None:
-    """Share of the judge's small objects that survive, by size in pixels, at about the same rate: a panel a class."""
+    """Share of the judge's small objects that survive, by size, at about the same rate: one panel per class."""
     chosen = at_one_rate(points)
     recall = recall[recall["size"].isin(SIZE_NAMES)]
     classes = list(dict.fromkeys(recall["class"])) or ["all"]
@@ -160,7 +160,7 @@ def recall_by_size(points: pd.DataFrame, recall: pd.DataFrame, stem) -> None:
 
 
 def steps_curves(steps: pd.DataFrame, stem) -> None:
-    """Quality and time over the steps of the decoder, a line a sampler, from the file of `benchmarks/steps.py`."""
+    """Quality and time over the steps of the decoder, one line per sampler, from the file of `benchmarks/steps.py`."""
     marks = list(zip(["#0173b2", "#de8f05", "#029e73", "#cc78bc", "#949494", "#000000"], "os^DXv", strict=True))
     keys = [k for k in ("sampler", "frames", "start", "guidance") if k == "sampler" or steps[k].nunique() > 1]
     metrics = [

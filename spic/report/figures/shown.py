@@ -100,7 +100,7 @@ def choose(pictures, guides, space: LabelSpace, sent, limits, names=None) -> lis
     Parameters
     ----------
     pictures, guides, sent : list of path-like
-        A folder a chunk: originals, label maps to go by (ground truth knows best where persons are, else what the
+        One folder per chunk: originals, label maps to go by (ground truth knows best where persons are, else what the
         segmenter sees), and the label maps that are sent.
     space : LabelSpace
         Of the guides.
@@ -185,7 +185,7 @@ def write_pictures(figures: dict[str, list[Subject]], out) -> None:
 
 
 def numbers(figures: dict[str, list[Subject]]) -> pd.DataFrame:
-    """All that is written in figures, {name: subjects}: a row a picture and version."""
+    """All that is written in figures, {name: subjects}: one row per image and version."""
     return pd.DataFrame(
         [
             {"figure": name, "name": subject.name, "top": subject.corner[0], "left": subject.corner[1]}

@@ -1,4 +1,4 @@
-"""How all figures look: one style a method, the same files each time."""
+"""How all figures look: one style per method, the same files each time."""
 
 from collections.abc import Iterable
 from contextlib import contextmanager
