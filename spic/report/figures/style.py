@@ -1,4 +1,4 @@
-"""How all figures look: one style a method, the same files each time."""
+"""How all figures look: one style per method, the same files each time."""
 
 import re
 from collections.abc import Iterable
@@ -54,6 +54,12 @@ def styles_of(methods: Iterable[str]) -> dict[str, Style]:
         for name, (dash, (color, marker)) in zip(unknown, SPARE * len(unknown), strict=False)
     }
     return {name: STYLES.get(name) or spare[name] for name in names}
+
+
+def label_of(method: str, point: str = "") -> str:
+    """What readers call a method, or a point of it: "SPIC, QP 30"."""
+    name = styles_of([method])[method].label
+    return f"{name}, {point_label(point)}" if point else name
 
 
 def point_label(point: str) -> str:
