@@ -2,7 +2,7 @@
 #
 #   results/<run>/originals/<chunk>/          pictures, labels and segmentation maps of the data set
 #   results/<run>/<method>/<point>/<chunk>/   coded/ (the files whose bytes are the rate), decoded/, looks/, scores
-#   results/<run>/tables/, figures/, gallery/ what one came for; report.html has it all
+#   results/<run>/tables/, figures/, gallery/ the results; report.html has all of them
 #   results/cache/                            what networks saw in pictures, by content; may be deleted
 # Beside what a job wrote is its record, <rule>.provenance.json, by which the next one checks what it reads.
 from snakemake.utils import min_version

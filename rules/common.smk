@@ -20,14 +20,14 @@ from spic.benchmark.plan import Plan
 from spic.errors import SpicError
 from spic.run.cards import network_jobs
 from spic.run.host import plain_executable
-from spic.run.slurm import lend_slurm_conf
+from spic.run.slurm import use_srun_wrapper
 
 if set("{}") & set(str(ROOT)):
     raise WorkflowError(
         f"{ROOT}: Snakemake takes braces in the project's path for wildcards; move the project"
     )
 
-lend_slurm_conf(ROOT / "profiles/slurm/bin")
+use_srun_wrapper(ROOT / "profiles/slurm/bin")
 
 # Else Snakemake only tells something, or jobs run on a cluster, which hands out its own cards.
 ON_THIS_MACHINE = (

@@ -14,7 +14,7 @@ class BitstreamError(SpicError):
 
 
 class DataError(SpicError):
-    """A picture, label map or data set is missing, unreadable or of the wrong shape."""
+    """An image, label map or data set is missing, unreadable or of the wrong shape."""
 
 
 class ConfigError(SpicError):

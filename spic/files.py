@@ -59,7 +59,7 @@ def atomic_path(path):
     try:
         mode = (target if target.exists() else temporary).stat().st_mode
         yield temporary
-        temporary.chmod(stat.S_IMODE(mode))  # safetensors puts a file of its own there, for nobody else to read
+        temporary.chmod(stat.S_IMODE(mode))  # safetensors puts a file of its own there, that no other user may read
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -107,7 +107,7 @@ def check_folder(path) -> None:
 def private_folder(name: str) -> Path | None:
     """A folder of this user in the temporary folder, the same each time; None where there is none to be trusted.
 
-    Nobody else may own it or write in it, since programs are kept there.
+    No other user may own it or write in it, since programs are kept there.
     """
     try:
         folder = Path(tempfile.gettempdir(), f"{name}-{os.getuid()}")
@@ -181,7 +181,7 @@ def _write_through(source: Path, path: Path) -> None:
 def files_in(folder, endings: tuple[str, ...], beside: tuple[str, ...] = ()) -> list[Path]:
     """The files of a folder that have one of some endings, in the order of their names: what every door takes.
 
-    Hidden files and what lies in folders below do not count. What else is left out is said in one line of the log.
+    Hidden files and what lies in folders below do not count. What else is left out is listed in one line of the log.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def files_in(folder, endings: tuple[str, ...], beside: tuple[str, ...] = ()) -> 
     Returns
     -------
     list of pathlib.Path
-        Regular files; and links that lead nowhere, so that whoever reads them says what is wrong.
+        Regular files; and links that lead nowhere, so that their reader reports what is wrong.
     """
     return only_files(Path(folder).iterdir(), folder, endings, beside)
 
@@ -230,7 +230,7 @@ def spelled(name) -> str:
 
 
 def _kind(path: Path) -> str | None:
-    """What a path is that is no file; None for files and for what can not be told."""
+    """What a path is that is no file; None for files and where that is unknown."""
     try:
         return _KINDS.get(stat.S_IFMT(path.stat().st_mode))
     except OSError:

@@ -25,7 +25,7 @@ from spic.pictures.streets import looks_like_a_street
 from spic.scsrdm.info import describe_decoder
 
 LOG = logging.getLogger(__name__)
-NO_STREET = "warning: this does not look like a street, and streets are all that the shipped classes know"
+NO_STREET = "warning: this does not look like a street; the shipped networks only know street scenes"
 _SIZE_MULTIPLE = 16  # of working sizes, at least
 
 

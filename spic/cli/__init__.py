@@ -52,13 +52,13 @@ def main(version: Version = False):
 def segment(
     source: Source,
     target: Annotated[Path, typer.Argument(metavar="OUT.png", help="PNG file to write.")],
-    weights: Annotated[Path | None, typer.Option(help="Of a street segmenter; shipped ones by default.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Street segmenter; the shipped one by default.")] = None,
     color: Annotated[bool, typer.Option(help="Paint the classes instead of writing their ids.")] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     force: Force = False,
 ):
-    """Write the segmentation map of a picture at working size (256x512)."""
+    """Write the segmentation map of an image at working size (256x512)."""
     from spic.pictures.reading import to_working_size
     from spic.segmentation import get_segmenter
 

@@ -41,7 +41,7 @@ def encode(
     ] = False,
     force: Force = False,
 ):
-    """Code a picture, or for label codecs a label map (one 8-bit channel)."""
+    """Code an image, or for label codecs a label map (one 8-bit channel)."""
     from spic.codecs import crosscheck, get_codec
 
     target = files.as_target(target)
@@ -84,7 +84,7 @@ def _quality(codec, value: float | None) -> dict:
 
 
 def _read_image(path: Path, kind: str):
-    """What a codec of `kind` takes; for "both", a file with one gray channel stays one, any other is a picture."""
+    """What a codec of `kind` takes; for "both", a file with one gray channel stays one, any other is an image."""
     from spic.pictures.reading import read_either, read_labels, read_picture
 
     return {"both": read_either, "label": read_labels, "picture": read_picture}[kind](path)

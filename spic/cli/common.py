@@ -44,9 +44,9 @@ Target = Annotated[Path, typer.Argument(metavar="OUT", help="File to write.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; torch's choice by default.")]
-MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")]
+MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse images with more pixels.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a file, one per line.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per file, one per line.")]
 Output = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="OUT", help="File, folder, or - for stdout; beside IN by default."),

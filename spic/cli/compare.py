@@ -1,4 +1,4 @@
-"""`spic compare`: every method on a few pictures, at one rate."""
+"""`spic compare`: every method on a few images, at one rate."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ _COLUMNS = ("picture", "method", "setting", "bpp", "miou", "psnr", "status")
 
 @dataclass(frozen=True)
 class Result:
-    """A picture by a method at the setting nearest the rate; `picture` is None where the rate is out of reach."""
+    """An image by a method at the setting nearest the rate; `picture` is None where the rate is out of reach."""
 
     method: str
     setting: object
@@ -29,11 +29,11 @@ class Result:
 
 def compare(
     inputs: Pictures,
-    bpp: Annotated[float, typer.Option(help="Rate that all methods shall have, in bits per pixel.")] = 0.16,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="For table and pictures.")] = Path(
+    bpp: Annotated[float, typer.Option(help="Rate of all methods, in bits per pixel.")] = 0.16,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write.")] = Path(
         "spic-compare"
     ),
-    method: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Method to compare instead of all; repeatable.")] = None,
     segmenter_weights: SegmenterWeights = None,
     decoder_weights: DecoderWeights = None,
     device: Device = "auto",
@@ -42,9 +42,9 @@ def compare(
     force: Force = False,
     as_json: Json = False,
 ):
-    """Code pictures by every method at one rate; writes pictures, compare.csv and index.html to FOLDER.
+    """Code images by every method at one rate; writes images, compare.csv and index.html to FOLDER.
 
-    Pictures are compared at working size. mIoU is that of the decoded picture's segmentation with the original's.
+    Images are compared at working size. mIoU is that of the decoded image's segmentation with the original's.
     """
     if not 0 < bpp <= 24:
         raise ConfigError(f"--bpp {bpp}: expected a rate above 0, at most 24")

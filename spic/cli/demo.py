@@ -12,7 +12,7 @@ from spic.cli.transceive import there_and_back
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="For the four files.")] = Path("spic-demo"),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the four files.")] = Path("spic-demo"),
     number: Annotated[int, typer.Option(min=0, max=99, help="Which street to draw.")] = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",

@@ -22,7 +22,7 @@ _MAX_BYTES = 1 << 28  # of a file to decode
 def find_sources(inputs: list[str], endings: tuple[str, ...], beside: tuple[str, ...] = ()) -> list[Path]:
     """Files that arguments name: themselves, what is in folders (as `spic.files.files_in`), what globs match, "-".
 
-    `DataError` for a folder or glob without such files. Files that do not exist are left to the one who reads them.
+    `DataError` for a folder or glob without such files. Files that do not exist are left to their reader.
     """
     found = []
     for name in inputs:
@@ -123,7 +123,7 @@ def check_weights_target(target: Path, force: bool) -> None:
 
 
 def size_of(path: Path) -> str:
-    """How much a file that was just written holds; of a pipe nobody knows."""
+    """How much a file that was just written holds; unknown for a pipe."""
     return f"{path.stat().st_size} bytes" if path.is_file() else "written"
 
 
@@ -133,7 +133,7 @@ def open_source(source: Path):
 
 
 def read_picture_from(source: Path):
-    """A picture file, a pipe or stdin as uint8 sRGB (H, W, 3)."""
+    """An image file, a pipe or stdin as uint8 sRGB (H, W, 3)."""
     from spic.pictures.reading import read_picture
 
     return read_picture(open_source(source))

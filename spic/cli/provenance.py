@@ -12,7 +12,7 @@ def provenance(
     run: Annotated[Path, typer.Argument(metavar="results/RUN", help="Folder of a run.")],
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs; hashes in full.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Hash all that is there anew and compare; status 1 if not.")
+        bool, typer.Option("--check", help="Hash all files again and compare; status 1 where one differs.")
     ] = False,
 ):
     """Print what made each point: versions, settings, hashes of weights and inputs, device, time.

@@ -13,20 +13,20 @@ app = group("Train the networks, and pack what they train on.")
 
 PackFile = Annotated[Path, typer.Argument(metavar="PACK", help="A zip file of `spic train pack`.")]
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Checkpoint, log and weights; resumed if it has some.")]
-Minutes = Annotated[float | None, typer.Option(help="Train so long, restarts summed.")]
-Steps = Annotated[int | None, typer.Option(help="Train so many steps.")]
-LeaveOut = Annotated[list[str] | None, typer.Option(help="Pictures with such names validate; repeatable.")]
+Minutes = Annotated[float | None, typer.Option(help="Total training time in minutes, across restarts.")]
+Steps = Annotated[int | None, typer.Option(help="Number of training steps.")]
+LeaveOut = Annotated[list[str] | None, typer.Option(help="Name prefixes held out for validation; repeatable.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; torch's choice by default.")]
-Batch = Annotated[int, typer.Option(min=1, help="Pictures a step.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Batch = Annotated[int, typer.Option(min=1, help="Images per step.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 
 
 @app.command()
 def pack(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Zip file to write.")],
     root: Annotated[Path | None, typer.Option(help="Folder of the data set; without it, scenes only.")] = None,
-    dataset: Annotated[str, typer.Option(help="Data set under --root, of which the train split is taken.")] = "camvid",
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures of --root.")] = None,
+    dataset: Annotated[str, typer.Option(help="Data set under --root; its train split is used.")] = "camvid",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first images of --root.")] = None,
     scenes: Annotated[int, typer.Option(min=0, help="Procedural street scenes to add.")] = 0,
     qp: Annotated[list[int] | None, typer.Option(help="QPs of coarse images, for the decoder; repeatable.")] = None,
 ):
@@ -41,7 +41,7 @@ def pack(
     sets = _training_sets(dataset, root, limit, scenes)
     codec = get_codec("bpg")
     for value in qp or []:
-        codec.encode(np.zeros((8, 8, 3), np.uint8), qp=value)  # a wrong QP shall not show after minutes
+        codec.encode(np.zeros((8, 8, 3), np.uint8), qp=value)  # a wrong QP fails now and not after minutes
     with about(target), progress("packing", sum(map(len, sets))) as report:
         count = write_pack("/dev/fd/1" if target == files.STDIO else target, sets, qp or (), codec, report=report)
     typer.echo(f"{target}: {count} pictures, {files.size_of(target)}", err=target == files.STDIO)
@@ -180,13 +180,13 @@ def adversarial(
 @app.command("labelmap-prior")
 def labelmap_prior(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Stem of the two files to write.")],
-    dataset: Annotated[str, typer.Option(help="Data set; of it the train split is taken.")] = "camvid",
-    root: Annotated[Path | None, typer.Option(help="Its folder, unless it is procedural.")] = None,
+    dataset: Annotated[str, typer.Option(help="Data set; its train split is used.")] = "camvid",
+    root: Annotated[Path | None, typer.Option(help="Folder of the data set; not needed for drawn ones.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first maps.")] = None,
-    leave_out: Annotated[list[str] | None, typer.Option(help="Skip pictures with such names; repeatable.")] = None,
+    leave_out: Annotated[list[str] | None, typer.Option(help="Name prefixes of images to skip; repeatable.")] = None,
     segmenter: Annotated[str, typer.Option(help="Learn from its maps too; none: ground truth only.")] = "street",
     steps: Annotated[int, typer.Option(min=1, help="Steps of the network's training.")] = 26000,
-    width: Annotated[int, typer.Option(min=1, max=1024, help="Of the network: size and time of the prior.")] = 128,
+    width: Annotated[int, typer.Option(min=1, max=1024, help="Width of the network.")] = 128,
     mixer_maps: Annotated[int | None, typer.Option(min=1, help="Maps the adaptive part sees; default all.")] = None,
     device: Device = "auto",
     threads: Threads = None,

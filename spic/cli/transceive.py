@@ -1,4 +1,4 @@
-"""`spic encode`, `spic decode`, `spic info`, `spic roundtrip`: pictures to `.spic` files and back."""
+"""`spic encode`, `spic decode`, `spic info`, `spic roundtrip`: images to `.spic` files and back."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -24,22 +24,22 @@ from spic.files import IMAGES
 from spic.machine import set_threads
 from spic.pictures.limits import MAX_PIXELS
 
-Pictures = Annotated[list[str], typer.Argument(metavar="IN...", help="Pictures, folders, globs, or - for stdin.")]
+Pictures = Annotated[list[str], typer.Argument(metavar="IN...", help="Images, folders, globs, or - for stdin.")]
 SpicFiles = Annotated[list[str], typer.Argument(metavar="IN...", help=".spic files, folders, globs, or - for stdin.")]
 Quality = Annotated[
     float | None,
-    typer.Option("--quality", "-q", help="Setting of the coarse codec; of bpg the QP, 0 (best) to 51."),
+    typer.Option("--quality", "-q", help="Setting of the coarse codec; for bpg the QP, 0 (best) to 51."),
 ]
 TargetBpp = Annotated[
     float | None, typer.Option(help="Best quality at this rate or below, in bits per pixel of the working size.")
 ]
 Native = Annotated[bool, typer.Option("--native", help="Keep the size instead of reducing the longer side to 512.")]
-Simplify = Annotated[int, typer.Option(min=0, help="Drop islands of the map under so many pixels before coding.")]
+Simplify = Annotated[int, typer.Option(min=0, help="Drop islands of the map with fewer pixels before coding.")]
 SsmCodec = Annotated[str, typer.Option(help="Lossless codec of the segmentation map.")]
-CoarseCodec = Annotated[str, typer.Option(help="Codec of the coarse picture.")]
-SegmenterWeights = Annotated[Path | None, typer.Option(help="Shipped ones by default.")]
-DecoderWeights = Annotated[Path | None, typer.Option(help="Shipped ones by default.")]
-AnyWeights = Annotated[bool, typer.Option("--any-weights", help="Decode what was made for other weights too.")]
+CoarseCodec = Annotated[str, typer.Option(help="Codec of the coarse image.")]
+SegmenterWeights = Annotated[Path | None, typer.Option(help="Weights of the segmenter; shipped ones by default.")]
+DecoderWeights = Annotated[Path | None, typer.Option(help="Weights of the decoder; shipped ones by default.")]
+AnyWeights = Annotated[bool, typer.Option("--any-weights", help="Decode also files that were made for other weights.")]
 Sampler = Annotated[str | None, typer.Option(help="ddim, ancestral or published.")]
 Steps = Annotated[int | None, typer.Option(help="Steps of the sampler.")]
 Start = Annotated[int | None, typer.Option(help="First timestep of the sampler.")]
@@ -61,14 +61,14 @@ def encode(
     steps: Steps = None,
     start: Start = None,
     guidance: Guidance = None,
-    seed: Annotated[int, typer.Option(help="Of the decoder's noise.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the decoder's noise.")] = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
     threads: Threads = None,
     force: Force = False,
     as_json: Json = False,
 ):
-    """Code pictures as .spic files.
+    """Code images as .spic files.
 
     Sampler, steps, start, guidance and seed are recommendations to the receiver; by default those of the decoder.
     """
@@ -110,7 +110,7 @@ def decode(
     inputs: SpicFiles,
     output: Output = None,
     part: Annotated[
-        str, typer.Option(help="picture; or what needs no network: preview (enlarged coarse picture), coarse, ssm.")
+        str, typer.Option(help="picture; or what needs no network: preview (enlarged coarse image), coarse, ssm.")
     ] = "picture",
     weights: DecoderWeights = None,
     any_weights: AnyWeights = False,
@@ -118,7 +118,7 @@ def decode(
     steps: Steps = None,
     start: Start = None,
     guidance: Guidance = None,
-    seed: Annotated[int | None, typer.Option(help="Of the noise; the file's by default.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the noise; the file's by default.")] = None,
     max_pixels: MaxPixels = MAX_PIXELS,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -126,7 +126,7 @@ def decode(
     force: Force = False,
     as_json: Json = False,
 ):
-    """Rebuild pictures from .spic files, at their original size.
+    """Rebuild images from .spic files, at their original size.
 
     PNG, or what the suffix of OUT says. Sampler, steps, start, guidance and seed overrule what the file recommends.
     """
@@ -178,7 +178,7 @@ def info(inputs: SpicFiles, max_pixels: MaxPixels = MAX_PIXELS, as_json: Json = 
 def roundtrip(
     inputs: Pictures,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Keep .spic files and rebuilt pictures.")
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Keep .spic files and rebuilt images.")
     ] = None,
     quality: Quality = None,
     target_bpp: TargetBpp = None,
@@ -221,7 +221,7 @@ def roundtrip(
 
 
 def there_and_back(transmitter, receiver, picture):
-    """Code and rebuild a picture: (SpicFile, bytes, rebuilt picture, {"miou", "psnr"} between the two)."""
+    """Code and rebuild an image: (SpicFile, bytes, rebuilt image, {"miou", "psnr"} between the two)."""
     from spic.bitstream import write_spic
     from spic.metrics import confusion_matrix, mean_iou, psnr
 

@@ -83,7 +83,7 @@ def convert(
         ),
     ] = None,
     label_space: Annotated[
-        str | None, typer.Option(help="Of the SSM; by default the one with so many classes.")
+        str | None, typer.Option(help="Label space of the SSM; by default the one with as many classes.")
     ] = None,
     ema: Annotated[
         bool | None,

@@ -48,7 +48,7 @@ class AvifCodec(Codec):
 
 
 def _check_boxes(data: bytes) -> None:
-    """Refuse other top-level boxes than a still picture needs, and a cut last one (ISO/IEC 14496-12, 4.2)."""
+    """Refuse other top-level boxes than a still image needs, and a cut last one (ISO/IEC 14496-12, 4.2)."""
     position, kinds = 0, []
     while position < len(data):
         length = int.from_bytes(data[position : position + 4], "big")

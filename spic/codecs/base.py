@@ -1,4 +1,4 @@
-"""What every coder of the project looks like from outside, and the checks they share."""
+"""The interface of all codecs, and the checks they share."""
 
 import numbers
 from abc import ABC, abstractmethod
@@ -59,7 +59,7 @@ class Codec(ABC):
         """Return the uint8 array that `data` codes; `BitstreamError` for anything that is not right."""
 
     def check_sides(self, height: int, width: int) -> None:
-        """Raise `DataError` where a side is longer than the codec takes; told before anything is coded."""
+        """Raise `DataError` where a side is longer than the codec takes; called before anything is coded."""
         if self.max_side is not None and max(height, width) > self.max_side:
             raise DataError(f"{width}x{height} pixels: {self.name} takes sides of at most {self.max_side} pixels")
 
@@ -108,7 +108,7 @@ def check_bytes(data) -> bytes:
 
 @contextmanager
 def at_most(max_pixels: int):
-    """Within this context decoders refuse, before they allocate, pictures of more pixels than `max_pixels`."""
+    """Within this context decoders refuse, before they allocate, images of more pixels than `max_pixels`."""
     token = _limit.set(max_pixels)
     try:
         yield

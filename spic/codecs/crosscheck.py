@@ -16,7 +16,7 @@ from PIL import Image
 from spic.codecs.base import Codec
 from spic.errors import BitstreamError, ConfigError
 
-_SECONDS = 120  # more than any picture of a sane size takes
+_SECONDS = 120  # more than any image of a sane size takes
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""JPEG through Pillow's libjpeg-turbo: what everyone's pictures are in.
+"""JPEG through Pillow's libjpeg-turbo: what everyone's images are in.
 
-Baseline with Huffman tables made for the picture and 4:2:0 chroma, as BPG has it; at the rates of interest here it
+Baseline with Huffman tables made for the image and 4:2:0 chroma, as BPG has it; at the rates of interest here it
 is some percent smaller than progressive JPEG. The file is JFIF, headers and tables counted.
 """
 
@@ -11,7 +11,7 @@ from spic.codecs.pillow import decode_with_pillow, encode_with_pillow, pillow_ve
 from spic.errors import BitstreamError
 
 _SOI, _EOI, _SOS = b"\xff\xd8", b"\xff\xd9", b"\xff\xda"
-_MAX_SCANS = 32  # usual progressive files have 10; each one costs the time of the whole picture
+_MAX_SCANS = 32  # usual progressive files have 10; each one costs the time of the whole image
 
 
 class JpegCodec(Codec):

@@ -2,7 +2,7 @@
 
 Settings as good practice has them: irreversible 9/7 wavelet, up to six resolutions, the multi-component transform, one
 quality layer cut at the rate. The output is the bare codestream (J2K, ITU-T T.800 annex A) without the JP2 boxes and
-without OpenJPEG's comment, so that nothing but coded picture counts at low rates.
+without OpenJPEG's comment, so that nothing but coded image counts at low rates.
 """
 
 import io
@@ -36,7 +36,7 @@ class Jpeg2000Codec(Codec):
         return super().versions() | pillow_versions("jpg_2000")
 
     def encode(self, image: np.ndarray, bpp: float = 0.25) -> bytes:
-        """Code a picture in at most, and close to, `bpp` bits per pixel.
+        """Code an image in at most, and close to, `bpp` bits per pixel.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""JPEG XL through imagecodecs' libjxl: without loss for label maps, lossy for pictures.
+"""JPEG XL through imagecodecs' libjxl: without loss for label maps, lossy for images.
 
 Bare codestreams without a container. Lossless at effort 9, where it pays; lossy at libjxl's own 7, since 9 takes five
 times as long and gives no better PSNR at the same rate.
@@ -40,7 +40,7 @@ class JpegXlLosslessCodec(Codec):
         return imagecodecs.jpegxl_encode(image, lossless=True, effort=_LOSSLESS_EFFORT, numthreads=1)
 
     def decode(self, data: bytes) -> np.ndarray:
-        """Decode a bare codestream of one 8-bit picture.
+        """Decode a bare codestream of one 8-bit image.
 
         Returns
         -------
@@ -50,7 +50,7 @@ class JpegXlLosslessCodec(Codec):
         Raises
         ------
         BitstreamError
-            For damaged data, boxes, alpha, other depths, previews, animations and rotated pictures.
+            For damaged data, boxes, alpha, other depths, previews, animations and rotated images.
         """
         import imagecodecs
 
@@ -84,7 +84,7 @@ class JpegXlCodec(JpegXlLosslessCodec):
 
 
 def _read_header(data: bytes) -> tuple[int, int]:
-    """Return height and width; refuse pictures of kinds that the decoder does not take (ISO/IEC 18181-1, annex D)."""
+    """Return height and width; refuse images of kinds that the decoder does not take (ISO/IEC 18181-1, annex D)."""
     if data[:2] != _SIGNATURE or len(data) < 6:
         raise BitstreamError("not a JPEG XL codestream")
     value = int.from_bytes(data[2:32], "little")  # bits are stored least significant first

@@ -1,4 +1,4 @@
-"""What the codecs through Pillow share: one format, one picture, checked before its pixels are decoded."""
+"""What the codecs through Pillow share: one format, one image, checked before its pixels are decoded."""
 
 import io
 import struct
@@ -32,7 +32,7 @@ def encode_with_pillow(image: np.ndarray, kind: str, **options) -> bytes:
 
 
 def decode_with_pillow(data: bytes, kind: str, what: str, modes: tuple[str, ...] = ("RGB",)) -> np.ndarray:
-    """Decode a file of one picture.
+    """Decode a file of one image.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def decode_with_pillow(data: bytes, kind: str, what: str, modes: tuple[str, ...]
     Raises
     ------
     BitstreamError
-        For damaged data, other modes, several pictures, and sizes beyond `spic.codecs.base.at_most`.
+        For damaged data, other modes, several images, and sizes beyond `spic.codecs.base.at_most`.
     """
     try:
         with quiet(), Image.open(io.BytesIO(data), formats=[kind]) as picture:

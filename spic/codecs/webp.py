@@ -1,4 +1,4 @@
-"""WebP through Pillow's libwebp: VP8 key frames for pictures, VP8L for label maps. The slowest, best effort (6)."""
+"""WebP through Pillow's libwebp: VP8 key frames for images, VP8L for label maps. The slowest, best effort (6)."""
 
 import numpy as np
 

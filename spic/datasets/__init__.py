@@ -1,4 +1,4 @@
-"""Data sets: pictures at working size, and label maps where there are any.
+"""Data sets: images at working size, and label maps where there are any.
 
 Those of other packages join by an entry point of the group `spic.datasets`, a subclass of `Dataset` each.
 """
@@ -43,7 +43,7 @@ def get_dataset(name: str, root=None, split: str = "val", limit: int | None = No
     split : str
         `train`, `val` or `test`.
     limit : int, optional
-        Keep the first `limit` pictures by name; None keeps all.
+        Keep the first `limit` images by name; None keeps all.
     size : (int, int)
         Working height and width in pixels.
 
@@ -56,7 +56,7 @@ def get_dataset(name: str, root=None, split: str = "val", limit: int | None = No
     ConfigError
         Unknown name or split, a limit below 1, a size that is not two positive integers, a missing `root`.
     DataError
-        The folder or a picture's partner does not exist; names are not sorted, not unique, or not those of files.
+        The folder or an image's partner does not exist; names are not sorted, not unique, or not those of files.
     """
     kind = dataset_class(name)
     if limit is not None and (not isinstance(limit, int) or limit < 1):

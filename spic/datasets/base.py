@@ -16,7 +16,7 @@ SPLITS = ("train", "val", "test")
 
 
 class Dataset(ABC):
-    """Pictures in the order of their names.
+    """Images in the order of their names.
 
     A subclass is made as `kind(root, split, size)`, or `kind(split=..., size=...)` where it is `procedural`; its
     documentation's first line describes it in lists.
@@ -28,9 +28,9 @@ class Dataset(ABC):
     label_space : LabelSpace
         What the ids of `labels` mean.
     names : list of str
-        One name per picture: sorted, unique, safe as a file name.
+        One name per image: sorted, unique, safe as a file name.
     size : (int, int)
-        Height and width of every picture and label map.
+        Height and width of every image and label map.
     procedural : bool
         Drawn, not read: made without a root.
     labelled : bool
@@ -49,14 +49,14 @@ class Dataset(ABC):
 
     @abstractmethod
     def picture(self, i: int) -> np.ndarray:
-        """Picture i: uint8 sRGB (H, W, 3) at working size."""
+        """Image i: uint8 sRGB (H, W, 3) at working size."""
 
     @abstractmethod
     def labels(self, i: int) -> np.ndarray | None:
-        """Label map of picture i: uint8 (H, W) of ids at working size; None where there is none."""
+        """Label map of image i: uint8 (H, W) of ids at working size; None where there is none."""
 
     def files(self, i: int) -> list[Path]:
-        """The files that picture i and its label map come from; none where they are drawn."""
+        """The files that image i and its label map come from; none where they are drawn."""
         return []
 
 
@@ -130,16 +130,16 @@ def _check_link(name, path):
 
 
 def check_partners(name: str, pictures: dict[str, Path], labels: dict[str, Path], wanted) -> list[str]:
-    """Sorted names of pictures that all have label maps, and the other way round.
+    """Sorted names of images that all have label maps, and the other way round.
 
     Parameters
     ----------
     name : str
         The data set's name, for messages.
     pictures, labels : dict of str to pathlib.Path
-        Files by picture name.
+        Files by image name.
     wanted : callable
-        wanted(picture name, whether its label map is missing) gives the path that the message calls missing.
+        wanted(image name, whether its label map is missing) gives the path that the message calls missing.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def check_partners(name: str, pictures: dict[str, Path], labels: dict[str, Path]
 
 
 def sized_picture(path: Path, size) -> np.ndarray:
-    """A picture file at working size; every `DataError` names the file."""
+    """An image file at working size; every `DataError` names the file."""
     return _resized(read_picture(path), size, path)
 
 
@@ -163,7 +163,7 @@ def sized_labels(path: Path, picture: Path, space: LabelSpace, size, table: np.n
     Parameters
     ----------
     path, picture : pathlib.Path
-        The map, and the picture it belongs to.
+        The map, and the image it belongs to.
     space : LabelSpace
         What the ids mean, after `table`.
     size : (int, int)
@@ -174,8 +174,8 @@ def sized_labels(path: Path, picture: Path, space: LabelSpace, size, table: np.n
     Raises
     ------
     DataError
-        Names the file: foreign ids, a size unlike the picture's, or another EXIF orientation than the picture's, so
-        that nobody knows how the two lie on each other.
+        Names the file: foreign ids, a size unlike the image's, or another EXIF orientation than the image's, so
+        that their pixels cannot be matched.
     """
     ids = read_labels(path)
     if table is None:

@@ -61,7 +61,7 @@ class CamVid(Dataset):
             raise DataError(f"camvid: no PNG files in {frames}")
 
     def picture(self, i: int) -> np.ndarray:
-        """Picture i: uint8 sRGB (H, W, 3)."""
+        """Image i: uint8 sRGB (H, W, 3)."""
         return sized_picture(self._frames[self.names[i]], self.size)
 
     def labels(self, i: int) -> np.ndarray:

@@ -85,7 +85,7 @@ class Cityscapes(Dataset):
         )
 
     def picture(self, i: int) -> np.ndarray:
-        """Picture i: uint8 sRGB (H, W, 3)."""
+        """Image i: uint8 sRGB (H, W, 3)."""
         return sized_picture(self._frames[self.names[i]], self.size)
 
     def labels(self, i: int) -> np.ndarray:

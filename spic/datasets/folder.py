@@ -1,4 +1,4 @@
-"""A folder of pictures of any kind, without labels."""
+"""A folder of images of any kind, without labels."""
 
 from pathlib import Path
 
@@ -12,16 +12,16 @@ from spic.pictures.reading import WORKING_SIZE
 
 
 class Folder(Dataset):
-    """The pictures of a folder, without labels; what is below it and hidden files are left out.
+    """The images of a folder, without labels; what is below it and hidden files are left out.
 
-    Pictures of other shapes than 1:2 lose what stands over when they are scaled to cover the working size.
+    Images of other shapes than 1:2 are cropped after they are scaled to cover the working size.
 
     Parameters
     ----------
     root : path-like
         The folder.
     split : str
-        `train`, `val` or `test`, whichever: it says nothing here.
+        `train`, `val` or `test`; ignored.
     size : (int, int)
         Working height and width.
 
@@ -30,7 +30,7 @@ class Folder(Dataset):
     ConfigError
         No root given, or an unknown split.
     DataError
-        No such folder, no pictures in it, a link that leads nowhere, or two files that differ in their ending only.
+        No such folder, no images in it, a link that leads nowhere, or two files that differ in their ending only.
     """
 
     labelled = False
@@ -47,7 +47,7 @@ class Folder(Dataset):
         self.names = sorted(self._files)
 
     def picture(self, i: int) -> np.ndarray:
-        """Picture i: uint8 sRGB (H, W, 3); `DataError` names a file that is no readable picture."""
+        """Image i: uint8 sRGB (H, W, 3); `DataError` names a file that is no readable image."""
         return sized_picture(self._files[self.names[i]], self.size)
 
     def labels(self, i: int) -> None:
@@ -55,5 +55,5 @@ class Folder(Dataset):
         return None
 
     def files(self, i: int) -> list[Path]:
-        """The picture's file."""
+        """The image's file."""
         return [self._files[self.names[i]]]

@@ -1,4 +1,4 @@
-"""What a coded picture costs and what it kept: rate, segmentation, distances between sets, distortion.
+"""What a coded image costs and what it kept: rate, segmentation, distances between sets, distortion.
 
 Importing this package does not import torch; building a feature extractor does.
 """

@@ -1,4 +1,4 @@
-"""What a metric is, said once: a row of this table is a column of the benchmark's tables.
+"""What a metric is: a row of this table is a column of the benchmark's tables.
 
 Everything that reads or shows a metric looks here: `spic.benchmark.summary` computes the columns in a loop over the
 rows,

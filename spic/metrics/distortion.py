@@ -1,4 +1,4 @@
-"""Distortion of one picture against its original: PSNR and MS-SSIM.
+"""Distortion of one image against its original: PSNR and MS-SSIM.
 
 The figure of a set is the arithmetic mean over its images; of PSNR, the mean of `finite_psnr`.
 """
@@ -16,7 +16,7 @@ MIN_SIDE = 11 * 2 ** (len(SCALE_WEIGHTS) - 1)  # the 11x11 window must fit into 
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Peak signal-to-noise ratio of one picture, over all its pixels and channels together.
+    """Peak signal-to-noise ratio of one image, over all its pixels and channels together.
 
     Parameters
     ----------
@@ -26,12 +26,12 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     Returns
     -------
     float
-        10 log10(255^2 / mean squared error), in dB; infinite for identical pictures.
+        10 log10(255^2 / mean squared error), in dB; infinite for identical images.
 
     Raises
     ------
     DataError
-        The pictures are not uint8 or differ in shape.
+        The images are not uint8 or differ in shape.
     """
     _check(a, b)
     difference = a.astype(np.int32) - b
@@ -66,11 +66,11 @@ def finite_psnr(values, samples: int) -> np.ndarray:
 
 
 def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
-    """Multi-scale structural similarity of one picture.
+    """Multi-scale structural similarity of one image.
 
     Wang, Simoncelli and Bovik, "Multi-scale structural similarity for image quality assessment", 2003: five scales by
     averaging 2x2 pixels (an odd last row or column is left out), 11x11 Gaussian window of sigma 1.5 kept inside the
-    picture, K1 = 0.01, K2 = 0.03, peak 255. Each channel of the sRGB picture is treated by itself and
+    image, K1 = 0.01, K2 = 0.03, peak 255. Each channel of the sRGB image is treated by itself and
     the mean over channels is returned; a scale whose mean contrast-structure term is negative counts as 0.
     (torchmetrics differs by up to 0.001: at the coarsest scale it lets windows reach over the border.)
 
@@ -82,12 +82,12 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
     Returns
     -------
     float
-        0 to 1; 1 for identical pictures. Computed in float64.
+        0 to 1; 1 for identical images. Computed in float64.
 
     Raises
     ------
     DataError
-        The pictures are not uint8, differ in shape or are too small.
+        The images are not uint8, differ in shape or are too small.
     """
     _check(a, b)
     if min(a.shape[:2]) < MIN_SIDE:
@@ -120,7 +120,7 @@ def _ssim_terms(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _blur(x: np.ndarray) -> np.ndarray:
     """Gaussian window of 11x11 and sigma 1.5, without borders; float64 (C, H, W) to (C, H - 10, W - 10).
 
-    Separable, each direction as products with a small band matrix: five times as fast as summing shifted pictures.
+    Separable, each direction as products with a small band matrix: five times as fast as summing shifted images.
     """
     height, width = x.shape[1] - 10, x.shape[2] - 10
     rows = np.empty((len(x), height, width + 10))

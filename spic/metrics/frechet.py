@@ -1,4 +1,4 @@
-"""Distances between two sets of pictures, from their features: Frechet distance and kernel distance (KID)."""
+"""Distances between two sets of images, from their features: Frechet distance and kernel distance (KID)."""
 
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     Parameters
     ----------
     features_a, features_b : numpy.ndarray
-        Real (N, D) and (M, D), one row per picture, N and M at least 2. Computed in float64.
+        Real (N, D) and (M, D), one row per image, N and M at least 2. Computed in float64.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def kid(
         Real (N, D) and (M, D), N and M at least 4.
     subset_size : int
         Samples drawn from each set, without replacement, for one subset; at least 2. Never more than half of the
-        smaller set, for else the subsets would be nearly equal and their spread would say nothing.
+        smaller set, for else the subsets would be nearly equal and their spread would have no meaning.
     num_subsets : int
         How many subsets, at least 1.
     seed : int

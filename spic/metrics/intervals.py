@@ -3,7 +3,7 @@
 Frames of a clip are not independent: a bootstrap that draws single frames gives intervals that are far too narrow.
 Here blocks of neighbouring frames are drawn (moving block bootstrap, Künsch, "The Jackknife and the Bootstrap for
 General Stationary Observations", Annals of Statistics 1989): every run of `block` neighbours is equally likely, and
-enough of them are joined to make up the set. Pictures are neighbours in the order in which they are given. Where they
+enough of them are joined to make up the set. Images are neighbours in the order in which they are given. Where they
 really are independent, block = 1 gives the ordinary bootstrap.
 
 The percentiles of a bootstrap are too narrow where there are few blocks: of g blocks it knows no more than a sample of
@@ -27,7 +27,7 @@ LEVEL = 0.95
 
 
 class Interval(NamedTuple):
-    """Confidence interval from `low` to `high`; both NaN where it cannot be told."""
+    """Confidence interval from `low` to `high`; both NaN where there are too few blocks."""
 
     low: float
     high: float
@@ -37,7 +37,7 @@ UNKNOWN = Interval(float("nan"), float("nan"))
 
 
 def block_indices(n: int, *, block: int = BLOCK, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Draw pictures by blocks: int64 (resamples, n) of indices 0 to n - 1; `ConfigError` for impossible numbers."""
+    """Draw images by blocks: int64 (resamples, n) of indices 0 to n - 1; `ConfigError` for impossible numbers."""
     if not 1 <= block <= n or resamples < 1:
         raise ConfigError(f"no bootstrap with {resamples} resamples of {n} pictures in blocks of {block}")
     starts = np.random.default_rng(seed).integers(0, n - block + 1, (resamples, -(-n // block)))
@@ -53,21 +53,21 @@ def interval(
     seed: int = 0,
     level: float = LEVEL,
 ) -> Interval:
-    """Bootstrap interval of any statistic of a set of pictures.
+    """Bootstrap interval of any statistic of a set of images.
 
     Parameters
     ----------
     statistic : callable
-        Takes int64 (n,), the indices of the pictures drawn, and returns a number. It is called once a resample: for
-        sums over pictures `sum_interval` is far faster, for distances between sets use `distance_interval`.
+        Takes int64 (n,), the indices of the images drawn, and returns a number. It is called once per resample: for
+        sums over images `sum_interval` is far faster, for distances between sets use `distance_interval`.
     n : int
-        Number of pictures.
+        Number of images.
     block : int
-        Neighbouring pictures drawn together.
+        Neighbouring images drawn together.
     resamples : int
         How many sets are drawn.
     seed : int
-        Seed of the drawing; intervals with one seed, block and n draw the same pictures.
+        Seed of the drawing; intervals with one seed, block and n draw the same images.
     level : float
         Confidence, between 0 and 1.
 
@@ -104,7 +104,7 @@ def sum_interval(
     statistic : callable
         Takes the totals of all resamples, float64 (R, ...), and returns float64 (R,).
     per_picture : numpy.ndarray
-        (N, ...), what adds up: confusion matrices, counts, values. To compare two methods on the same pictures put
+        (N, ...), what adds up: confusion matrices, counts, values. To compare two methods on the same images put
         both into it, (N, 2, ...), and let the statistic be their difference.
 
     Other parameters, the result and `ConfigError` are those of `interval`; `DataError` where `per_picture` is not
@@ -118,16 +118,16 @@ def sum_interval(
         return UNKNOWN
     drawn = block_indices(n, block=block, resamples=resamples, seed=seed)
     cells = drawn + n * np.arange(resamples)[:, None]
-    times = np.bincount(cells.ravel(), minlength=resamples * n).reshape(resamples, n)  # each picture was drawn
+    times = np.bincount(cells.ravel(), minlength=resamples * n).reshape(resamples, n)  # each image was drawn
     totals = (times @ per_picture.reshape(n, -1)).reshape(resamples, *per_picture.shape[1:])
     value = float(np.asarray(statistic(per_picture.sum(axis=0)[None]), np.float64)[0])
     return _stretched(value, np.asarray(statistic(totals), np.float64), n // block, level)
 
 
 def mean_interval(values: np.ndarray, **options) -> Interval:
-    """Interval of the mean of one value per picture, float (N,), NaN values left out; `options` as in `interval`.
+    """Interval of the mean of one value per image, float (N,), NaN values left out; `options` as in `interval`.
 
-    An infinite value (the PSNR of identical pictures) makes the mean infinite and the interval NaN.
+    An infinite value (the PSNR of identical images) makes the mean infinite and the interval NaN.
     """
     values = np.asarray(values, np.float64)
     if np.isinf(values).any():
@@ -138,13 +138,13 @@ def mean_interval(values: np.ndarray, **options) -> Interval:
 
 
 def recall_interval(counts: np.ndarray, **options) -> Interval:
-    """Interval of a recall from counts (N, 2) or (N, 3, 2) a picture, found and total; `options` as in `interval`."""
+    """Interval of a recall from counts (N, 2) or (N, 3, 2) per image, found and total; `options` as in `interval`."""
     counts = np.asarray(counts)
     return sum_interval(_ratio, counts.reshape(len(counts), -1, 2).sum(axis=1), **options)
 
 
 def miou_interval(confusions: np.ndarray, absent: str = "skip", **options) -> Interval:
-    """Interval of `mean_iou` from the confusion matrices of the pictures, (N, C, C + 1); `options` as in `interval`."""
+    """Interval of `mean_iou` from the confusion matrices of the images, (N, C, C + 1); `options` as in `interval`."""
     return sum_interval(lambda totals: _mean_ious(totals, absent), np.asarray(confusions), **options)
 
 
@@ -158,8 +158,8 @@ def distance_interval(
 ) -> Interval:
     """Interval of a distance between two sets of features, by leaving out one block of frames after the other.
 
-    A Frechet distance grows when pictures are drawn twice, because their number that differ falls, so the percentiles
-    of a bootstrap lie beside the value. Leaving out blocks (the delete-a-group jackknife) draws no picture twice, needs
+    A Frechet distance grows when images are drawn twice, because their number that differ falls, so the percentiles
+    of a bootstrap lie beside the value. Leaving out blocks (the delete-a-group jackknife) draws no image twice, needs
     as many evaluations as there are blocks, and the bias of a smaller set is nearly the same in each of them. The
     interval is the value plus and minus Student's t with blocks - 1 degrees of freedom times the jackknife's
     standard error.
@@ -169,9 +169,9 @@ def distance_interval(
     distance : callable
         Takes two (M, D) arrays: `frechet_distance`, `squared_mmd`.
     features_a, features_b : numpy.ndarray
-        (N, D) or (N, P, D) (patches), row i of both of the same picture.
+        (N, D) or (N, P, D) (patches), row i of both of the same image.
     block : int
-        Frames of a block; the pictures that are left over after the last whole block go to the blocks evenly.
+        Frames of a block; the images that are left over after the last whole block go to the blocks evenly.
     level : float
         Confidence, between 0 and 1.
 
@@ -185,7 +185,7 @@ def distance_interval(
     ConfigError
         `block` or `level` is out of range.
     DataError
-        The features are not of the same pictures.
+        The features are not of the same images.
     """
     from scipy.special import stdtrit
 

@@ -38,7 +38,7 @@ def find_setting(
     Parameters
     ----------
     rate_of : callable
-        Setting to rate in bpp, for instance the mean over a set of pictures. It should rise or fall all along; where it
+        Setting to rate in bpp, for instance the mean over a set of images. It should rise or fall all along; where it
         has kinks, the setting found still lies where the rate crosses the target. Each setting is asked for once.
     target : float
         Rate wanted, above 0.

@@ -2,7 +2,7 @@
 
 IoU of a class = pixels both maps give to it / pixels either map gives to it (Everingham et al., "The Pascal Visual
 Object Classes Challenge", 2010, section 4.1.3). All figures come from confusion matrices, which add up: keep one a
-picture, sum them for the totals over a set (`mean_iou`), or average picture by picture (`miou_image`).
+image, sum them for the totals over a set (`mean_iou`), or average image by image (`miou_image`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ def confusion_matrix(reference: np.ndarray, other: np.ndarray, num_classes: int,
     Parameters
     ----------
     reference, other : numpy.ndarray
-        uint8 (H, W), or (N, H, W) for totals over N pictures; ids 0..num_classes-1 or `void`.
+        uint8 (H, W), or (N, H, W) for totals over N images; ids 0..num_classes-1 or `void`.
     num_classes : int
         C, 1 to 255.
     void : int
@@ -115,23 +115,23 @@ def mean_iou(confusion: np.ndarray, absent: str = "skip") -> float:
 def miou_per_picture(
     confusions: Iterable[np.ndarray], classes: Sequence[int] | None = None, absent: str = "skip"
 ) -> np.ndarray:
-    """mIoU of each picture by itself over the classes of interest; what `miou_image` averages.
+    """mIoU of each image by itself over the classes of interest; what `miou_image` averages.
 
     Parameters
     ----------
     confusions : iterable of numpy.ndarray
-        One confusion matrix a picture, or one (N, C, C + 1) array.
+        One confusion matrix per image, or one (N, C, C + 1) array.
     classes : sequence of int, optional
         Ids of the classes of interest; all classes by default.
     absent : {"skip", "zero"}
-        As in `mean_iou`, within each picture: "skip" is the mean over those classes of interest that are present in
-        the picture (union above 0), "zero" divides by their number.
+        As in `mean_iou`, within each image: "skip" is the mean over those classes of interest that are present in
+        the image (union above 0), "zero" divides by their number.
 
     Returns
     -------
     numpy.ndarray
-        float64 (N,), 0 to 1. NaN for a picture in which no class of interest is present, with "zero" as well: such a
-        picture has no objects to judge.
+        float64 (N,), 0 to 1. NaN for an image in which no class of interest is present, with "zero" as well: such an
+        image has no objects to judge.
 
     Raises
     ------
@@ -156,15 +156,15 @@ def miou_per_picture(
 
 
 def miou_image(confusions: Iterable[np.ndarray], classes: Sequence[int] | None = None, absent: str = "skip") -> float:
-    """mIoU of each picture over the classes of interest, averaged over the pictures (the paper's formula).
+    """mIoU of each image over the classes of interest, averaged over the images (the paper's formula).
 
-    The mean of `miou_per_picture`, with the same parameters and errors. A picture in which none of the classes is
+    The mean of `miou_per_picture`, with the same parameters and errors. An image in which none of the classes is
     present does not count.
 
     Returns
     -------
     float
-        0 to 1; NaN if no picture counts.
+        0 to 1; NaN if no image counts.
     """
     return _mean_of_present(miou_per_picture(confusions, classes, absent))
 

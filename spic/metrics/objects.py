@@ -49,7 +49,7 @@ def small_objects(reference: np.ndarray, found: np.ndarray, classes: Sequence[in
     -------
     numpy.ndarray
         int64 (3, 2): one row per size class in the reference (below 64, 64 to 256, above 256 pixels), columns found and
-        total. Counts add up over pictures; `recall` makes shares of them.
+        total. Counts add up over images; `recall` makes shares of them.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def recall(counts: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     counts : numpy.ndarray
-        Integer (..., 2), [found, total], for instance the sum of `small_objects` over pictures, or over sizes too.
+        Integer (..., 2), [found, total], for instance the sum of `small_objects` over images, or over sizes too.
 
     Returns
     -------

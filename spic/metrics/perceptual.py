@@ -1,7 +1,7 @@
 """LPIPS, the learned perceptual distance, where its weights are given. Needs no further package and downloads nothing.
 
 Zhang, Isola, Efros, Shechtman, Wang, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR
-2018, version 0.1 (inputs scaled). Both pictures, in [-1, 1], are shifted and scaled by fixed numbers per channel, go
+2018, version 0.1 (inputs scaled). Both images, in [-1, 1], are shifted and scaled by fixed numbers per channel, go
 through the convolutions of AlexNet or VGG16, and after each of five stages every pixel's channels are brought to unit
 length; the squared differences are weighted a channel, averaged over the pixels, and the five means add up.
 """
@@ -42,7 +42,7 @@ def lpips_weights_path(configured=None) -> Path | None:
 
 
 class Lpips:
-    """LPIPS with a weights file. Call it with two pictures.
+    """LPIPS with a weights file. Call it with two images.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Lpips:
     Attributes
     ----------
     network : str
-        "alex" or "vgg", told from the file. Numbers of the two can not be compared.
+        "alex" or "vgg", as the file has it. Numbers of the two can not be compared.
 
     Raises
     ------
@@ -74,7 +74,7 @@ class Lpips:
         self._weights = {key: state[key].float().to(self._device) for key in self._checked_keys(state, weights_path)}
 
     def __call__(self, a: np.ndarray, b: np.ndarray) -> float:
-        """Distance of two pictures.
+        """Distance of two images.
 
         Parameters
         ----------
@@ -84,12 +84,12 @@ class Lpips:
         Returns
         -------
         float
-            At least 0 with the published weights (they are not negative); 0 for identical pictures. Without unit.
+            At least 0 with the published weights (they are not negative); 0 for identical images. Without unit.
 
         Raises
         ------
         DataError
-            The pictures are not uint8 (H, W, 3), differ in shape or are too small.
+            The images are not uint8 (H, W, 3), differ in shape or are too small.
         """
         import torch
 
@@ -157,11 +157,11 @@ class Lpips:
 
 
 def network_of(weights_path) -> str:
-    """ "alex" or "vgg", told from the file; empty for anything else, or where the file cannot be read."""
+    """ "alex" or "vgg", as the file has it; empty for anything else, or where the file cannot be read."""
     try:
         return _network(_read(Path(expand(weights_path))))
     except WeightsError:
-        return ""  # whoever loads it says what is wrong
+        return ""  # its loader reports what is wrong
 
 
 def _network(state: dict) -> str:

@@ -1,18 +1,18 @@
-"""Rate: how many bits a coded picture costs."""
+"""Rate: how many bits a coded image costs."""
 
 from spic.errors import DataError
 
 
 def bpp(num_bytes: int, height: int, width: int) -> float:
-    """Bits per pixel (BPP) of the full-size picture.
+    """Bits per pixel (BPP) of the full-size image.
 
     Parameters
     ----------
     num_bytes : int
         Size of the coded file or payload, in bytes, at least 0.
     height, width : int
-        Size of the picture that is sent, in pixels: 256 and 512 in the paper, also for the bytes of the coarse
-        64x128 image, so that the parts of one picture add up.
+        Size of the image that is sent, in pixels: 256 and 512 in the paper, also for the bytes of the coarse
+        64x128 image, so that the parts of one image add up.
 
     Returns
     -------
@@ -22,7 +22,7 @@ def bpp(num_bytes: int, height: int, width: int) -> float:
     Raises
     ------
     DataError
-        The size of the file is negative or the picture is empty.
+        The size of the file is negative or the image is empty.
     """
     if num_bytes < 0 or height <= 0 or width <= 0:
         raise DataError(f"no rate for {num_bytes} bytes and a {height}x{width} picture")

@@ -1,7 +1,7 @@
 """The EfficientNet-Lite encoders: body of the segmenter `street`, and with its head the network of `fd_lite0`.
 
 They are written out here instead of taken from timm: importing timm and torchvision costs more CPU time than segmenting
-ten pictures.
+ten images.
 
 Source: Tan & Le 2019 (EfficientNet, table 1 and compound scaling), Lite variants as in TensorFlow's
 efficientnet_lite_builder.py: no squeeze-and-excitation, ReLU6, stem and last stage not scaled.

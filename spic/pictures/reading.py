@@ -1,6 +1,6 @@
-"""Working geometry: how a picture becomes 256x512, and how it becomes coarse.
+"""Working geometry: how an image becomes 256x512, and how it becomes coarse.
 
-Pictures are uint8 sRGB (H, W, 3), label maps uint8 (H, W). The paper works on 256x512 pictures and sends a
+Images are uint8 sRGB (H, W, 3), label maps uint8 (H, W). The paper works on 256x512 images and sends a
 4x coarse version (64x128) beside the segmentation map (SPIC, section III).
 """
 
@@ -16,7 +16,7 @@ from spic.files import atomic_folder, atomic_path, write_bytes  # noqa: F401, th
 from spic.pictures.labels import CAMVID11, CITYSCAPES19
 from spic.pictures.limits import MAX_PIXELS
 
-WORKING_SIZE = (256, 512)  # (height, width) of the paper's pictures
+WORKING_SIZE = (256, 512)  # (height, width) of the paper's images
 COARSE_FACTOR = 4  # 256x512 -> 64x128
 _ORIENTATION = 0x0112  # of EXIF
 
@@ -43,7 +43,7 @@ def rgb_pixels(image: Image.Image) -> np.ndarray:
     Raises
     ------
     DataError
-        Samples of 32 bits, of which nobody says what white is.
+        Samples of 32 bits: their white level is undefined.
     OSError, ValueError, SyntaxError
         Pillow's, for an image whose pixels are read only now and are damaged.
     """
@@ -53,7 +53,7 @@ def rgb_pixels(image: Image.Image) -> np.ndarray:
         image = _upright(image)
         if image.mode == "F" or (image.mode == "I" and not sixteen):
             kind = "floating-point" if image.mode == "F" else "32-bit"
-            raise DataError(f"{kind} samples, of which nobody says what white is")
+            raise DataError(f"{kind} samples are not supported: their white level is undefined")
         if image.mode.startswith("I"):  # convert("RGB") would clip
             gray = (np.asarray(image).clip(0, 65535).astype(np.uint32) + 128) // 257
             image = Image.fromarray(gray.astype(np.uint8))
@@ -89,7 +89,7 @@ def read_labels(path) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        uint8 (H, W) of ids, turned as the EXIF data says; ICC profiles say nothing about ids.
+        uint8 (H, W) of ids, turned as the EXIF data says; ICC profiles have no meaning for ids.
 
     Raises
     ------
@@ -149,7 +149,7 @@ _SRGB_STEPS = 3  # a profile that changes no colour by more is that of sRGB, rou
 
 
 def _orientation(image: Image.Image) -> int:
-    with contextlib.suppress(Exception):  # Pillow raises many kinds for damaged EXIF data, which say nothing
+    with contextlib.suppress(Exception):  # Pillow raises many kinds for damaged EXIF data, which are ignored
         if (orientation := image.getexif().get(_ORIENTATION)) in range(1, 9):
             return orientation
     return 1
@@ -168,13 +168,13 @@ def write_png(path, array: np.ndarray) -> None:
 def to_working_size(picture: np.ndarray, size=WORKING_SIZE) -> np.ndarray:
     """Resize and centre-crop to `size`.
 
-    The picture is scaled so that it just covers `size`, then the centre is kept: a 480x360 CamVid frame becomes
+    The image is scaled so that it just covers `size`, then the centre is kept: a 480x360 CamVid frame becomes
     512x384 and keeps rows 64 to 320; a 2048x1024 Cityscapes frame becomes 512x256 exactly.
 
     Parameters
     ----------
     picture : numpy.ndarray
-        uint8, (H, W, 3) picture (Lanczos) or (H, W) label map (nearest neighbour).
+        uint8, (H, W, 3) image (Lanczos) or (H, W) label map (nearest neighbour).
     size : (int, int)
         Height and width wanted.
 
@@ -186,7 +186,7 @@ def to_working_size(picture: np.ndarray, size=WORKING_SIZE) -> np.ndarray:
     Raises
     ------
     DataError
-        The picture is so narrow that it would have to be blown up beyond `MAX_PIXELS`.
+        The image is so narrow that it would have to be blown up beyond `MAX_PIXELS`.
     """
     height, width = picture.shape[:2]
     scale = max(size[0] / height, size[1] / width)
@@ -227,7 +227,7 @@ def downscale(picture: np.ndarray, factor: int = COARSE_FACTOR) -> np.ndarray:
 def downscale_bilinear(picture: np.ndarray, factor: int = COARSE_FACTOR) -> np.ndarray:
     """Bilinear down-scaling by an even factor without antialiasing: the mean of the middle 2x2 pixels of each block.
 
-    The authors' scripts count the bytes of this picture while they decode that of `downscale`.
+    The authors' scripts count the bytes of this image while they decode that of `downscale`.
 
     Parameters
     ----------

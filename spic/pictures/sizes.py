@@ -1,6 +1,6 @@
-"""Pictures of any kind and size: to uint8 RGB, to a size the networks take, and back to their own.
+"""Images of any kind and size: to uint8 RGB, to a size the networks take, and back to their own.
 
-A picture is never cropped: the whole of it is resized, and the `.spic` file says which size it had.
+An image is never cropped: the whole of it is resized, and the `.spic` file says which size it had.
 """
 
 import numpy as np
@@ -10,12 +10,12 @@ from spic.errors import DataError
 from spic.pictures.limits import MAX_PIXELS
 from spic.pictures.reading import rgb_pixels
 
-LONGER_SIDE = 512  # of a picture at working size; 1024x2048 becomes the paper's 256x512
-SHORTEST_SIDE = 64  # at working size: 16 pixels of the coarse picture
+LONGER_SIDE = 512  # of an image at working size; 1024x2048 becomes the paper's 256x512
+SHORTEST_SIDE = 64  # at working size: 16 pixels of the coarse image
 
 
 def as_pixels(image) -> np.ndarray:
-    """Any picture as uint8 sRGB (H, W, 3).
+    """Any image as uint8 sRGB (H, W, 3).
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def as_pixels(image) -> np.ndarray:
 
 
 def working_size(size, multiple: int, longer_side: int | None = LONGER_SIDE) -> tuple[int, int]:
-    """Height and width at which a picture is coded.
+    """Height and width at which an image is coded.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def working_size(size, multiple: int, longer_side: int | None = LONGER_SIDE) -> 
     multiple : int
         Both sides of the result are multiples of this, and at least 64.
     longer_side : int or None
-        What the longer side becomes; None keeps the picture's size, rounded up.
+        What the longer side becomes; None keeps the image's size, rounded up.
     """
     if longer_side is None:
         wanted = [-(-side // multiple) * multiple for side in size]

@@ -1,6 +1,6 @@
 """Does a segmentation map show a street? The shipped classes are those of streets; anything else comes out as nonsense.
 
-A street seen by a driver has ground below, sky, houses and trees above, and several classes. That is told from the map
+A street seen by a driver has ground below, sky, houses and trees above, and several classes. The rule looks at the map
 alone, because a segmenter is about as sure of a white wall as of a street. docs/cli.md says how the limits were chosen
 and how often they are wrong.
 """

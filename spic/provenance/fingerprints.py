@@ -5,10 +5,10 @@ in which jobs were killed has a say in whether it is still good. What counts, an
 
 - settings, and what comes before: the fingerprints of the jobs whose results a job reads;
 - weights, and the files of images: by content, or by name, size and date;
-- this package's code: by the version of the stage, `VERSIONS`, or of the codec, `Codec.VERSION`, which whoever changes
-  a result raises. tests/test_versions.py asks for that whenever the code of a stage or codec differs from what it was
-  at the recorded version;
-- code of other packages that joins by an entry point: by its source, since nobody here can raise its version;
+- this package's code: by the version of the stage, `VERSIONS`, or of the codec, `Codec.VERSION`, raised by hand
+  when a result changes. tests/test_versions.py asks for that whenever the code of a stage or codec is not the one of
+  the recorded version;
+- code of other packages that joins by an entry point: by its source, since this package cannot raise its version;
 - libraries that have a say in bytes or numbers: by their versions (`LIBRARIES`, `Codec.versions`).
 """
 

@@ -1,4 +1,4 @@
-"""What a job read and wrote, by content: one small JSON beside what it wrote, checked by whoever reads that.
+"""What a job read and wrote, by content: one small JSON beside what it wrote, verified by the next job that reads it.
 
 `encode.provenance.json` in the folder of a chunk is the record of rule `encode`:
 

@@ -1,4 +1,4 @@
-"""How a workflow job speaks: all it says goes into its log, and a user's mistake is one clear line there."""
+"""Run one job: its output goes into its log, a user's mistake is one clear line there, and a record is written."""
 
 import fcntl
 import json

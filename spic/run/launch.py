@@ -1,4 +1,4 @@
-"""The workflow's door for people, `spic run`: Snakemake, in this process, with what a run on this machine needs.
+"""`spic run`: start Snakemake next to its Snakefile, in this process, with what a run on this machine needs.
 
 A run that was killed leaves Snakemake's lock behind. Here a second lock, which the operating system drops with the
 process that holds it, tells such a folder from one that is in use: only an abandoned folder is unlocked. A bare
@@ -24,7 +24,7 @@ from spic.run.slurm import cancel_left_jobs
 
 LOCK = Path(".snakemake", "spic.lock")
 _held = []  # the open lock file of this process
-# Options that only tell something: Snakemake starts no job, and there is nothing to take up or to guard.
+# Options that only print: Snakemake starts no job, and there is nothing to take up or to guard.
 _TELLING = ["dryrun", "lint", "list_rules", "list_target_rules", "print_compilation", "dag", "rulegraph", "filegraph"]
 _TELLING += ["d3dag", "summary", "detailed_summary", "list_changes", "list_input_changes", "list_params_changes"]
 _TELLING += ["list_untracked", "list_conda_envs", "containerize", "generate_unit_tests", "archive"]
@@ -34,8 +34,8 @@ def run_workflow(arguments: list[str]) -> int:
     """Run Snakemake with `arguments` and return its exit status; `SystemExit` for those that it can not read.
 
     Half-made files of a killed run are made again, and its jobs that are still in Slurm's queue are cancelled first.
-    All cores of this machine are used unless something is said of that. What only tells something, `--dry-run` and the
-    like, changes nothing.
+    All cores of this machine are used unless an option says otherwise. Options that only print, `--dry-run` and the
+    like, change nothing.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def _wait_for_jobs(folder: Path) -> None:
 
 @contextmanager
 def _claimed(folder: Path):
-    """Hold a folder; it is free again for whoever comes after this block."""
+    """Hold a folder; it is free again after this block."""
     _held.append(_take(folder))
     try:
         yield
@@ -202,7 +202,7 @@ def write_report(workflow, path) -> None:
     """Write Snakemake's report of a run that has just ended well.
 
     It is a call of `snakemake` with what the run was called with, so it sees the same settings. A report that can not
-    be made is said on stderr and fails nothing: the results are there.
+    be made is reported on stderr and fails nothing: the results are there.
 
     workflow : Snakemake's object of that name; the present folder is the run's.
     """

@@ -56,8 +56,8 @@ def _jobs(folder: Path) -> list[str]:
     return sorted({job for job, name, at in rows if _RUN_NAME.fullmatch(name) and Path(at).resolve() == folder})
 
 
-def lend_slurm_conf(programs: Path) -> None:
-    """Put the folder `programs` first on PATH, if SLURM_CONF is set: its srun remembers what the plugin drops."""
+def use_srun_wrapper(programs: Path) -> None:
+    """Put the folder `programs` with our srun wrapper first on PATH; the Snakemake plugin drops SLURM_CONF."""
     if "SLURM_CONF" in os.environ:
         os.environ["SPIC_SLURM_CONF"] = os.environ["SLURM_CONF"]
         os.environ["PATH"] = os.pathsep.join([str(programs), os.environ["PATH"]])

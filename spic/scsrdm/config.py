@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from spic.errors import ConfigError
 from spic.networks.config import Shape
 
-# A config may come from anywhere: nobody waits for a billion blocks.
+# A config may come from anywhere: a billion blocks are refused at once.
 _MOST = {"num_classes": 255, "num_res_blocks": 16, "refine_blocks": 64}
 _MOST_CHANNELS = 1 << 14
 _GROUPS = 32  # groups of every GroupNorm in the published network

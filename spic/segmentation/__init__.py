@@ -1,4 +1,4 @@
-"""Segmenters: pictures in, label maps (SSM) out, behind one small interface."""
+"""Segmenters: images in, label maps (SSM) out, behind one small interface."""
 
 from pathlib import Path
 

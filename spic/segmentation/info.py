@@ -1,4 +1,4 @@
-"""What can be said of a segmenter before it is loaded, so that a run whose parts do not fit stops before it starts."""
+"""What is known of a segmenter before it is loaded: a run whose parts do not fit stops before it starts."""
 
 import json
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class SegmenterInfo:
     label_space : spic.pictures.labels.LabelSpace or None
         What its maps mean; None where only the loaded network knows.
     inputs : tuple of str
-        Sizes at which it can look, its usual one first: "working" (the picture as it comes), "native" (that of its
+        Sizes at which it can look, its usual one first: "working" (the image as it comes), "native" (that of its
         training), "sliding" (windows of the latter).
     """
 
@@ -40,5 +40,5 @@ def describe_shipped(name: str, weights=None) -> SegmenterInfo | None:
     try:
         space = get_label_space(json.loads(sidecar.read_bytes())["label_space"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError, DataError):
-        space = None  # whoever loads the file says what is wrong with it
+        space = None  # the loader of the file reports what is wrong with it
     return SegmenterInfo(path, space)

@@ -35,11 +35,11 @@ class Filter(nn.Sequential):
 
 
 class PyramidNet(nn.Module):
-    """Logits (N, classes, H, W) from pictures (N, 3, H, W) normalised as for `street`; H and W multiples of 32.
+    """Logits (N, classes, H, W) from images (N, 3, H, W) normalised as for `street`; H and W multiples of 32.
 
     ::
 
-        picture -> /2 -> /4 -> /8 -> /16 -> /32 (+ global mean)    encoder
+        image -> /2 -> /4 -> /8 -> /16 -> /32 (+ global mean)    encoder
                    |     |     |      |      |
                    + <-- + <-- + <--- + <----'                     pyramid
                    |     |     |      |

@@ -25,7 +25,7 @@ def network_name(config: dict) -> str | None:
 
 
 class NetworkSegmenter:
-    """A network of this project with weights; pictures of any size.
+    """A network of this project with weights; images of any size.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class NetworkSegmenter:
 
     @torch.inference_mode()
     def segment(self, pictures: np.ndarray, batch: int = 4) -> np.ndarray:
-        """Label maps of pictures.
+        """Label maps of images.
 
         Parameters
         ----------
@@ -62,7 +62,7 @@ class NetworkSegmenter:
             uint8 (N, H, W, 3) sRGB, else `DataError`. Sides that are no multiples of the network's stride are
             continued by their last pixels, and cut again.
         batch : int
-            Pictures a forward pass; bounds the memory. A picture's map does not depend on it (up to rounding).
+            Images per forward pass; bounds the memory. An image's map does not depend on it (up to rounding).
 
         Returns
         -------

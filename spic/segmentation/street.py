@@ -54,7 +54,7 @@ class Fuse(nn.Module):
 
 
 class StreetNet(nn.Module):
-    """Logits (N, classes, H, W) from normalised pictures (N, 3, H, W); H and W multiples of 32."""
+    """Logits (N, classes, H, W) from normalised images (N, 3, H, W); H and W multiples of 32."""
 
     def __init__(self, config: StreetConfig):
         super().__init__()

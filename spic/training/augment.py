@@ -1,4 +1,4 @@
-"""Random crops and colours for training batches; everything from one numpy generator a step."""
+"""Random crops and colours for training batches; everything from one numpy generator per step."""
 
 import numpy as np
 from PIL import Image

@@ -59,7 +59,7 @@ def fit(features, answers, hidden, classes, steps, *, batch=512, rate=2e-3, deca
     classes, steps : int
         Classes that the table knows (see `network.num_rows`); steps of Adam.
     report : callable, optional
-        Called with the step and the mean cost in bits a sample every 100 steps.
+        Called with the step and the mean cost in bits per sample every 100 steps.
     """
     parameters = [torch.from_numpy(array).requires_grad_() for array in start_parameters(hidden, classes, seed)]
     groups = [

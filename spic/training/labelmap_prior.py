@@ -1,7 +1,7 @@
 """Recipe of the label-map coder's prior: the network on pixels of training maps, then what adapts, on whole maps.
 
-The second half plays the very coder over the maps, one after another, and keeps what it ends with: weights of the
-mixer, chances of uniform pixels and of spelt labels. Its rate falls half way.
+The second half runs the actual coder over the maps, one after another, and keeps what it ends with: weights of the
+mixer, chances of uniform pixels and of spelt labels. Its learning rate drops halfway.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from spic.pictures.limits import MAX_PIXELS
 from spic.training.labelmap_network import fit, quantized
 
 HIDDEN = (128, 32)
-SHARE = 0.3  # of a map's modelled pixels that the network is trained on: neighbours say nearly the same
+SHARE = 0.3  # of a map's modelled pixels that the network is trained on: neighbours are nearly the same
 RATES = (24, 8)  # of the mixer, in the two halves of the maps
 
 
@@ -28,7 +28,7 @@ def collect_maps(dataset, segmenter=None, leave_out: tuple[str, ...] = (), repor
     segmenter : optional
         What `spic.segmentation.get_segmenter` returns; it must label in the data set's space.
     leave_out : tuple of str
-        Pictures whose names begin so are skipped.
+        Images whose names start with one of these are skipped.
     report : callable, optional
         Called after each picture.
 
@@ -97,7 +97,7 @@ def train_prior(maps, steps: int, *, classes: int, hidden=HIDDEN, mixer_maps=Non
     del parts
 
     def step(number, bits):
-        tell(f"network, step {number} of {steps}: bits a pixel", bits)
+        tell(f"network, step {number} of {steps}: bits per pixel", bits)
 
     classes += 1  # one row for all other ids
     parameters = fit(features, answers, hidden, classes, steps, seed=seed, report=step)

@@ -23,7 +23,7 @@ SIZE = (32, 64)
 RGB = np.stack(np.meshgrid(np.arange(0, 256, 4), np.arange(0, 256, 8)), axis=-1)[..., [0, 1, 0]].astype(np.uint8)
 RGB[..., 2] = 255 - RGB[..., 1] // 2
 GRAY = RGB[..., 0]
-REFUSED = "nobody says what white is"
+REFUSED = "their white level is undefined"
 
 
 def saved(image, kind="PNG", **options) -> bytes:

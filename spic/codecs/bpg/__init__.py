@@ -12,7 +12,7 @@ _NAMES = ("Y", "Cb", "Cr")
 
 
 class BpgCodec(Codec):
-    """BPG still pictures. `qp` (0..51, low is good) means what `bpgenc -q` with x265 means: the slices get qp - 3."""
+    """BPG still images. `qp` (0..51, low is good) means what `bpgenc -q` with x265 means: the slices get qp - 3."""
 
     name = "bpg"
     kind = "picture"
@@ -25,7 +25,7 @@ class BpgCodec(Codec):
         return super().versions() | hevc.versions()
 
     def encode(self, image: np.ndarray, qp: int = 35) -> bytes:
-        """Code a picture as 8-bit BT.601 full-range YCbCr 4:2:0, or as gray.
+        """Code an image as 8-bit BT.601 full-range YCbCr 4:2:0, or as gray.
 
         Parameters
         ----------
@@ -54,12 +54,12 @@ class BpgCodec(Codec):
         return container.write_file(container.BpgFile(header, params.write_reduced(sps), payload))
 
     def decode(self, data: bytes) -> np.ndarray:
-        """Decode a BPG still picture.
+        """Decode a BPG still image.
 
         Parameters
         ----------
         data : bytes
-            A .bpg file, of any encoder. An animation gives its first picture only if that is all it holds.
+            A .bpg file, of any encoder. An animation gives its first image only if that is all it holds.
 
         Returns
         -------
@@ -90,7 +90,7 @@ def decode_planes(data: bytes) -> dict[str, np.ndarray]:
     -------
     dict of str to numpy.ndarray
         "Y", for colour "Cb" and "Cr" (ceil-halved where sub-sampled), with alpha (or CMYK's W) "A"; uint8, uint16
-        beyond 8 bits; cropped to the picture.
+        beyond 8 bits; cropped to the image.
 
     Raises
     ------

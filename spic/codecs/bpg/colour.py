@@ -44,7 +44,7 @@ def to_rgb(planes: list[np.ndarray], header: container.Header) -> np.ndarray:
     Parameters
     ----------
     planes : list of numpy.ndarray
-        Y, or Y, Cb, Cr (G, B, R for the colour space RGB), cropped to the picture; uint8 or uint16.
+        Y, or Y, Cb, Cr (G, B, R for the colour space RGB), cropped to the image; uint8 or uint16.
     header : container.Header
         Says what the planes mean.
 

@@ -1,7 +1,7 @@
 """The BPG file around the HEVC data: its header, read and written.
 
-Layout: magic, two bytes of flags, width, height and length of the picture data as base-128 numbers, optional
-extensions, one reduced SPS a coded picture (alpha's first), then the HEVC NAL units without VPS and SPS.
+Layout: magic, two bytes of flags, width, height and length of the image data as base-128 numbers, optional
+extensions, one reduced SPS per coded image (alpha's first), then the HEVC NAL units without VPS and SPS.
 Source: the BPG specification 0.9.8, "File format".
 """
 
@@ -20,7 +20,7 @@ _LIMIT = 1 << 30  # numbers from here on are refused, as the reference tools do
 
 @dataclass(frozen=True)
 class Header:
-    """What a BPG file says about its picture; `width` and `height` in pixels, `depth` in bits per sample."""
+    """What a BPG file says about its image; `width` and `height` in pixels, `depth` in bits per sample."""
 
     width: int
     height: int
@@ -41,7 +41,7 @@ class Header:
 
 @dataclass(frozen=True)
 class BpgFile:
-    """Header, reduced SPS of the colour and (or None) of the alpha picture, and HEVC payload of a file."""
+    """Header, reduced SPS of the colour and (or None) of the alpha image, and HEVC payload of a file."""
 
     header: Header
     sps: bytes
@@ -50,7 +50,7 @@ class BpgFile:
 
 
 def write_file(file: BpgFile) -> bytes:
-    """Return the bytes of a still picture; the payload runs to the end of the file, as bpgenc writes it."""
+    """Return the bytes of a still image; the payload runs to the end of the file, as bpgenc writes it."""
     header = file.header
     flags = (
         header.pixel_format << 5 | int(header.has_alpha) << 4 | (header.depth - 8),
@@ -67,7 +67,7 @@ def read_file(data: bytes) -> BpgFile:
     Raises
     ------
     BitstreamError
-        Where the header is damaged, reserved values occur, or the picture is empty or beyond
+        Where the header is damaged, reserved values occur, or the image is empty or beyond
         `spic.pictures.limits.MAX_PIXELS`.
     """
     if data[:4] != MAGIC:

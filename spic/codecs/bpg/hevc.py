@@ -1,6 +1,6 @@
-"""HEVC still pictures through PyAV: libx265 for coding, FFmpeg's decoder for decoding.
+"""HEVC still images through PyAV: libx265 for coding, FFmpeg's decoder for decoding.
 
-x265 codes an intra picture at QP = q - 3 when asked for a constant q, as in bpgenc. bpgenc's x265 (2015) weighs rate
+x265 codes an intra image at QP = q - 3 when asked for a constant q, as in bpgenc. bpgenc's x265 (2015) weighs rate
 against distortion by lambda = 2^(QP / 6 - 2) and lambda2 = 0.85 lambda^2; later versions have smaller ones and spend
 3 to 11 percent more bytes at the same q. The old values are handed over in x265's `lambda-file`. **x265 keeps these
 tables for the whole process**: every later x265 encode of the process, also one outside this module, runs with them.
@@ -18,7 +18,7 @@ from spic.errors import BitstreamError, ConfigError
 from spic.pictures.limits import MAX_PIXELS
 
 _PIXELS_PER_BYTE = 8 * 64 * 64  # a coding unit has 64x64 pixels at most, and an intra one costs at least one raw bit
-_MAX_WORK = 4 * MAX_PIXELS  # pixels that the slices of one picture could make a decoder visit
+_MAX_WORK = 4 * MAX_PIXELS  # pixels that the slices of one image could make a decoder visit
 _MAX_PPS = 8
 _MIN_SIDE = 16  # libx265 refuses less
 _SETTINGS = {
@@ -33,7 +33,7 @@ _TAIL = b"\xa5" * 32  # a complete slice ends before it; one that was cut reads 
 
 @cache
 def versions() -> dict[str, str]:
-    """Of PyAV, FFmpeg's codecs and x265; the last one says its version in what it codes."""
+    """Versions of PyAV, FFmpeg's codecs and x265; x265 writes its version into what it codes."""
     import av
 
     found = {"av": av.__version__, "libavcodec": ".".join(map(str, av.library_versions["libavcodec"]))}
@@ -45,7 +45,7 @@ def versions() -> dict[str, str]:
 
 
 def encode_planes(planes: list[np.ndarray], qp: int) -> tuple[params.ReducedSps, bytes]:
-    """Code one 8-bit picture with libx265, intra only.
+    """Code one 8-bit image with libx265, intra only.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def encode_planes(planes: list[np.ndarray], qp: int) -> tuple[params.ReducedSps,
 
     Notes
     -----
-    One thread and no wave fronts, so the bytes do not depend on the number of cores. Pictures with a side of 8 pixels
+    One thread and no wave fronts, so the bytes do not depend on the number of cores. Images with a side of 8 pixels
     or less are coded with blocks of 16 at least, since x265 wants 16 and a BPG decoder derives the coded size by
     rounding up to the smallest block.
     """
@@ -85,7 +85,7 @@ def encode_planes(planes: list[np.ndarray], qp: int) -> tuple[params.ReducedSps,
 
 
 def reduce_stream(stream: bytes) -> tuple[params.ReducedSps, bytes, tuple[int, int]]:
-    """Turn an Annex B stream of one IDR picture into the SPS fields and payload of BPG, and coded (height, width)."""
+    """Turn an Annex B stream of one IDR image into the SPS fields and payload of BPG, and coded (height, width)."""
     nals = params.split_nals(stream)
     kinds = [nal[0] >> 1 & 63 for nal in nals]
     sps, width, height = params.reduce_sps(nals[kinds.index(params.SPS)])
@@ -130,7 +130,7 @@ def _fill(target, plane: np.ndarray, padded) -> None:
 
 
 def decode_planes(sps: bytes, payload: bytes, chroma: int, depth: int, size, layer: int = 0) -> list[np.ndarray]:
-    """Decode the picture of one layer.
+    """Decode the image of one layer.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def decode_planes(sps: bytes, payload: bytes, chroma: int, depth: int, size, lay
     chroma, depth : int
         chroma_format_idc and bits per sample.
     size : (int, int)
-        Picture height and width; the planes are cropped to them.
+        Image height and width; the planes are cropped to them.
     layer : int
         nuh_layer_id: 0 colour, 1 alpha.
 
@@ -158,8 +158,8 @@ def decode_planes(sps: bytes, payload: bytes, chroma: int, depth: int, size, lay
 
     Notes
     -----
-    FFmpeg reads zeros past the end of a slice and says nothing. So the data is decoded twice, with and without extra
-    bytes behind it: pictures that differ show that the slice was cut.
+    FFmpeg reads zeros past the end of a slice without an error. So the data is decoded twice, with and without extra
+    bytes behind it: images that differ show that the slice was cut.
     """
     if depth not in _DEPTHS:
         raise BitstreamError(f"BPG: {depth} bits per sample are not supported")
@@ -177,7 +177,7 @@ def decode_planes(sps: bytes, payload: bytes, chroma: int, depth: int, size, lay
 
 
 def _check_nals(payload: bytes, layer: int, pixels: int) -> list[bytes]:
-    """Keep the NAL units of a layer; refuse what a still picture has no use for, and data too short for its size."""
+    """Keep the NAL units of a layer; refuse what a still image has no use for, and data too short for its size."""
     kept, pictures, slices, tables, total = [], 0, 0, 0, 0
     for nal in params.split_nals(payload):
         if len(nal) < 3 or (nal[0] & 1) << 5 | nal[1] >> 3 != layer:

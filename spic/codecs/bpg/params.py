@@ -108,7 +108,7 @@ def reduce_sps(nal: bytes) -> tuple[ReducedSps, int, int]:
         for _ in range(4):
             reader.golomb()
     for _ in range(3):
-        reader.golomb()  # bit depths, picture order count
+        reader.golomb()  # bit depths, image order count
     reader.take(1)
     for _ in range(3):
         reader.golomb()  # buffer sizes

@@ -16,7 +16,7 @@ __all__ = ["FlifCodec"]
 
 
 class FlifCodec(Codec):
-    """Lossless coder of label maps (H, W) and, without its compression tuned for them, of pictures (H, W, 3 or 4)."""
+    """Lossless coder of label maps (H, W) and, without its compression tuned for them, of images (H, W, 3 or 4)."""
 
     name = "flif"
     kind = "label"

@@ -1,4 +1,4 @@
-"""Color_Buckets: which colours a picture has, told coarsely, so that guesses and ranges keep to them.
+"""Color_Buckets: which colours an image has, coarsely, so that guesses and ranges keep to them.
 
 A bucket is a set of values: what plane 0 can be; alpha; for each value of plane 0, what plane 1 can be; for each of
 these and `BUCKET_STEP` neighbouring values of plane 1, what plane 2 can be. The planes stay as they are. `ranges` has

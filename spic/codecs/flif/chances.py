@@ -1,4 +1,4 @@
-"""Choosing how fast chances adapt, and how close to certain they get, for one picture."""
+"""Choosing how fast chances adapt, and how close to certain they get, for one image."""
 
 import numpy as np
 

@@ -14,7 +14,7 @@ from spic.errors import BitstreamError
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Decode a FLIF16 still picture of up to 8 bits per channel.
+    """Decode a FLIF16 still image of up to 8 bits per channel.
 
     Parameters
     ----------

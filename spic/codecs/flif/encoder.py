@@ -24,7 +24,7 @@ CHECKSUM_FROM = 100  # bytes before it from which on a checksum is written, as t
 COMPACT_UP_TO = 230  # values up to which a list of them is worth its bytes; also about the reference's limit
 LABEL_CHANCES = (12, 6)  # cutoff and divisor to learn trees with: the best on average on street label maps
 DEFAULT_CHANCES = (DEFAULT_CUTOFF, DEFAULT_DIVISOR)
-SLOW_DIVISOR = 12  # a picture that wants chances this slow is no label map, and gets trees learned with such chances
+SLOW_DIVISOR = 12  # an image that wants chances this slow is no label map, and gets trees learned with such chances
 LABEL_PREDICTOR = 2  # of interlaced label maps: median of the two neighbours and the last pixel
 PICTURE_PREDICTOR = 1  # of interlaced colour: median of average and gradients
 LEARN_FROM = 1 << 16  # items that a tree is learned from: all of a street label map, a part of a photograph
@@ -68,7 +68,7 @@ class Pass:
 
 
 def encode(planes: np.ndarray, interlace: bool = False) -> bytes:
-    """Encode an 8-bit still picture.
+    """Encode an 8-bit still image.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ MAX_NUMBER = 1 << 31
 
 @dataclass(frozen=True)
 class Header:
-    """A still picture of at most 8 bits per channel.
+    """A still image of at most 8 bits per channel.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ def read_header(data: bytes) -> tuple[Header, int]:
     Raises
     ------
     BitstreamError
-        For anything that is not an 8-bit FLIF16 still picture of at most `limits.MAX_PIXELS` pixels.
+        For anything that is not an 8-bit FLIF16 still image of at most `limits.MAX_PIXELS` pixels.
     """
     if data[:4] != MAGIC:
         raise BitstreamError("not a FLIF file")
@@ -87,7 +87,7 @@ def _number(value: int) -> bytes:
 
 
 def _skip_metadata(data: bytes, at: int) -> int:
-    """Skip the optional chunks (ICC profile and such); a critical one can't be ignored."""
+    """Skip the optional chunks (such as an ICC profile); a critical one can't be ignored."""
     while at < len(data):
         if data[at] < 32:
             if data[at]:

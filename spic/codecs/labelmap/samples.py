@@ -51,7 +51,7 @@ def samples(labels: np.ndarray, chosen: np.ndarray, classes: int) -> tuple[np.nd
     chosen : numpy.ndarray
         bool (H, W): the pixels to take.
     classes : int
-        Classes that the network shall know, see `network.num_rows`.
+        Classes that the network distinguishes, see `network.num_rows`.
 
     Returns
     -------

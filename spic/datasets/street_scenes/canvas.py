@@ -1,7 +1,7 @@
 """The drawing surface: polygons in world coordinates become a map of material numbers.
 
 World: X to the right and Y up in metres from the middle of the road surface, Z forward from the camera, which looks
-along +Z. Everything is drawn far to near into one integer picture at twice the working size, so each pixel ends up
+along +Z. Everything is drawn far to near into one integer image at twice the working size, so each pixel ends up
 with exactly one material; labels and colours are looked up from it (see `shading`).
 """
 
@@ -31,7 +31,7 @@ class Canvas:
     Parameters
     ----------
     size : (int, int)
-        Height and width of the finished picture.
+        Height and width of the finished image.
     eye : (float, float)
         Camera position X and height in metres.
     centre : (float, float)

@@ -11,7 +11,7 @@ LENGTHS = {"train": 2000, "val": 100, "test": 100}
 
 
 class StreetScenes(Dataset):
-    """Drawn street scenes, exact labels; picture i is the same on every machine.
+    """Drawn street scenes, exact labels; image i is the same on every machine.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class StreetScenes(Dataset):
         self._last: tuple[int, np.ndarray, np.ndarray] | None = None
 
     def picture(self, i: int) -> np.ndarray:
-        """Picture i: uint8 sRGB (H, W, 3)."""
+        """Image i: uint8 sRGB (H, W, 3)."""
         return self._scene(i)[1].copy()
 
     def labels(self, i: int) -> np.ndarray:
@@ -47,7 +47,7 @@ class StreetScenes(Dataset):
         return self._scene(i)[2].copy()
 
     def _scene(self, i: int):
-        # a scene gives both its picture and its labels: the last one is kept
+        # a scene gives both its image and its labels: the last one is kept
         if not 0 <= i < len(self.names):
             raise IndexError(f"{self.name} has no picture {i}")
         if self._last is None or self._last[0] != i:

@@ -1,4 +1,4 @@
-"""From the material map to the picture: colours, textures, haze, shadows, sky and camera.
+"""From the material map to the image: colours, textures, haze, shadows, sky and camera.
 
 Only additions, multiplications, divisions and table look-ups in float32 are used: they give the same bits everywhere.
 """
@@ -58,7 +58,7 @@ class Light:
 
 
 def render(canvas: Canvas, light: Light, dice: Dice) -> tuple[np.ndarray, np.ndarray]:
-    """Return the picture, uint8 (H, W, 3), and its kinds of things, uint8 (H, W), of a finished canvas."""
+    """Return the image, uint8 (H, W, 3), and its kinds of things, uint8 (H, W), of a finished canvas."""
     fine = canvas.materials()
     table = np.array(canvas.rows, np.float32)
     ids = fine[1::SUPERSAMPLING, 1::SUPERSAMPLING]

@@ -29,7 +29,7 @@ def build(size: str, num_classes: int = 150):
     Returns
     -------
     torch.nn.Module
-        `forward(x)` takes normalised RGB pictures, float (N, 3, H, W), and gives logits (N, num_classes, H, W).
+        `forward(x)` takes normalised RGB images, float (N, 3, H, W), and gives logits (N, num_classes, H, W).
 
     Raises
     ------

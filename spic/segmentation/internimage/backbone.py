@@ -15,7 +15,7 @@ _CHUNK = 1 << 21  # hidden values of an MLP at once: bounds the memory and stays
 
 
 class InternImage(nn.Module):
-    """Normalised pictures (N, 3, H, W) to the four features, (N, C << i, H / (4 << i), W / (4 << i)) rounded up."""
+    """Normalised images (N, 3, H, W) to the four features, (N, C << i, H / (4 << i), W / (4 << i)) rounded up."""
 
     def __init__(self, size: Size):
         super().__init__()

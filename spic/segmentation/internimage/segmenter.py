@@ -12,13 +12,13 @@ from spic.segmentation.internimage.resized import resize
 
 NATIVE_SIZE = (1024, 2048)  # height and width at which the authors test
 WINDOW = (512, 1024)  # height and width of the crops they train on
-_PIXELS = WINDOW[0] * WINDOW[1]  # in a forward pass, unless one picture has more
+_PIXELS = WINDOW[0] * WINDOW[1]  # in a forward pass, unless one image has more
 _MEAN = (123.675, 116.28, 103.53)  # of RGB in 0..255, as the official configs say
 _STD = (58.395, 57.12, 57.375)
 
 
 class InternImageSegmenter:
-    """One of the five sizes; pictures of any size.
+    """One of the five sizes; images of any size.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class InternImageSegmenter:
     device, dtype : str
         As in `spic.machine.pick_device` and `pick_dtype`.
     input_size : str
-        "native": the whole picture, resized to fit 2048x1024, as the authors test. "working": as it comes. "sliding":
+        "native": the whole image, resized to fit 2048x1024, as the authors test. "working": as it comes. "sliding":
         resized as for "native", then seen through overlapping windows of 1024x512, which takes less memory.
 
     Attributes
@@ -59,7 +59,7 @@ class InternImageSegmenter:
 
     @torch.inference_mode()
     def segment(self, pictures: np.ndarray) -> np.ndarray:
-        """Label maps of pictures.
+        """Label maps of images.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ def normalize(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def native_size(size) -> tuple[int, int]:
-    """Height and width of a picture of `size` scaled, in its proportions, to just fit `NATIVE_SIZE`."""
+    """Height and width of an image of `size` scaled, in its proportions, to just fit `NATIVE_SIZE`."""
     scale = min(NATIVE_SIZE[0] / size[0], NATIVE_SIZE[1] / size[1])
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 

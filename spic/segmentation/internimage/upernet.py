@@ -17,7 +17,7 @@ POOLED_SIDES = (1, 2, 3, 6)
 
 
 class UPerNet(nn.Module):
-    """Normalised pictures (N, 3, H, W) to logits (N, classes, H, W).
+    """Normalised images (N, 3, H, W) to logits (N, classes, H, W).
 
     `auxiliary_head` served the training only; it is here because the official files have it.
     """
