@@ -18,7 +18,9 @@ rule encode:
         ENV
     params:
         method=lambda wildcards: plan.coders[wildcards.coder][0],
-        value=lambda wildcards: plan.value(wildcards.coder, wildcards.point),
+        value=lambda wildcards: plan.value(
+            plan.coders[wildcards.coder][0], wildcards.point
+        ),
         settings=lambda wildcards: plan.coding_settings(
             wildcards.coder, "ssm_codec", "coarse_codec", "seed"
         ),
@@ -48,7 +50,9 @@ rule count_official:
         ENV
     params:
         method=lambda wildcards: plan.coders[wildcards.coder][0],
-        value=lambda wildcards: plan.value(wildcards.coder, wildcards.point),
+        value=lambda wildcards: plan.value(
+            plan.coders[wildcards.coder][0], wildcards.point
+        ),
         settings=lambda wildcards: plan.coding_settings(wildcards.coder, "coarse_codec"),
         limit=lambda wildcards: plan.limit(wildcards.coder, wildcards.chunk),
         codecs=lambda wildcards: plan.counted_codecs(wildcards.coder),

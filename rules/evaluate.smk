@@ -1,7 +1,43 @@
 # Pictures to numbers: what networks see (looks), scores of each picture, then one summary a point.
 
 
-rule look:
+rule look_at_originals:
+    input:
+        pictures=rules.prepare.output.pictures,
+        weights=given(plan.files("look_at_originals")),
+        resolved=rules.resolve.output[0],
+    output:
+        directory(f"{RUN}/originals/{{chunk}}/looks"),
+        record=f"{RUN}/originals/{{chunk}}/look_at_originals.provenance.json",
+    log:
+        f"{RUN}/logs/look/originals_{{chunk}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/look/originals_{{chunk}}.tsv"
+    conda:
+        ENV
+    threads: config["torch_threads"]
+    resources:
+        gpu=GPU,
+    params:
+        settings={
+            **plan.settings("judge", "judge_weights", "fid_weights"),
+            **(
+                plan.settings("segmenter", "segmenter_weights")
+                if plan.other_looks
+                else {}
+            ),
+            "segmenter_inputs": plan.other_looks,
+        },
+        cache=CACHE,
+        weights=plan.weights("look_at_originals"),
+        identity=lambda wildcards: plan.fingerprint(
+            "look_at_originals", wildcards.chunk
+        ),
+    script:
+        "../scripts/look.py"
+
+
+use rule look_at_originals as look with:
     input:
         pictures=rules.decode.output.decoded,
         originals=rules.prepare.output.pictures,
@@ -19,11 +55,6 @@ rule look:
         f"{RUN}/benchmarks/look/{{coder}}_{{point}}_{{chunk}}.tsv"
     # before the next decode, so that few decoded pictures wait on the disk
     priority: 1
-    conda:
-        ENV
-    threads: config["torch_threads"]
-    resources:
-        gpu=GPU,
     params:
         settings={
             **plan.settings("segmenter", "segmenter_weights"),
@@ -33,47 +64,37 @@ rule look:
                 **plan.other_looks,
             },
         },
-        cache=CACHE,
         truth_space=TRUTH_SPACE,
         limit=lambda wildcards: plan.limit(wildcards.coder, wildcards.chunk),
         weights=plan.weights("look"),
         identity=lambda wildcards: plan.fingerprint(
             "look", wildcards.chunk, wildcards.coder, wildcards.point
         ),
-    script:
-        "../scripts/look.py"
 
 
-use rule look as look_at_originals with:
+rule score_originals:
     input:
-        pictures=rules.prepare.output.pictures,
-        weights=given(plan.files("look_at_originals")),
-        resolved=rules.resolve.output[0],
+        labels=rules.prepare.output.labels,
+        ssm=rules.segment.output.ssm,
+        space=rules.segment.output.space,
+        original_looks=rules.look_at_originals.output[0],
     output:
-        directory(f"{RUN}/originals/{{chunk}}/looks"),
-        record=f"{RUN}/originals/{{chunk}}/look_at_originals.provenance.json",
+        f"{RUN}/originals/{{chunk}}/scores.npz",
+        record=f"{RUN}/originals/{{chunk}}/score_originals.provenance.json",
     log:
-        f"{RUN}/logs/look/originals_{{chunk}}.log",
+        f"{RUN}/logs/score/originals_{{chunk}}.log",
     benchmark:
-        f"{RUN}/benchmarks/look/originals_{{chunk}}.tsv"
+        f"{RUN}/benchmarks/score/originals_{{chunk}}.tsv"
+    conda:
+        ENV
     params:
-        settings={
-            **plan.settings("judge", "judge_weights", "fid_weights"),
-            **(
-                plan.settings("segmenter", "segmenter_weights")
-                if plan.other_looks
-                else {}
-            ),
-            "segmenter_inputs": plan.other_looks,
-        },
-        limit=None,
-        weights=plan.weights("look_at_originals"),
-        identity=lambda wildcards: plan.fingerprint(
-            "look_at_originals", wildcards.chunk
-        ),
+        truth_space=TRUTH_SPACE,
+        identity=lambda wildcards: plan.fingerprint("score_originals", wildcards.chunk),
+    script:
+        "../scripts/score.py"
 
 
-rule score:
+use rule score_originals as score with:
     input:
         looks=rules.look.output[0],
         counted=lambda wildcards: f"{RUN}/{wildcards.coder}/{wildcards.point}/{wildcards.chunk}/"
@@ -89,13 +110,10 @@ rule score:
         f"{RUN}/logs/score/{{coder}}_{{point}}_{{chunk}}_{{protocol}}.log",
     benchmark:
         f"{RUN}/benchmarks/score/{{coder}}_{{point}}_{{chunk}}_{{protocol}}.tsv"
-    conda:
-        ENV
     params:
         method=lambda wildcards: plan.coders[wildcards.coder][0],
         settings=plan.settings("ssm_codec", "coarse_codec"),
         segmenter_look=lambda wildcards: plan.segmenter_look(wildcards.protocol),
-        truth_space=TRUTH_SPACE,
         identity=lambda wildcards: plan.fingerprint(
             "score",
             wildcards.chunk,
@@ -103,28 +121,6 @@ rule score:
             wildcards.point,
             wildcards.protocol,
         ),
-    script:
-        "../scripts/score.py"
-
-
-use rule score as score_originals with:
-    input:
-        labels=rules.prepare.output.labels,
-        ssm=rules.segment.output.ssm,
-        space=rules.segment.output.space,
-        original_looks=rules.look_at_originals.output[0],
-    output:
-        f"{RUN}/originals/{{chunk}}/scores.npz",
-        record=f"{RUN}/originals/{{chunk}}/score_originals.provenance.json",
-    log:
-        f"{RUN}/logs/score/originals_{{chunk}}.log",
-    benchmark:
-        f"{RUN}/benchmarks/score/originals_{{chunk}}.tsv"
-    params:
-        method=None,
-        settings={},
-        segmenter_look="segmenter",
-        identity=lambda wildcards: plan.fingerprint("score_originals", wildcards.chunk),
 
 
 rule summarize:

@@ -1,34 +1,5 @@
 # The paper's figures 2, 3, 4a and 4b, and those that tell where rate and quality come from.
 
-CATEGORIES = {
-    "figure4a": ("1 Result", "figure 4a: mIoU over rate"),
-    "figure4b": ("1 Result", "figure 4b: Fréchet distance over rate"),
-    "figure2": ("2 Pictures", "figure 2: BPG and SPIC at one rate"),
-    "figure3": ("2 Pictures", "figure 3: super-resolution, nothing compressed"),
-    "rate_split": ("3 Details", "rate: SSM and coarse image"),
-    "iou_per_class": ("3 Details", "IoU of every class"),
-    "recall_by_size": ("3 Details", "small objects kept, by size"),
-    "steps": ("3 Details", "steps of the decoder"),
-}
-
-
-def figure_files(names):
-    """SVG and PNG of figures, {name_suffix: path}; the report takes plots as SVG, pictures as PNG."""
-    files = {}
-    for name in names:
-        category, what = CATEGORIES[name]
-        for suffix in ("svg", "png"):
-            path = f"{RUN}/figures/{name}.{suffix}"
-            if suffix == ("png" if name in plan.painted else "svg"):
-                path = report(
-                    path,
-                    category=category,
-                    caption=f"../report/{name}.rst",
-                    labels={"what": what},
-                )
-            files[f"{name}_{suffix}"] = path
-    return files
-
 
 rule figures:
     input:

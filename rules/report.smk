@@ -36,14 +36,13 @@ SENDERS = [method for method in ("spic", "spic_labelmap") if method in plan.poin
 
 # Decoded pictures that are dropped after scoring leave behind those that are shown, so that another point does not
 # decode all points again.
-DECODED = "shown" if config["keep"] == "scores" else "decoded"
 # Folders of the pictures that are shown, by chunk, and of what methods made: (method, point, chunk, folder).
 PICTURES_SHOWN = {chunk: f"{RUN}/originals/{chunk}/pictures" for chunk in SHOWN}
 SSM_SHOWN = {chunk: plan.maps(plan.sent(plan.first), chunk) for chunk in SHOWN}
-DECODED_SHOWN = plan.shown(plan.points, SHOWN, DECODED)
+DECODED_SHOWN = plan.shown(plan.points, SHOWN, plan.kept)
 CODED_SHOWN = plan.shown(SENDERS, SHOWN, "coded")
 
-if DECODED == "shown":
+if plan.kept == "shown":
 
     rule show:
         input:

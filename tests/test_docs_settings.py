@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from spic.benchmark.checks import check_points
-from spic.benchmark.coding import check_config
+from spic.benchmark.checks import check_methods, check_points
 from spic.benchmark.config import load, read_config
+from spic.benchmark.plan import Plan
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -81,11 +81,11 @@ def check(config: dict) -> None:
     config |= {"dataset": "street_scenes", "dataset_root": None, "decoder_weights": None, "methods": methods}
     config |= {"segmenter": "street", "method_options": {}} if config["segmenter"] == "nearest-colour" else {}
     if methods:
-        check_config(config)
+        check_methods(Plan(config))
     for name, points in methods.items():
         example = json.dumps([config["coarse_codec"], name, points])
         if example not in SEEN:
-            check_points(config | {"methods": {name: points}})
+            check_points(Plan(config | {"methods": {name: points}}))
             SEEN.add(example)
 
 

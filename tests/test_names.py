@@ -12,6 +12,8 @@ import pytest
 from spic.benchmark import coding as stages
 from spic.benchmark.methods import Settings, get_method
 from spic.benchmark.observations import Look, look, plan_looks, read_look
+from spic.benchmark.plan import Plan
+from spic.benchmark.protocols import get_protocol
 from spic.benchmark.scores import Originals, read_features, read_scores, score
 from spic.benchmark.summary import Reading, summarize, write_summary
 from spic.datasets import get_dataset
@@ -53,10 +55,11 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages, "open_dataset", lambda config: get_dataset("folder", config["dataset_root"], size=SIZE))
         patch.setattr(stages, "load_segmenter", lambda *args: Network())
-        chunks = stages.chunk_names(config)
+        plan = Plan(config)
+        plan.dataset = dataset = stages.open_dataset(config)
+        chunks = plan.chunks
         for chunk in chunks:
             _chunk(config, chunk, folder / chunk)
-    dataset = get_dataset("folder", config["dataset_root"], size=SIZE)
     return SimpleNamespace(folder=folder, config=config, chunks=chunks, dataset=dataset)
 
 
@@ -123,7 +126,7 @@ def test_tables_of_single_images_keep_their_names(run, tmp_path):
         for read, file in ((read_scores, "jpeg/scores.npz"), (read_features, "jpeg/looks"), (read_features, "looks"))
     )
     identity = {"run": "007", "protocol": "corrected", "method": "jpeg", "point": "quality50", "ssm_source": ""}
-    summary = summarize(identity, scores, features, originals, Reading(stages.get_protocol("corrected")))
+    summary = summarize(identity, scores, features, originals, Reading(get_protocol("corrected")))
     write_summary(summary, tmp_path / "s.json", tmp_path / "p.parquet")
     join_pictures([tmp_path / "p.parquet"], tmp_path / "all.parquet")
     table = pd.read_parquet(tmp_path / "all.parquet")

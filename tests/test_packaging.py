@@ -78,7 +78,7 @@ def test_the_wheel_carries_weights_and_code_and_nothing_else(wheel):
         stem = entry["file"].removesuffix(".safetensors")
         assert {f"spic/weights/{stem}.safetensors", f"spic/weights/{stem}.json"} <= set(names), stem
     assert "spic/weights/manifest.json" in names
-    sources = {str(path.relative_to(ROOT)) for path in ROOT.glob("spic/**/*.py")}
+    sources = {str(path.relative_to(ROOT)) for end in ("py", "j2") for path in ROOT.glob(f"spic/**/*.{end}")}
     assert sources <= set(names)
     assert all(name.split("/")[0] == "spic" or ".dist-info/" in name for name in names)
     assert wheel.stat().st_size < 100e6

@@ -60,10 +60,13 @@ def check_methods(plan: Plan) -> None:
         raise ConfigError("no method is left to compare")
     for name in set(plan.config.get("method_options", {})) - set(methods):
         plan.method(name)  # a wrong name, or options that it does not take
-    for name, (parameter,) in methods.items():
+    for name, points in plan.points.items():
         method = plan.method(name)
-        if parameter != method.parameter:
-            raise ConfigError(f"method {name} is set by {method.parameter!r}, not {parameter!r}")
+        wanted = [method.parameter] if isinstance(method.parameter, str) else method.parameter
+        for point in points.values():
+            if sorted(point) != sorted(wanted):
+                told, found = (" and ".join(map(repr, names)) for names in (wanted, point))
+                raise ConfigError(f"method {name} is set by {told}, not {found}")
         if method.missing:
             raise ConfigError(f"method {name} needs {method.missing}, and none are shipped (docs/decoder.md)")
 
@@ -122,9 +125,9 @@ def check_device(config: dict) -> None:
 def check_points(plan: Plan) -> None:
     """`ConfigError` names the first point of a method that can not be coded, whatever the picture."""
     for name, points in plan.points.items():
-        for value in points.values():
+        for point in points:
             with _about(f"methods.{name}"):
-                plan.method(name).check_point(value)
+                plan.method(name).check_point(plan.value(name, point))
 
 
 def _with_config(tensors: Path) -> list[Path]:

@@ -60,8 +60,9 @@ class Method(ABC):
 
     Attributes
     ----------
-    parameter : str
-        Name of the setting that a point fixes, as configs spell it ("qp", "coarse_qp", "bpp").
+    parameter : str or tuple of str
+        Name of the setting that a point fixes, as configs spell it ("qp", "coarse_qp", "bpp"). Where there are several,
+        a value of a point is {name: number}.
     quality_range : (number, number, number) or None
         Its range as `Codec.quality_range` has it; None: `spic compare` cannot look for a rate.
     needs_ssm : bool
@@ -74,7 +75,7 @@ class Method(ABC):
         Whether `official_parts` differs from what `encode` makes.
     """
 
-    parameter: str
+    parameter: str | tuple[str, ...]
     quality_range = None
     needs_ssm = False
     decoder = None
@@ -412,6 +413,6 @@ def get_method(name: str, settings: Settings | None = None) -> Method:
     raise ConfigError(f"unknown method {name!r}; known: {', '.join(method_names())}")
 
 
-def point_name(parameter: str, value) -> str:
-    """Name of a point, also its folder: `qp30`, `coarse_qp35`, `bpp0.25`."""
-    return f"{parameter}{value}"
+def point_name(point: dict) -> str:
+    """Name of a point, also its folder: `qp30`, `bpp0.25`, `coarse_qp35_residual_qp40`."""
+    return "_".join(f"{parameter}{value}" for parameter, value in point.items())

@@ -31,6 +31,8 @@ def pack(
     qp: Annotated[list[int] | None, typer.Option(help="QPs of coarse images, for the decoder; repeatable.")] = None,
 ):
     """Pack training pictures, labels and coarse images into one zip file."""
+    import numpy as np
+
     from spic.codecs import get_codec
     from spic.training.pack import write_pack
 
@@ -39,7 +41,7 @@ def pack(
     sets = _training_sets(dataset, root, limit, scenes)
     codec = get_codec("bpg")
     for value in qp or []:
-        codec.encode(_tiny_picture(), qp=value)  # a wrong QP fails now and not after minutes
+        codec.encode(np.zeros((8, 8, 3), np.uint8), qp=value)  # a wrong QP fails now and not after minutes
     with about(target), progress("packing", sum(map(len, sets))) as report:
         count = write_pack("/dev/fd/1" if target == files.STDIO else target, sets, qp or (), codec, report=report)
     typer.echo(f"{target}: {count} pictures, {files.size_of(target)}", err=target == files.STDIO)
@@ -59,12 +61,6 @@ def _training_sets(dataset: str, root: Path | None, limit: int | None, scenes: i
     if not sets:
         raise ConfigError("nothing to pack: give --root, --scenes or both")
     return sets
-
-
-def _tiny_picture():
-    import numpy as np
-
-    return np.zeros((8, 8, 3), np.uint8)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Compiling: how codecs, and the training of one, use numba.
+"""Compiling: how codecs use numba.
 
 A `kernel` is called from Python and its machine code is kept on disk; a `helper` is only called from kernels, is
 compiled into them and needs no file of its own. Kernels are always called with the same dtypes, so that each is
@@ -23,20 +23,17 @@ LOG = logging.getLogger(__name__)
 
 _OPTIONS = {"nogil": True, "error_model": "numpy"}
 helper = numba.njit(**_OPTIONS)
-fast_helper = numba.njit(fastmath=True, **_OPTIONS)
 
 
-def kernel(function=None, *, fastmath: bool = False):
+def kernel(function):
     """Compile `function` on its first call, or load it from numba's disk cache; log a cold compile.
 
     numba stamps a cached function with the file it is in, not with the files of the helpers compiled into it. The stamp
     is therefore replaced by a hash of all the files of the kernel's folder.
     """
-    if function is None:
-        return functools.partial(kernel, fastmath=fastmath)
     if numba.config.DISABLE_JIT:
         return function
-    compiled = numba.njit(fastmath=fastmath, **_OPTIONS)(function)
+    compiled = numba.njit(**_OPTIONS)(function)
     folder = Path(function.__code__.co_filename).resolve().parent
 
     @functools.wraps(function)

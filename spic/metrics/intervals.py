@@ -148,24 +148,6 @@ def miou_interval(confusions: np.ndarray, absent: str = "skip", **options) -> In
     return sum_interval(lambda totals: _mean_ious(totals, absent), np.asarray(confusions), **options)
 
 
-def miou_difference_interval(
-    confusions_a: np.ndarray, confusions_b: np.ndarray, absent: str = "skip", **options
-) -> Interval:
-    """Interval of mIoU(a) - mIoU(b), two methods on the same images in the same order, (N, C, C + 1) each.
-
-    Narrower than two separate intervals suggest, as a hard stretch of frames is hard for both. Zero outside the
-    interval says that one method is better on frames like these.
-    """
-    a, b = np.asarray(confusions_a), np.asarray(confusions_b)
-    if a.shape != b.shape:
-        raise DataError(f"two methods are compared on the same pictures, not {a.shape} and {b.shape}")
-
-    def difference(totals):
-        return _mean_ious(totals[:, 0], absent) - _mean_ious(totals[:, 1], absent)
-
-    return sum_interval(difference, np.stack([a, b], axis=1), **options)
-
-
 def distance_interval(
     distance: Callable[[np.ndarray, np.ndarray], float],
     features_a: np.ndarray,

@@ -65,7 +65,7 @@ def judge_claims(
     other_segmenter : pandas.DataFrame, optional
         Points of SPIC with another segmenter at the transmitter and the same decoder. For claim 8.
     steps : pandas.DataFrame, optional
-        steps (network evaluations a picture), seconds (a picture), and joules where measured. For claim 9.
+        steps (network evaluations per image), seconds (per image), and joules where measured. For claim 9.
     ssm_codec, ssm_source : str
         What coded the SSM and where it came from ("segmenter", "ground_truth"). For claim 4.
 
@@ -98,21 +98,6 @@ def claims_markdown(table: pd.DataFrame) -> str:
         cells = (f"{row.claim}", row.text, f"**{row.verdict}**", row.numbers)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
-
-
-def judge_run(points: pd.DataFrame, pictures: pd.DataFrame, ssm_codec: str) -> tuple[pd.DataFrame, str]:
-    """Judge the claims by each protocol of a run: all the tables of `judge_claims` in one, and a page in Markdown.
-
-    `points` is points.csv with the columns of `with_intervals`, `pictures` the per-picture table; `ssm_codec` coded the
-    SSM. Errors as in `judge_claims`.
-    """
-    judged, text = [], f"# The paper's claims on {points['run'].iloc[0]}\n"
-    for protocol, rows in points.groupby("protocol", sort=False):
-        source = rows["ssm_source"].dropna()
-        facts = {"ssm_codec": ssm_codec, "ssm_source": source.iloc[0] if len(source) else "segmenter"}
-        judged.append(judge_claims(points, protocol=protocol, pictures=pictures, **facts))
-        text += f"\n## Protocol `{protocol}`\n\n{claims_markdown(judged[-1])}"
-    return pd.concat(judged), text
 
 
 def claim_1(points: pd.DataFrame) -> Verdict:

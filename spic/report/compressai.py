@@ -1,8 +1,8 @@
 """Result files that CompressAI's tools read: `python -m compressai.utils.plot -f *.json -m METRIC -o out.png`.
 
-One file a method: {"name", "description", "results": {metric: [one value a point]}}, means over the pictures. Its plots
-take any key under "results", always over "bpp" and in the order of the file, so points are sorted by rate
-here. PSNR and MS-SSIM carry CompressAI's names, "psnr-rgb" in dB and "ms-ssim-rgb" from 0 to 1, measured on 8-bit
+One file per method: {"name", "description", "results": {metric: [one value per point]}}, means over the images. Its
+plots take any key under "results", always over "bpp" and in the order of the file, so points are sorted by rate here.
+PSNR and MS-SSIM carry CompressAI's names, "psnr-rgb" in dB and "ms-ssim-rgb" from 0 to 1, measured on 8-bit
 pictures; everything else keeps its name in `points.csv`.
 """
 

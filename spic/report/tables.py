@@ -48,7 +48,7 @@ def read_summaries(paths) -> dict[str, pd.DataFrame]:
 
 
 def join_pictures(paths, out) -> None:
-    """Join the per-picture tables of all points into one Parquet file, a row a picture and point."""
+    """Join the per-picture tables of all points into one Parquet file, one row per image and point."""
     import pyarrow.parquet as parquet
 
     first = parquet.read_schema(paths[0])
@@ -82,7 +82,7 @@ def judge_table(run: str, judge: str | None, originals: dict) -> pd.DataFrame:
 
 
 def timing_table(run: str, paths_of: dict) -> pd.DataFrame:
-    """Seconds a picture, {(protocol, method, point, stage): the chunks' timing files}; varies from run to run."""
+    """Seconds per image, {(protocol, method, point, stage): the chunks' timing files}; varies from run to run."""
     rows = []
     for (protocol, method, point, stage), paths in paths_of.items():
         parts = pd.concat([read_csv(path) for path in paths])
@@ -103,7 +103,7 @@ def timing_table(run: str, paths_of: dict) -> pd.DataFrame:
 
 
 def matched_table(points: pd.DataFrame) -> pd.DataFrame:
-    """Every method's metrics at the rates of SPIC's points, one row a rate and method.
+    """Every method's metrics at the rates of SPIC's points, one row per rate and method.
 
     A metric is read off the method's curve (linear over the logarithm of the rate) and is empty where the curve does
     not reach that rate: nothing is extrapolated. Without SPIC the table is empty.

@@ -87,7 +87,36 @@ class ScsrdmConfig(Shape):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
             except TypeError:
                 raise ConfigError(f"{name}: expected a list of numbers, got {getattr(self, name)!r}") from None
-        self._check()
+        for name in (
+            "num_classes",
+            "base_channels",
+            "num_res_blocks",
+            "nominal_size",
+            "num_heads",
+            "patch_size",
+            "ssm_channels",
+            "spade_hidden",
+            "coarse_factor",
+        ):
+            most = _MOST.get(name, _MOST_CHANNELS)
+            fits = _positive_int(getattr(self, name)) and getattr(self, name) <= most
+            _require(fits, name, getattr(self, name), f"a whole number from 1 to {most}")
+        for name in ("resblock_updown", "scale_shift_norm", "learned_variance", "void_class"):
+            _require(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
+        numbers = 1 <= len(self.channel_mult) <= 10 and all(_number(m) and 0 < m <= 64 for m in self.channel_mult)
+        _require(numbers, "channel_mult", self.channel_mult, "1 to 10 numbers above 0, at most 64")
+        _require(self.prediction in ("epsilon", "x0", "v"), "prediction", self.prediction, "epsilon, x0 or v")
+        _require(self.upsampling in ("bilinear", "bicubic"), "upsampling", self.upsampling, "bilinear or bicubic")
+        _require(self.condition in ("both", "coarse", "ssm"), "condition", self.condition, "both, coarse or ssm")
+        for channels in (self.base_channels, *self.level_channels):
+            if channels < _GROUPS or channels % _GROUPS:
+                raise ConfigError(f"a level has {channels} channels; GroupNorm needs a multiple of {_GROUPS}")
+        self._check_attention()
+        if self.residual_std is not None:
+            positive = _number(self.residual_std) and 0 < self.residual_std < 100
+            _require(positive, "residual_std", self.residual_std, "a number above 0, or null")
+            _require(self.prediction == "x0", "residual_std", self.residual_std, "null unless prediction is x0")
+        self._check_head()
 
     def to_dict(self) -> dict:
         """Plain values that JSON can hold; `from_dict` reads them back."""
@@ -126,38 +155,6 @@ class ScsrdmConfig(Shape):
     def heads(self, channels: int) -> int:
         """Number of attention heads of a layer with so many channels."""
         return self.num_heads if self.head_channels is None else channels // self.head_channels
-
-    def _check(self):
-        for name in (
-            "num_classes",
-            "base_channels",
-            "num_res_blocks",
-            "nominal_size",
-            "num_heads",
-            "patch_size",
-            "ssm_channels",
-            "spade_hidden",
-            "coarse_factor",
-        ):
-            most = _MOST.get(name, _MOST_CHANNELS)
-            fits = _positive_int(getattr(self, name)) and getattr(self, name) <= most
-            _require(fits, name, getattr(self, name), f"a whole number from 1 to {most}")
-        for name in ("resblock_updown", "scale_shift_norm", "learned_variance", "void_class"):
-            _require(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
-        numbers = 1 <= len(self.channel_mult) <= 10 and all(_number(m) and 0 < m <= 64 for m in self.channel_mult)
-        _require(numbers, "channel_mult", self.channel_mult, "1 to 10 numbers above 0, at most 64")
-        _require(self.prediction in ("epsilon", "x0", "v"), "prediction", self.prediction, "epsilon, x0 or v")
-        _require(self.upsampling in ("bilinear", "bicubic"), "upsampling", self.upsampling, "bilinear or bicubic")
-        _require(self.condition in ("both", "coarse", "ssm"), "condition", self.condition, "both, coarse or ssm")
-        for channels in (self.base_channels, *self.level_channels):
-            if channels < _GROUPS or channels % _GROUPS:
-                raise ConfigError(f"a level has {channels} channels; GroupNorm needs a multiple of {_GROUPS}")
-        self._check_attention()
-        if self.residual_std is not None:
-            positive = _number(self.residual_std) and 0 < self.residual_std < 100
-            _require(positive, "residual_std", self.residual_std, "a number above 0, or null")
-            _require(self.prediction == "x0", "residual_std", self.residual_std, "null unless prediction is x0")
-        self._check_head()
 
     def _check_head(self):
         beside = (("refine_channels", "residual_std"), ("refine_blocks", "refine_channels"))

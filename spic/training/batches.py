@@ -147,11 +147,15 @@ def predicted_maps(pack: Pack, weights, device: str) -> np.ndarray:
     return segmenter.segment(pack.pictures)
 
 
-def scene_odds(sources: list, share: float) -> np.ndarray:
-    """Odds (N,) of drawing each image of these sources: drawn scenes get `share` in all where there are others."""
+def scene_odds(sources: list, share: float, weights=1.0) -> np.ndarray:
+    """Odds (N,) of drawing each image of these sources: drawn scenes get `share` in all where there are others.
+
+    Within the two kinds odds are as `weights`, (N,) or all alike.
+    """
     scenes = np.array([source == "street_scenes" for source in sources])
+    odds = np.ones(len(scenes)) * weights
     shares = {True: share if (~scenes).any() else 1.0, False: 1 - share if scenes.any() else 1.0}
-    return np.array([shares[bool(scene)] / (scenes == scene).sum() for scene in scenes])
+    return np.array([shares[kind] * odd / odds[scenes == kind].sum() for kind, odd in zip(scenes, odds, strict=True)])
 
 
 def _packed(x):

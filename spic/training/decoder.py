@@ -101,14 +101,21 @@ class Recipe:
 
 
 PRESETS = {
-    "small": Recipe(SMALL, {"sampler": "ddim", "steps": 8, "start": 192}, 220, 1.5, 4e-4, 0.998),
+    "small": Recipe(
+        SMALL,
+        {"sampler": "ddim", "steps": 8, "start": 192},
+        t_max=220,
+        t_power=1.5,
+        learning_rate=4e-4,
+        ema_decay=0.998,
+    ),
     "paper": Recipe(  # the published settings; whole 256x512 images, all timesteps alike
         PAPER,
         {"sampler": "published", "steps": 20, "start": 192},
-        NUM_TIMESTEPS - 1,
-        1.0,
-        1e-4,
-        0.9999,
+        t_max=NUM_TIMESTEPS - 1,
+        t_power=1.0,
+        learning_rate=1e-4,
+        ema_decay=0.9999,
         crop=(256, 512),
         checkpointing=True,
     ),

@@ -15,7 +15,7 @@ from torch import distributed
 
 from spic.errors import ConfigError
 
-_BUCKET = 1 << 24  # numbers that travel at once
+_AT_ONCE = 16  # tensors that travel together
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,15 @@ class Ranks:
         """Random stream of this rank at a step; that of rank 0 is the one of a process that trains alone."""
         return np.random.default_rng([seed, step, self.rank] if self.rank else [seed, step])
 
-    def average(self, tensors) -> None:
+    def average(self, tensors: list) -> None:
         """Replace tensors, the same ones in the same order on all ranks, by their means over the ranks."""
-        bucket, numbers = [], 0
-        for tensor in tensors if self.world > 1 else ():
-            bucket.append(tensor)
-            numbers += tensor.numel()
-            if numbers >= _BUCKET:
-                self._average(bucket)
-                bucket, numbers = [], 0
-        if bucket:
-            self._average(bucket)
-
-    def _average(self, tensors) -> None:
-        flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
-        distributed.all_reduce(flat)
-        parts = flat.div_(self.world).split([tensor.numel() for tensor in tensors])
-        for tensor, part in zip(tensors, parts, strict=True):
-            tensor.detach().copy_(part.view_as(tensor))
+        for start in range(0, len(tensors) if self.world > 1 else 0, _AT_ONCE):
+            bucket = tensors[start : start + _AT_ONCE]
+            flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in bucket])
+            distributed.all_reduce(flat)
+            parts = flat.div_(self.world).split([tensor.numel() for tensor in bucket])
+            for tensor, part in zip(bucket, parts, strict=True):
+                tensor.detach().copy_(part.view_as(tensor))
 
     def agree(self, number: float, device) -> float:
         """The number that rank 0 has."""

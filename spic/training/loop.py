@@ -149,11 +149,10 @@ def train(
     run = _Run(module, companions or {}, Path(folder), how, groups, recipe, ranks, **saving)
     run.resume()
     with _bar(ranks.first) as show:
-        run.mode(training=True)
+        run.modules.train()
         last = time.monotonic()
         while (progress := budget.progress(run.step, run.seconds)) < 1:
-            rate = how.learning_rate * cosine_rate(progress)
-            run.learn(loss_of, rate)
+            rate = run.learn(loss_of, progress)
             now = time.monotonic()
             run.seconds, last = ranks.agree(run.seconds + now - last, run.device), now
             progress = budget.progress(run.step, run.seconds)
@@ -161,11 +160,11 @@ def train(
             if run.step % 50 == 0 or progress >= 1:
                 run.log("log.csv", {"rate": rate, **run.means()})
             if evaluate and evaluate_every and ranks.first and (run.step % evaluate_every == 0 or progress >= 1):
-                run.mode(training=False)
+                run.modules.eval()
                 run.log("evaluation.csv", evaluate(run.ema.state))
-                run.mode(training=True)
+                run.modules.train()
                 last = time.monotonic()  # looking is not training: it does not count against the budget
-            if ranks.first and (progress >= 1 or run.is_old()):
+            if ranks.first and (progress >= 1 or time.monotonic() - run.saved > run.checkpoint_seconds):
                 run.save()
     return run.ema.state
 
@@ -179,7 +178,10 @@ class _Run:
         make_folder(folder)
         self.module, self.companions, self.folder, self.how = module, companions, folder, how
         self.recipe, self.ranks, self.checkpoint_seconds, self.on_save = recipe, ranks, checkpoint_seconds, on_save
-        self.device = next(module.parameters()).device
+        self.modules, self.device = (
+            torch.nn.ModuleList([module, *companions.values()]),
+            next(module.parameters()).device,
+        )
         self.optimizer = torch.optim.AdamW(
             groups or module.parameters(), lr=how.learning_rate, betas=how.betas, weight_decay=how.weight_decay
         )
@@ -204,10 +206,6 @@ class _Run:
             _drop_rows_after(self.folder / "log.csv", self.step)
             _drop_rows_after(self.folder / "evaluation.csv", self.step)
 
-    def is_old(self) -> bool:
-        """Whether the last checkpoint is older than wanted."""
-        return time.monotonic() - self.saved > self.checkpoint_seconds
-
     def save(self) -> None:
         """Write a checkpoint."""
         state = {
@@ -225,14 +223,9 @@ class _Run:
             self.on_save()
         self.saved = time.monotonic()
 
-    def mode(self, training: bool) -> None:
-        """Put module and companions into training or evaluation mode."""
-        for each in (self.module, *self.companions.values()):
-            each.train(training)
-
-    def learn(self, loss_of, rate: float) -> None:
-        """One step at this learning rate."""
-        groups = self.optimizer.param_groups
+    def learn(self, loss_of, progress: float) -> float:
+        """One step at the learning rate that this progress has, which is returned."""
+        rate, groups = self.how.learning_rate * cosine_rate(progress), self.optimizer.param_groups
         for group in groups:
             group["lr"] = rate * group.get("scale", 1.0)
         losses = loss_of(self.ranks.generator(self.how.seed, self.step), self.step)
@@ -248,6 +241,7 @@ class _Run:
         self.rows.append(dict(zip(losses, map(float, values), strict=True)))
         if not math.isfinite(loss := self.rows[-1]["loss"]):
             raise SpicError(f"{self.folder}: the loss of step {self.step} is {loss}; the last checkpoint stands")
+        return rate
 
     def means(self) -> dict:
         """Means of the losses since the last call."""
@@ -310,10 +304,9 @@ def _read_checkpoint(path: Path, recipe: dict) -> dict:
 
 
 def _append(path: Path, row: dict) -> None:
-    new = not path.exists() or not path.stat().st_size
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
-        if new:
+        if not file.tell():
             writer.writeheader()
         writer.writerow(row)
 

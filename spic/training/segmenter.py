@@ -13,13 +13,14 @@ from spic.networks.imagenet import load_imagenet
 from spic.pictures.labels import get_label_space
 from spic.segmentation.segmenter import NETWORKS, network_name
 from spic.training.augment import jitter_colors, other_light, random_crop
+from spic.training.batches import scene_odds
 from spic.training.loop import Budget, Optimization, copy_with, train
 from spic.training.pack import Pack
 from spic.weights import load_state, read_weights, sha256, weight_paths
 
 ENCODERS = {"street": "lite2", "pyramid": "lite1", "dense": None}  # and lite0 belongs to `fd_lite0`
 ZOOM = (0.5, 2.0)
-SMALL = ("pole", "sign", "pedestrian", "bicyclist", "fence")  # classes whose frames come more often
+RARE = ("pole", "sign", "pedestrian", "bicyclist", "fence")  # classes whose frames come more often
 CROP = (192, 384)  # smaller than the working size: more steps a minute
 
 
@@ -39,12 +40,7 @@ def class_weights(labels: np.ndarray, num_classes: int, power: float = 0.5, ceil
 def sampling_odds(pack: Pack, scene_share: float, rare_ids: list[int]) -> np.ndarray:
     """Odds (N,) of drawing each picture: scenes get `scene_share` in all; frames with rare classes come more often."""
     rare = np.isin(pack.labels, rare_ids).mean(axis=(1, 2))
-    odds = 1 + np.minimum(rare / max(rare.mean(), 1e-9), 2)
-    scenes = np.array([source == "street_scenes" for source in pack.sources])
-    for group, share in ((scenes, scene_share), (~scenes, 1 - scene_share)):
-        if group.any():
-            odds[group] *= (share if (~group).any() else 1.0) / odds[group].sum()
-    return odds / odds.sum()
+    return scene_odds(pack.sources, scene_share, 1 + np.minimum(rare / max(rare.mean(), 1e-9), 2))
 
 
 @dataclass(frozen=True)
@@ -102,16 +98,15 @@ class Trainer:
         elif scaling:
             load_imagenet(self.model.encoder, recipe.encoder)
         self.model.to(device, memory_format=torch.channels_last)
-        tuned = list(self.model.encoder.parameters()) if scaling else []
-        rest = set(self.model.parameters()) - set(tuned)
+        tuned = dict(self.model.encoder.named_parameters(prefix="encoder")) if scaling else {}
         self.groups = [
-            {"params": [p for p in self.model.parameters() if p in rest]},
-            {"params": tuned, "scale": 0.25},
+            {"params": [p for name, p in self.model.named_parameters() if name not in tuned]},
+            {"params": list(tuned.values()), "scale": 0.25},
         ]
         real = np.array([source != "street_scenes" for source in pack.sources])
         weights = class_weights(pack.labels[real] if real.any() else pack.labels, space.num_classes)
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
-        self.odds = sampling_odds(pack, recipe.scene_share, [space.id(name) for name in SMALL if name in space.classes])
+        self.odds = sampling_odds(pack, recipe.scene_share, [space.id(name) for name in RARE if name in space.classes])
 
     def losses(self, rng, _) -> dict:
         """Cross-entropy on a batch of random crops in random colours."""
@@ -125,8 +120,7 @@ class Trainer:
         target = torch.from_numpy(np.stack(labels)).to(self.device).long()
         with autocast(self.device, self.dtype):
             logits = self.model(x)
-        loss = F.cross_entropy(logits.float(), target, weight=self.weights, ignore_index=self.space.void)
-        return {"loss": loss}
+        return {"loss": F.cross_entropy(logits.float(), target, weight=self.weights, ignore_index=self.space.void)}
 
 
 def train_segmenter(

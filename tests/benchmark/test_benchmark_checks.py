@@ -7,8 +7,8 @@ import pytest
 
 import spic.plugins
 from spic.benchmark.checks import check_device, check_networks, check_run
-from spic.benchmark.coding import segmenter_files, segmenter_input
 from spic.benchmark.config import read_config
+from spic.benchmark.plan import Plan
 from spic.codecs import codec_names, get_codec
 from spic.errors import ConfigError, SpicError, WeightsError
 from spic.pictures.labels import CITYSCAPES19
@@ -46,15 +46,15 @@ def cityscapes(tmp_path):
 
 
 def test_what_is_shipped_fits():
-    check_networks(CONFIG)
-    check_networks(CONFIG | {"ssm_source": "ground_truth"})
+    check_networks(Plan(CONFIG))
+    check_networks(Plan(CONFIG | {"ssm_source": "ground_truth"}))
 
 
 def test_a_decoder_of_the_segmenters_classes_fits(cityscapes, decoder):
-    check_networks(CONFIG | cityscapes | decoder(label_space="cityscapes19"))
-    check_networks(CONFIG | cityscapes | decoder(network={"num_classes": 19}))
-    check_networks(CONFIG | cityscapes | decoder(official={"num_classes": "19"}))
-    check_networks(CONFIG | cityscapes | {"methods": {"bpg": {"qp": [40]}}})
+    check_networks(Plan(CONFIG | cityscapes | decoder(label_space="cityscapes19")))
+    check_networks(Plan(CONFIG | cityscapes | decoder(network={"num_classes": 19})))
+    check_networks(Plan(CONFIG | cityscapes | decoder(official={"num_classes": "19"})))
+    check_networks(Plan(CONFIG | cityscapes | {"methods": {"bpg": {"qp": [40]}}}))
 
 
 @pytest.mark.parametrize(
@@ -67,34 +67,34 @@ def test_a_decoder_of_the_segmenters_classes_fits(cityscapes, decoder):
 )
 def test_both_label_spaces_are_named(config, known, cityscapes, decoder):
     with pytest.raises(ConfigError, match=rf"internimage-t has the label space cityscapes19 .*{known}"):
-        check_networks(CONFIG | cityscapes | decoder(**config))
+        check_networks(Plan(CONFIG | cityscapes | decoder(**config)))
 
 
 def test_sent_ground_truth_is_what_counts(cityscapes, decoder):
-    check_networks(CONFIG | cityscapes | {"ssm_source": "ground_truth"})
+    check_networks(Plan(CONFIG | cityscapes | {"ssm_source": "ground_truth"}))
     with pytest.raises(ConfigError, match=r"data set street_scenes has the label space camvid11.*cityscapes19"):
-        check_networks(CONFIG | decoder(label_space="cityscapes19") | {"ssm_source": "ground_truth"})
+        check_networks(Plan(CONFIG | decoder(label_space="cityscapes19") | {"ssm_source": "ground_truth"}))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"network": 3}', '{"label_space": "mars"}'])
 def test_an_unreadable_decoder_is_left_to_its_job(text, tmp_path):
     (tmp_path / "decoder.json").write_text(text)
-    check_networks(CONFIG | {"decoder_weights": str(tmp_path / "decoder")})
-    check_networks(CONFIG | {"decoder_weights": str(tmp_path / "nowhere")})
+    check_networks(Plan(CONFIG | {"decoder_weights": str(tmp_path / "decoder")}))
+    check_networks(Plan(CONFIG | {"decoder_weights": str(tmp_path / "nowhere")}))
 
 
 def test_input_size(cityscapes):
     for size in ("native", "working", "sliding"):
-        assert segmenter_input(CONFIG | cityscapes | {"segmenter_input": size}) == size
-    assert segmenter_input(CONFIG | cityscapes | {"segmenter_input": None}) == "native"
-    assert segmenter_input(CONFIG | {"segmenter_input": None}) == "working"
+        assert Plan(CONFIG | cityscapes | {"segmenter_input": size}).segmenter_input() == size
+    assert Plan(CONFIG | cityscapes | {"segmenter_input": None}).segmenter_input() == "native"
+    assert Plan(CONFIG | {"segmenter_input": None}).segmenter_input() == "working"
     with pytest.raises(ConfigError, match=r"'native'.*working"):
-        segmenter_input(CONFIG | {"segmenter_input": "native"})
+        Plan(CONFIG | {"segmenter_input": "native"}).segmenter_input()
 
 
 def test_missing_weights():
     with pytest.raises(WeightsError, match="736 MB"):
-        check_networks(CONFIG | {"segmenter": "internimage-xl"})
+        check_networks(Plan(CONFIG | {"segmenter": "internimage-xl"}))
 
 
 @pytest.mark.parametrize("space", [None, CITYSCAPES19])
@@ -110,18 +110,17 @@ def test_a_segmenter_of_another_package(space, monkeypatch, tmp_path):
             return make
 
     monkeypatch.setattr(spic.plugins, "entry_points", lambda group: [Point()])
-    assert segmenter_files("mine", None) == [] and segmenter_files(None, None) == []
-    assert segmenter_files("mine", "a/w.onnx") == ["a/w.onnx"]
-    assert segmenter_files("street", None)[0].endswith("street-segmenter.safetensors")
+    for weights, files in ((None, []), ("a/w.onnx", ["a/w.onnx"])):
+        assert Plan({"judge": "mine", "judge_weights": weights}).network_files("judge") == files
     if space is None:
-        check_networks(CONFIG | {"segmenter": "mine"})
+        check_networks(Plan(CONFIG | {"segmenter": "mine"}))
     else:
         with pytest.raises(ConfigError, match="segmenter mine has the label space cityscapes19"):
-            check_networks(CONFIG | {"segmenter": "mine"})
+            check_networks(Plan(CONFIG | {"segmenter": "mine"}))
 
 
 def check(*settings, points=True) -> None:
-    check_run(read_config(ROOT, settings=settings), points)
+    check_run(Plan(read_config(ROOT, settings=settings)), points)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from spic.benchmark import coding as stages
 from spic.benchmark.methods import Settings, get_method
 from spic.benchmark.observations import label_space
-from spic.benchmark.protocols import CORRECTED, OFFICIAL
-from spic.errors import BitstreamError, ConfigError, DataError
+from spic.benchmark.plan import Plan
+from spic.errors import BitstreamError, DataError
 from spic.machine import CPU
 from spic.pictures.labels import CAMVID11
 from spic.pictures.reading import read_picture, write_png
@@ -26,7 +26,7 @@ def pictures(tmp_path):
 
 
 def test_chunks_cover_the_set_once(tmp_path):
-    chunks = stages.chunk_names(CONFIG)
+    chunks = Plan(CONFIG).chunks
     assert chunks == ["0000", "0001"]
     names = []
     for chunk in chunks:
@@ -36,26 +36,7 @@ def test_chunks_cover_the_set_once(tmp_path):
             list((tmp_path / chunk / "pictures").iterdir())
         )
     assert names == stages.open_dataset(CONFIG).names
-    assert stages.chunk_names({**CONFIG, "chunk_size": None}) == ["0000"]
-
-
-def test_points_are_named_by_their_setting():
-    assert stages.method_points({"bpp": [0.1, 1]}) == {"bpp0.1": 0.1, "bpp1": 1}
-
-
-def test_points_keep_their_names_through_the_workflow():
-    assert stages.method_points({"bpp": [1e-05, 0.5, 2]}) == {"bpp1e-05": 1e-05, "bpp0.5": 0.5, "bpp2": 2}
-
-
-def test_methods_and_parameters_are_checked():
-    stages.check_config({"methods": {"bpg": {"qp": [40]}}})
-    with pytest.raises(ConfigError, match="'qp'"):
-        stages.check_config({"methods": {"bpg": {"quality": [40]}}})
-    with pytest.raises(ConfigError, match="nonsense"):
-        stages.check_config({"methods": {"nonsense": {"qp": [40]}}})
-    stages.check_config({"methods": {"sr": {"coarse_qp": [40]}}, "sr_weights": "w"})
-    with pytest.raises(ConfigError, match="sr needs sr_weights"):
-        stages.check_config({"methods": {"sr": {"coarse_qp": [40]}}})
+    assert Plan({**CONFIG, "chunk_size": None}).chunks == ["0000"]
 
 
 def test_encode_and_decode_keep_names_with_dots(pictures, tmp_path):
@@ -83,48 +64,6 @@ def test_segmentation_says_its_label_space(pictures, tmp_path, tiny_segmenter):
     stages.segment(pictures, tmp_path / "ssm", tmp_path / "space.json", "street", tiny_segmenter, machine=CPU)
     assert label_space((tmp_path / "space.json").read_text()) == CAMVID11
     assert sorted(p.name for p in (tmp_path / "ssm").iterdir()) == ["a.b.png", "c.png"]
-
-
-def test_whose_ssm_is_sent(monkeypatch):
-    config = {**CONFIG, "ssm_source": "segmenter"}
-    assert stages.sent_ssm(config, CORRECTED) == "segmenter" and stages.sent_ssm(config, OFFICIAL) == "ground_truth"
-    assert stages.sent_ssm({**config, "ssm_source": "ground_truth"}, CORRECTED) == "ground_truth"
-
-    class Unlabelled:
-        def labels(self, i):
-            return None
-
-    monkeypatch.setattr(stages, "open_dataset", lambda config: Unlabelled())
-    assert stages.sent_ssm(config, OFFICIAL) == "segmenter"
-    with pytest.raises(ConfigError, match="no labels"):
-        stages.sent_ssm({**config, "ssm_source": "ground_truth"}, CORRECTED)
-
-
-def test_classes_of_interest_are_checked_before_anything_runs():
-    config = {"segmenter": "street", "segmenter_weights": None, "segmenter_input": None}
-    stages.check_classes({**config, "classes_of_interest": ["car", "pedestrian"]})
-    stages.check_classes({**config, "classes_of_interest": None})
-    with pytest.raises(ConfigError, match=r"'cat'.*pedestrian"):
-        stages.check_classes({**config, "classes_of_interest": ["cat"]})
-
-
-def test_the_segmenter_looks_at_its_own_size_unless_it_has_that_of_the_protocol(monkeypatch):
-    config = {"segmenter": "street", "segmenter_weights": None, "segmenter_input": None}
-    assert stages.segmenter_input(config) == stages.segmenter_input(config, OFFICIAL) == "working"
-    with pytest.raises(ConfigError, match="'native'"):
-        stages.segmenter_input({**config, "segmenter_input": "native"})
-
-    class Info:
-        inputs = ("sliding", "native", "working")
-
-    monkeypatch.setattr(stages, "describe_segmenter", lambda name, weights: Info)
-    assert stages.segmenter_input(config) == stages.segmenter_input(config, CORRECTED) == "sliding"
-    assert stages.segmenter_input({**config, "segmenter_input": "working"}, OFFICIAL) == "native"
-
-
-def test_segmenters_name_the_files_their_jobs_read():
-    (shipped,) = stages.segmenter_files("street", None)
-    assert shipped.endswith("street-segmenter.safetensors") and stages.segmenter_files(None, None) == []
 
 
 def test_a_failing_stage_leaves_nothing_behind(pictures, tmp_path):

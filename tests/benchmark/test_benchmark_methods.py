@@ -232,7 +232,7 @@ def test_other_ssm_codecs(method, pictures, codec):
 
 
 def test_point_names():
-    names = [point_name("qp", 30), point_name("coarse_qp", 35), point_name("bpp", 0.25)]
+    names = [point_name({"qp": 30}), point_name({"coarse_qp": 35}), point_name({"bpp": 0.25})]
     assert names == ["qp30", "coarse_qp35", "bpp0.25"]
     assert [method.parameter for method in map(get_method, POINTS)] == ["coarse_qp", "coarse_qp", "qp", "bpp"]
 

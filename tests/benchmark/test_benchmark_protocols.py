@@ -6,16 +6,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from spic.benchmark.coding import coder_folder, protocol_chunks
 from spic.benchmark.methods import Picture, Settings, get_method
-from spic.benchmark.protocols import CORRECTED, OFFICIAL, PROTOCOLS, get_protocol
+from spic.benchmark.protocols import OFFICIAL, PROTOCOLS, get_protocol
 from spic.codecs import get_codec
 from spic.errors import ConfigError
 from spic.machine import CPU
 from spic.pictures.reading import downscale, downscale_bilinear
 from spic.scsrdm.sampling import Sampling
-
-CONFIG = {"chunk_size": None}
 
 
 @pytest.fixture(scope="module")
@@ -103,17 +100,3 @@ def test_void_is_the_null_condition_of_official(tiny_decoder):
     assert not np.array_equal(plain(void, coarse, [1]), null(void, coarse, [1]))
     road = np.full_like(void, 3)
     assert np.array_equal(plain(road, coarse, [1]), null(road, coarse, [1]))
-
-
-def test_folders_are_apart_only_where_protocols_differ(spic):
-    assert coder_folder(spic("corrected"), "spic") == "spic"
-    assert coder_folder(spic("official"), "spic") == "spic@official"
-    assert coder_folder(get_method("bpg", Settings(protocol="official")), "bpg") == "bpg"
-
-
-def test_official_stops_after_62_pictures():
-    chunks = ["0000", "0001", "0002", "0003"]
-    assert protocol_chunks({"chunk_size": 25}, chunks, OFFICIAL) == {"0000": 25, "0001": 25, "0002": 12}
-    assert protocol_chunks({"chunk_size": 62}, chunks, OFFICIAL) == {"0000": 62}
-    assert protocol_chunks({"chunk_size": None}, ["0000"], OFFICIAL) == {"0000": 62}
-    assert protocol_chunks({"chunk_size": 25}, chunks, CORRECTED) == dict.fromkeys(chunks)

@@ -12,7 +12,6 @@ from spic.metrics import (
     interval,
     mean_interval,
     mean_iou,
-    miou_difference_interval,
     miou_interval,
     recall,
     recall_interval,
@@ -123,21 +122,6 @@ def test_values_that_are_missing_or_infinite():
     for bad in (values, np.float64(3)):
         with pytest.raises(DataError):
             sum_interval(lambda totals: totals, bad)
-
-
-def test_a_paired_difference_is_narrower_than_two_intervals():
-    random = np.random.default_rng(7)
-    hard = np.repeat(random.uniform(0.3, 0.9, 10), 10)
-    a, b = np.zeros((2, 100, 2, 3), int)
-    for i, share in enumerate(hard):
-        a[i] = [[round(1000 * share), 1000 - round(1000 * share), 0], [0, 500, 0]]
-        b[i] = [[round(950 * share), 1000 - round(950 * share), 0], [0, 500, 0]]
-    low, high = miou_difference_interval(a, b, block=10)
-    assert 0 < low < mean_iou(a.sum(axis=0)) - mean_iou(b.sum(axis=0)) < high
-    assert high - low < 0.2 * np.ptp(miou_interval(a, block=10))
-    assert miou_difference_interval(a, a, block=10) == (0, 0)
-    with pytest.raises(DataError, match="same pictures"):
-        miou_difference_interval(a, b[:-1], block=10)
 
 
 def test_the_jackknife_of_a_mean_is_the_textbook_interval():

@@ -13,8 +13,9 @@ import yaml
 
 from spic import Receiver, Transmitter
 from spic.benchmark import coding as stages
-from spic.benchmark.checks import check_networks
+from spic.benchmark.checks import check_methods, check_networks
 from spic.benchmark.methods import Picture, Settings, get_method, method_names
+from spic.benchmark.plan import Plan
 from spic.bitstream import read_spic
 from spic.codecs import codec_names, get_codec
 from spic.datasets import dataset_names, get_dataset
@@ -27,7 +28,7 @@ from spic.training.pack import read_pack, write_pack
 
 CONFIG = {"dataset": "shapes", "dataset_root": None, "split": "val", "limit": 2, "chunk_size": None}
 CONFIG |= {"segmenter": "nearest-colour", "segmenter_weights": None, "segmenter_input": None, "ssm_source": "segmenter"}
-CONFIG |= {"decoder_weights": None, "classes_of_interest": None}
+CONFIG |= {"decoder_weights": None, "classes_of_interest": None, "protocols": ["corrected"]}
 OWN = {"codecs": "posterize", "segmenters": "nearest-colour", "methods": "thumbnail", "datasets": "shapes"}
 OWN |= {"label_spaces": "shapes3", "metrics": "colourfulness"}
 
@@ -108,11 +109,11 @@ def test_own_classes_go_from_picture_to_picture(scene, ssm_codec, tiny_shapes_de
 
 
 def test_a_segmenter_that_knows_one_size_is_not_told_it(scene):
-    assert stages.segmenter_input(CONFIG) == "working"
+    assert Plan(CONFIG).segmenter_input() == "working"
     segmenter = stages.load_segmenter("nearest-colour", None, Machine("cpu", "float32", 1), "working")
     assert (segmenter.segment(scene[0][None])[0] == scene[1]).mean() > 0.99
     with pytest.raises(ConfigError, match="segmenter_input 'native': nearest-colour looks at working"):
-        stages.segmenter_input(CONFIG | {"segmenter_input": "native"})
+        Plan(CONFIG | {"segmenter_input": "native"}).segmenter_input()
 
 
 def test_own_classes_are_unknown_where_the_package_is_not(scene, tiny_shapes_decoder, monkeypatch):
@@ -140,7 +141,7 @@ def test_files_of_a_method_are_inputs_of_its_jobs(tmp_path, monkeypatch):
     from spic_thumbnail import Thumbnail
 
     monkeypatch.setattr(Thumbnail, "files", lambda self: [tmp_path / "own.onnx"])
-    assert stages.decoder_files(get_method("thumbnail"), {}) == [str(tmp_path / "own.onnx")]
+    assert Plan(CONFIG).decoder_files(get_method("thumbnail")) == [str(tmp_path / "own.onnx")]
     before = weights_hashes([tmp_path / "own.onnx"])
     (tmp_path / "own.onnx").write_bytes(b"weights")
     assert weights_hashes([tmp_path / "own.onnx"]) != before == {"own.onnx": "missing"}
@@ -158,7 +159,7 @@ def test_files_of_a_method_are_inputs_of_its_jobs(tmp_path, monkeypatch):
 )
 def test_options_that_do_not_fit_are_refused(methods, options, message):
     with pytest.raises(ConfigError, match=message):
-        stages.check_config(CONFIG | {"methods": methods, "method_options": options})
+        check_methods(Plan(CONFIG | {"methods": methods, "method_options": options}))
 
 
 def test_the_settings_of_the_page_fit_the_schema(extending):
@@ -168,14 +169,14 @@ def test_the_settings_of_the_page_fit_the_schema(extending):
     Draft202012Validator(schema).validate(yaml.safe_load(extending["shapes.yaml"]))
     config = yaml.safe_load(extending["shapes.yaml"])
     config["methods"] = {name: points for name, points in config["methods"].items() if points}
-    stages.check_config(CONFIG | config)
+    check_methods(Plan(CONFIG | config))
 
 
 def test_a_run_with_another_decoder_is_refused(tiny_shapes_decoder):
     config = CONFIG | {"methods": {"spic": {"coarse_qp": [30]}}}
     with pytest.raises(ConfigError, match=r"nearest-colour has the label space shapes3 \(3 classes\), decoder street-"):
-        check_networks(config)
-    check_networks(config | {"decoder_weights": str(tiny_shapes_decoder)})
+        check_networks(Plan(config))
+    check_networks(Plan(config | {"decoder_weights": str(tiny_shapes_decoder)}))
     assert describe_segmenter("nearest-colour").label_space is get_label_space("shapes3")
 
 
@@ -186,14 +187,14 @@ def test_a_label_space_without_an_entry_point_is_refused_before_a_run(thing, own
 
     own = {"Shapes": spic_shapes.Shapes, "NearestColour": spic_nearest.NearestColour}[thing]
     config = CONFIG | {"methods": {"bpg": {"qp": [40]}}}
-    check_networks(config)
+    check_networks(Plan(config))
     for space, message in (
         (LabelSpace("mine", ("a", "b"), ((0, 0, 0), (9, 9, 9)), 2), "unknown label space 'mine'"),
         (LabelSpace("camvid11", ("a", "b"), ((0, 0, 0), (9, 9, 9)), 2), "another label space is called 'camvid11' too"),
     ):
         monkeypatch.setattr(own, "label_space", space)
         with pytest.raises(ConfigError, match=rf"{owner}.*{message}.*spic\.label_spaces"):
-            check_networks(config)
+            check_networks(Plan(config))
 
 
 def test_what_a_data_set_or_segmenter_gives_is_checked(monkeypatch, tmp_path):

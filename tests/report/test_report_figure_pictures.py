@@ -1,7 +1,8 @@
 """Figures 2 and 3: which pictures, which points, what is drawn."""
 
 import xml.etree.ElementTree as ET
-from dataclasses import replace
+from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,14 @@ import pytest
 from spic.benchmark.methods import Picture, Settings, get_method
 from spic.errors import DataError
 from spic.files import write_bytes
-from spic.machine import Machine
+from spic.machine import CPU, Machine
 from spic.pictures.labels import CAMVID11
 from spic.pictures.reading import COARSE_FACTOR, downscale, read_picture, upscale, write_png
 from spic.report.figures import shown as figures_shown
 from spic.report.figures.pictures import Subject, figure2, figure3
 from spic.report.figures.shown import Chosen, Eye, choose, coded_versions, uncompressed_versions
+from spic.report.tables import read_csv
+from spic.strict_json import to_json
 
 SETTINGS = Settings(ssm_codec="png", machine=Machine("cpu", "float32", 1))
 SIZE = (64, 128)
@@ -133,6 +136,31 @@ def test_numbers_and_pictures_are_written_too(folders, eye, tmp_path):
     ]
     figures_shown.write_pictures({"figure3": subjects}, tmp_path / "out")
     assert np.array_equal(read_picture(tmp_path / "out" / "figure3_b_upsampled.png"), subjects[0].versions[1].pixels)
+
+
+@pytest.mark.parametrize("methods", [["upsampled"], ["upsampled", "sr"]])
+def test_the_figures_of_a_run_without_bpg(folders, methods, tmp_path, monkeypatch):
+    """Without ground truth the segmenter's maps say where to look; figure 2, which nobody asks for, is left out."""
+    monkeypatch.setattr(figures_shown, "load_segmenter", lambda **options: Brightness())
+    monkeypatch.setattr(figures_shown, "UNCOMPRESSED", ("upsampled",))  # as sr needs weights
+    (folders / "labels").mkdir()
+    (folders / "space.json").write_text(to_json(asdict(CAMVID11)))
+    maps = [folders / "ssm"]
+    given = SimpleNamespace(pictures=[folders / "pictures"], labels=[folders / "labels"], ssm=maps, sent=maps)
+    given.space = folders / "space.json"
+    params = SimpleNamespace(methods=methods, limits=[None], names=["b"], truth_space="missing", segmenter={})
+    params.settings = {"ssm_codec": "png", "protocol": "corrected", "seed": 0}
+    files = {name: str(tmp_path / "out" / name) for name in ("figure3_svg", "numbers", "pictures")}
+    out = SimpleNamespace(**files | {"figure3_svg": str(tmp_path / "out" / "figure3.svg")})
+    figures_shown.draw_run(given, params, out, CPU)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"figure3.svg", "figure3.png", "numbers", "pictures"}
+    table = read_csv(out.numbers)
+    assert table[["figure", "name", "method"]].values.tolist() == [
+        ["figure3", "b", "original"],
+        ["figure3", "b", "upsampled"],
+    ]
+    text = (tmp_path / "out" / "figure3.svg").read_text()
+    assert ("sr_weights" in text) == ("sr" not in methods)
 
 
 def test_a_chosen_picture_keeps_the_map_that_is_sent(folders):

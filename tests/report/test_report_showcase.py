@@ -1,8 +1,14 @@
 """What a gallery shows: pictures spread over a run, each method at the rate asked for, the numbers of each picture."""
 
+import json
+import re
+from dataclasses import asdict
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from spic.bitstream import SpicFile, write_spic
 from spic.codecs import get_codec
@@ -10,7 +16,10 @@ from spic.errors import ConfigError
 from spic.files import write_bytes
 from spic.pictures.labels import CAMVID11
 from spic.pictures.reading import write_png
-from spic.report.pages.showcase import Showcase, choose_pictures, choose_points, enlarged, name_of, under
+from spic.report.figures.style import label_of
+from spic.report.pages.showcase import Showcase, choose_pictures, choose_points, enlarged, show_run, under
+from spic.report.tables import write_csv
+from spic.strict_json import to_json
 
 NAMES = [f"p{i:02d}" for i in range(20)]
 
@@ -62,7 +71,7 @@ def test_numbers_under_a_picture():
     row |= {"small_found": 3.0, "small_total": 7.0}
     assert under(row) == {"bpp": "0.142", "mIoU": "0.700", "PSNR": "24.0 dB", "small objects found": "3 of 7"}
     assert under({"bpp": None, "psnr": None}) == {} and under({"psnr": np.inf}) == {"PSNR": "inf dB"}
-    assert name_of("spic", "coarse_qp30") == "SPIC, QP 30" and name_of("odd", "step2") == "odd, step 2"
+    assert label_of("spic", "coarse_qp30") == "SPIC, QP 30" and label_of("odd", "step2") == "odd, step 2"
 
 
 def test_coarse_pictures_are_enlarged_by_squares():
@@ -72,7 +81,9 @@ def test_coarse_pictures_are_enlarged_by_squares():
     assert enlarged(coarse, (7, 11)).shape == (7, 11, 3)
 
 
-def test_versions_of_a_picture(tmp_path):
+@pytest.fixture
+def shown(tmp_path):
+    """One image of a run: its folders, the table, its pixels by method, and the coarse image."""
     rng = np.random.default_rng(0)
     ssm = rng.integers(11, size=(64, 128), dtype=np.uint8)
     pictures = {name: rng.integers(256, size=(64, 128, 3), dtype=np.uint8) for name in ("original", "spic", "bpg")}
@@ -94,10 +105,15 @@ def test_versions_of_a_picture(tmp_path):
             "bpp_coarse": [0.2, np.nan],
         }
     )
+    return tmp_path, table, pictures, coarse
+
+
+def test_versions_of_a_picture(shown):
+    folder, table, pictures, coarse = shown
     at = {"spic": "coarse_qp30", "bpg": "qp44"}
-    decoded = {key: {"0000": tmp_path / key[0]} for key in at.items()}
-    coded = {("spic", "coarse_qp30"): {"0000": tmp_path / "coded"}}
-    folders = {"0000": tmp_path / "original"}, {"0000": tmp_path / "ssm"}
+    decoded = {key: {"0000": folder / key[0]} for key in at.items()}
+    coded = {("spic", "coarse_qp30"): {"0000": folder / "coded"}}
+    folders = {"0000": folder / "original"}, {"0000": folder / "ssm"}
     ((name, versions),) = Showcase(*folders, CAMVID11, decoded, coded, table).versions({"0000": ["x"]}, at)
     assert name == "x" and [version.label for version in versions] == [
         "original",
@@ -110,3 +126,35 @@ def test_versions_of_a_picture(tmp_path):
     assert np.array_equal(versions[2].pixels[::4, ::4], coarse) and np.array_equal(versions[4].pixels, pictures["bpg"])
     ((_, fewer),) = Showcase(*folders, CAMVID11, decoded, {}, table).versions({"0000": ["x"]}, {"bpg": "qp44"})
     assert [version.label for version in fewer] == ["original", "SSM", "BPG, QP 44"]
+
+
+@pytest.mark.parametrize("truth", [None, "camvid11"])
+def test_the_gallery_of_a_run_shows_one_protocol_near_the_rate(shown, truth, tmp_path):
+    folder, table, pictures, _ = shown
+    other = table.assign(protocol="official", bpp=table["bpp"] / 2)  # nearer to the rate, and not shown
+    table = pd.concat([other, table.assign(protocol="corrected")], ignore_index=True)
+    write_csv(table, folder / "points.csv")
+    table.to_parquet(folder / "pictures.parquet")
+    (folder / "space.json").write_text(to_json(asdict(CAMVID11)))
+    given = SimpleNamespace(points=folder / "points.csv", all_pictures=folder / "pictures.parquet")
+    given.space = folder / "missing.json" if truth else folder / "space.json"
+    at = (("spic", "coarse_qp30"), ("bpg", "qp44"))
+    params = SimpleNamespace(run="<r>", protocol="corrected", bpp=0.16, chosen={"0000": ["x"]}, truth_space=truth)
+    params.originals, params.ssm = {"0000": folder / "original"}, {"0000": folder / "ssm"}
+    params.decoded = [(*point, "0000", folder / point[0]) for point in at]
+    params.coded = [(*at[0], "0000", folder / "coded")]
+    out = SimpleNamespace(gallery=tmp_path / "gallery", preview=tmp_path / "preview.html")
+    show_run(given, params, out)
+    for page in (out.gallery / "index.html", out.preview):
+        text = page.read_text()
+        (entry,) = json.loads(re.search(r"const pictures = (.*);\n", text)[1])
+        assert [version["numbers"][:1] for version in entry["versions"][3:]] == [[["bpp", "0.300"]], [["bpp", "0.400"]]]
+        assert "<h1>&lt;r&gt;: every method at about 0.16 bits a pixel</h1>" in text and "Protocol corrected." in text
+        assert 'const [startLeft, startRight] = ["BPG, QP 44", "SPIC, QP 30"];' in text
+        assert len(json.loads(re.search(r"const legend = (.*);\n", text)[1])) == len(CAMVID11.classes)
+    assert np.array_equal(read_webp(out.gallery / "pictures" / "0000-04.webp"), pictures["bpg"])
+
+
+def read_webp(path):
+    with Image.open(path) as image:
+        return np.asarray(image)

@@ -77,6 +77,8 @@ def test_config():
     for config in (PyramidConfig, StreetConfig):
         with pytest.raises(ConfigError, match="'size'"):
             config.from_dict({"size": 3})
+        with pytest.raises(ConfigError, match="a table of settings, got list"):
+            config.from_dict([11])
 
 
 @pytest.mark.parametrize("name", LITE)

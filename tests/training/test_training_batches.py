@@ -1,4 +1,4 @@
-"""Batches of the adversarial stage: crops that belong together, shares that are kept, the same step the same batch."""
+"""Batches of crops for the decoder: crops that belong together, shares that are kept, the same step the same batch."""
 
 from dataclasses import replace
 

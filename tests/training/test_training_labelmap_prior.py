@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from spic.cli.train import app
@@ -13,7 +14,7 @@ from spic.codecs.labelmap.prior import pack_prior, read_prior, unpack_prior
 from spic.codecs.labelmap.samples import samples
 from spic.datasets import get_dataset
 from spic.errors import BitstreamError, ConfigError, DataError, WeightsError
-from spic.training.labelmap_network import gradients, quantized, start_parameters
+from spic.training.labelmap_network import cost, quantized, start_parameters
 from spic.training.labelmap_prior import collect_maps, train_prior, write_prior
 
 
@@ -69,10 +70,11 @@ def test_integer_network_is_the_float_network(material):
 def test_gradients_are_the_slopes(material):
     features, answers = material[0][:40], material[1][:40]
     parameters = start_parameters((8, 8), 13, 1)
-    grads = [np.zeros_like(array) for array in parameters]
-    chosen = np.arange(40)
-    cost = gradients(features, answers, chosen, tuple(parameters), tuple(grads))
-    assert cost == pytest.approx(cost_of(features, answers, parameters), rel=1e-4)
+    tensors = [torch.from_numpy(array.copy()).requires_grad_() for array in parameters]
+    found = cost(torch.from_numpy(features.astype(np.int64)), torch.from_numpy(answers.astype(np.int64)), tensors)
+    assert found.item() == pytest.approx(cost_of(features, answers, parameters), rel=1e-4)
+    found.backward()
+    grads = [tensor.grad.numpy() for tensor in tensors]
     rng = np.random.default_rng(0)
     for array, grad in zip(parameters, grads, strict=True):
         for index in rng.choice(np.flatnonzero(grad), 3):

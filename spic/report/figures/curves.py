@@ -1,5 +1,7 @@
 """Figures from the tables of a run: rate against quality (figure 4), and where rate and quality come from."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pandas as pd
 
@@ -37,11 +39,9 @@ def figure4(points: pd.DataFrame, stems: dict[str, str], intervals: pd.DataFrame
 
 
 def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
-    """One curve a method of `metric` over bits per pixel; the SSM's rate is the dotted line."""
-    with drawing() as plt:
-        figure, axes = plt.subplots(figsize=(6.4, 5.0), layout="constrained")
-        styles = styles_of(points["method"])
-        for name, style in styles.items():
+    """One curve per method of `metric` over bits per pixel; the SSM's rate is the dotted line."""
+    with _sheet(stem, (6.4, 5.0), 3) as ((axes,),):
+        for name, style in styles_of(points["method"]).items():
             rows = points[points["method"] == name].dropna(subset=[metric]).sort_values("bpp")
             if len(rows):
                 _line(axes, rows["bpp"], rows[metric], style, _bars(rows, metric))
@@ -55,21 +55,18 @@ def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
         axes.set_xlabel(RATE)
         axes.set_ylabel(column(metric).axis)
         _frame(axes)
-        _legend(figure, axes, 3)
         bars = ", bars: 95 % interval" if f"{metric}_low" in points and points[f"{metric}_low"].notna().any() else ""
         axes.set_title(f"{_set(points)}{bars}")
-        save(figure, stem)
 
 
 def rate_split(points: pd.DataFrame, stem) -> None:
-    """Stacked bars of what bits are spent on, SSM and coarse image, a bar a point of the methods that send an SSM."""
+    """Bars of what bits are spent on, SSM and coarse image: one bar per point, for methods that send an SSM."""
     rows = points[points["bpp_ssm"].notna()]
     shares = {
         "SSM": (rows["bpp_ssm"], "#0173b2", ""),
         "coarse image": (rows["bpp_coarse"].fillna(0), "#de8f05", "///"),
     }
-    with drawing() as plt:
-        figure, axes = plt.subplots(figsize=(6.4, 1.3 + 0.3 * max(len(rows), 2)), layout="constrained")
+    with _sheet(stem, (6.4, 1.3 + 0.3 * max(len(rows), 2))) as ((axes,),):
         styles = styles_of(points["method"])
         names = [f"{styles[m].label}, {point_label(p)}" for m, p in zip(rows["method"], rows["point"], strict=True)]
         left = np.zeros(len(rows))
@@ -94,24 +91,20 @@ def rate_split(points: pd.DataFrame, stem) -> None:
         axes.set_xlabel(RATE)
         _frame(axes, "x")
         axes.set_title(_set(points))
-        _legend(figure, axes, 2)
-        save(figure, stem)
 
 
 def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
-    """IoU of every class at about the same rate: a row a class, a marker a method."""
+    """IoU of every class at about the same rate: one row per class, one marker per method."""
     chosen = at_one_rate(points)
-    with drawing() as plt:
-        styles = styles_of(points["method"])
-        tables = {
-            row["method"]: per_class[(per_class["method"] == row["method"]) & (per_class["point"] == row["point"])]
-            .set_index("class")["iou"]
-            .dropna()
-            for row in chosen
-        }
-        first = tables[chosen[0]["method"]].sort_values(ascending=False)
-        classes = list(first.index)
-        figure, axes = plt.subplots(figsize=(6.4, 1.8 + 0.36 * (len(classes) or 4)), layout="constrained")
+    styles = styles_of(points["method"])
+    tables = {
+        row["method"]: per_class[(per_class["method"] == row["method"]) & (per_class["point"] == row["point"])]
+        .set_index("class")["iou"]
+        .dropna()
+        for row in chosen
+    }
+    classes = list(tables[chosen[0]["method"]].sort_values(ascending=False).index)
+    with _sheet(stem, (6.4, 1.8 + 0.36 * (len(classes) or 4))) as ((axes,),):
         for i, row in enumerate(chosen):
             style, values = styles[row["method"]], tables[row["method"]].reindex(classes)
             places = np.arange(len(classes)) + 0.12 * (i - (len(chosen) - 1) / 2)  # markers beside each other
@@ -129,26 +122,17 @@ def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
         axes.set_xlabel("IoU to the segmented original")
         _frame(axes, "x")
         axes.set_title(f"{_set(points)}, at about the same rate")
-        _legend(figure, axes, 2)
-        save(figure, stem)
 
 
 def recall_by_size(points: pd.DataFrame, recall: pd.DataFrame, stem) -> None:
-    """Share of the judge's small objects that survive, by size in pixels, at about the same rate: a panel a class."""
+    """Share of the judge's small objects that survive, by size, at about the same rate: one panel per class."""
     chosen = at_one_rate(points)
     recall = recall[recall["size"].isin(SIZE_NAMES)]
     classes = list(dict.fromkeys(recall["class"])) or ["all"]
-    with drawing() as plt:
-        styles = styles_of(points["method"])
-        columns = min(3, len(classes))
-        shape = (-(-len(classes) // columns), columns)
-        figure, grid = plt.subplots(
-            *shape,
-            figsize=(1.2 + 2.6 * columns, 1.4 + 2.6 * shape[0]),
-            sharey=True,
-            squeeze=False,
-            layout="constrained",
-        )
+    styles = styles_of(points["method"])
+    columns = min(3, len(classes))
+    shape = (-(-len(classes) // columns), columns)
+    with _sheet(stem, (1.2 + 2.6 * columns, 1.4 + 2.6 * shape[0]), shape=shape, sharey=True) as grid:
         for axes in grid.flat[len(classes) :]:
             axes.axis("off")
         for axes, name in zip(grid.flat, classes, strict=False):
@@ -171,20 +155,18 @@ def recall_by_size(points: pd.DataFrame, recall: pd.DataFrame, stem) -> None:
             _frame(axes)
         for axes in grid[:, 0]:
             axes.set_ylabel("share still there")
-        figure.suptitle(f"{_set(points)}, at about the same rate; sizes in pixels", fontsize=10, x=0.02, ha="left")
-        _legend(figure, grid.flat[0], 2)
-        save(figure, stem)
+        title = f"{_set(points)}, at about the same rate; sizes in pixels"
+        grid.flat[0].figure.suptitle(title, fontsize=10, x=0.02, ha="left")
 
 
 def steps_curves(steps: pd.DataFrame, stem) -> None:
-    """Quality and time over the steps of the decoder, a line a sampler, from the file of `benchmarks/steps.py`."""
+    """Quality and time over the steps of the decoder, one line per sampler, from the file of `benchmarks/steps.py`."""
     marks = list(zip(["#0173b2", "#de8f05", "#029e73", "#cc78bc", "#949494", "#000000"], "os^DXv", strict=True))
     keys = [k for k in ("sampler", "frames", "start", "guidance") if k == "sampler" or steps[k].nunique() > 1]
     metrics = [
         name for name in ("miou", "miou_independent", "fd_lite0", "psnr", "seconds") if steps[name].notna().any()
     ]
-    with drawing() as plt:
-        figure, grid = plt.subplots(2, 3, figsize=(9.4, 5.6), layout="constrained", squeeze=False)
+    with _sheet(stem, (9.4, 5.6), 3, shape=(2, 3)) as grid:
         samplers = list(dict.fromkeys(steps["sampler"]))
         for axes in grid.flat[len(metrics) :]:
             axes.remove()
@@ -206,8 +188,6 @@ def steps_curves(steps: pd.DataFrame, stem) -> None:
             title = "seconds a picture" if metric == "seconds" else column(metric).axis
             axes.set_title(title.replace(" (EfficientNet-Lite0 features)", ", fd_lite0"))
             _frame(axes)
-        _legend(figure, grid.flat[0], 3)
-        save(figure, stem)
 
 
 def _line(axes, x, y, style, bars=None, label=None) -> None:
@@ -247,14 +227,20 @@ def _frame(axes, grid="both") -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _legend(figure, axes, columns: int) -> None:
-    """The legend of `axes` below the whole figure, where it covers nothing; in fewer columns if it would be cut off."""
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        for ncols in range(columns, 0, -1):
-            legend = figure.legend(
-                handles, labels, loc="outside lower center", ncols=ncols, frameon=False, fontsize=9, handlelength=3.2
-            )
+@contextmanager
+def _sheet(stem, size, columns=2, shape=(1, 1), **layout):
+    """A figure of `size` inches: gives its axes to draw in; then gets a legend below all of it and is saved.
+
+    The legend is that of the first axes, where it covers nothing; in fewer than `columns` if it would be cut off.
+    """
+    with drawing() as plt:
+        figure, grid = plt.subplots(*shape, figsize=size, layout="constrained", squeeze=False, **layout)
+        yield grid
+        handles, labels = grid.flat[0].get_legend_handles_labels()
+        look = {"loc": "outside lower center", "frameon": False, "fontsize": 9, "handlelength": 3.2}
+        for ncols in range(columns, 0, -1) if handles else ():
+            legend = figure.legend(handles, labels, ncols=ncols, **look)
             if ncols == 1 or legend.get_window_extent().width <= figure.bbox.width:
                 break
             legend.remove()
+        save(figure, stem)

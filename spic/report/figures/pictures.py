@@ -83,7 +83,7 @@ def figure2(subject: Subject, space: LabelSpace, stem) -> None:
 
 
 def figure3(subjects: list[Subject], note: str, stem) -> None:
-    """Super-resolution without source compression, a row a picture: the original, then the zooms of all versions.
+    """Super-resolution without source compression, one row per image: the original, then the zooms of all versions.
 
     Parameters
     ----------
@@ -140,11 +140,11 @@ class _Canvas:
         self.height += max(picture.shape[0] for picture in pictures) + GAP
 
     def titles(self, texts):
-        """Add a line of bold text, a text a column."""
+        """Add a line of bold text, one text per column."""
         self.texts(texts, fontweight="bold")
 
     def texts(self, texts, **look):
-        """Add a line of text, a text a column."""
+        """Add a line of text, one text per column."""
         for i, text in enumerate(texts):
             self.marks.append(self._text(self._left(i), self.height, text, **look))
         self.height += LINE + GAP

@@ -5,23 +5,28 @@ dropped. Figure 3 is the paper's first approach, the coarse image without loss, 
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from spic.benchmark.coding import BATCH, partner, png_files, read_coded
+from spic.benchmark.coding import BATCH, load_segmenter, method_settings, partner, png_files, read_coded
 from spic.benchmark.methods import Picture, Settings, get_method
+from spic.benchmark.observations import label_space
 from spic.errors import DataError
 from spic.files import atomic_folder
+from spic.machine import Machine
 from spic.metrics import confusion_matrix, miou_per_picture
-from spic.pictures.labels import LabelSpace
+from spic.pictures.labels import LabelSpace, get_label_space
 from spic.pictures.reading import COARSE_FACTOR, read_labels, read_picture, write_png
 from spic.report.comparison import equal_rate_pair
-from spic.report.figures.pictures import Shown, Subject
-from spic.report.figures.style import point_label, styles_of
+from spic.report.figures.pictures import Shown, Subject, figure2, figure3
+from spic.report.figures.style import label_of
+from spic.report.tables import write_csv
 from spic.report.zoom import ZOOM, most_objects, zoom_box, zoom_classes
 
 PICTURES = 3  # rows of figure 3
+NO_SR = "Super-resolution without the SSM (method sr) is left out: the run has no such method, which needs sr_weights."
 UNCOMPRESSED = ("upsampled", "sr", "spic")  # methods of figure 3, in its order
 
 
@@ -61,13 +66,42 @@ class Eye:
         return self.segmenter.segment(pixels[None])[0]
 
 
+def draw_run(given, params, out, machine: Machine) -> None:
+    """Draw figures 2 and 3 of a run and write what stands in them.
+
+    Parameters
+    ----------
+    given, params, out : object
+        Inputs, parameters and outputs of the rule `figure_pictures`, as attributes. Without outputs of figure 2 it is
+        left out.
+    machine : Machine
+        Where the networks run.
+    """
+    labelled = all(png_files(folder) for folder in given.labels)
+    space = get_label_space(params.truth_space) if labelled else label_space(Path(given.space).read_text())
+    guides = given.labels if labelled else given.ssm
+    chosen = choose(given.pictures, guides, space, given.sent, params.limits, params.names)
+    settings, eye = method_settings(params.settings, machine), Eye(load_segmenter(**params.segmenter, machine=machine))
+    figures = {"figure3": uncompressed_versions(chosen, params.methods, settings, eye)}
+    figure3(figures["figure3"], "" if "sr" in params.methods else NO_SR, out.figure3_svg.removesuffix(".svg"))
+    if hasattr(out, "figure2_svg"):
+        table, coded = pd.read_parquet(given.all_pictures), {}
+        for (method, point), folder in zip(params.coded, given.coded, strict=True):
+            coded.setdefault((method, point), []).append(folder)
+        table = table[table["protocol"] == params.protocol]
+        figures["figure2"] = [coded_versions(chosen[0], table, coded, settings, eye)]
+        figure2(figures["figure2"][0], eye.space, out.figure2_svg.removesuffix(".svg"))
+    write_csv(numbers(figures), out.numbers)
+    write_pictures(figures, out.pictures)
+
+
 def choose(pictures, guides, space: LabelSpace, sent, limits, names=None) -> list[Chosen]:
     """The pictures to show and where to zoom, by what is in the originals.
 
     Parameters
     ----------
     pictures, guides, sent : list of path-like
-        A folder a chunk: originals, label maps to go by (ground truth knows best where persons are, else what the
+        One folder per chunk: originals, label maps to go by (ground truth knows best where persons are, else what the
         segmenter sees), and the label maps that are sent.
     space : LabelSpace
         Of the guides.
@@ -123,8 +157,7 @@ def coded_versions(chosen: Chosen, table: pd.DataFrame, coded: dict, settings: S
     for row in reversed(rows):
         method, point = row["method"], row["point"]
         pixels = _decoded(get_method(method, settings), coded[method, point], chosen.name)
-        title = f"{styles_of([method])[method].label}, {point_label(point)}"
-        versions.append(eye.version(original, method, point, title, pixels, row["bpp"]))
+        versions.append(eye.version(original, method, point, label_of(method, point), pixels, row["bpp"]))
     return Subject(chosen.name, chosen.corner, versions)
 
 
@@ -135,7 +168,7 @@ def uncompressed_versions(chosen: list[Chosen], methods, settings: Settings, eye
     for method in UNCOMPRESSED:
         if method not in methods:
             continue
-        coder, title = get_method(method, settings), styles_of([method])[method].label
+        coder, title = get_method(method, settings), label_of(method)
         parts = [coder.encode(one.picture, COARSE_FACTOR) for one in chosen]
         decoded = coder.decode(parts, [one.name for one in chosen])
         for versions, pixels in zip(subjects, decoded, strict=True):
@@ -153,7 +186,7 @@ def write_pictures(figures: dict[str, list[Subject]], out) -> None:
 
 
 def numbers(figures: dict[str, list[Subject]]) -> pd.DataFrame:
-    """All that is written in figures, {name: subjects}: a row a picture and version."""
+    """All that is written in figures, {name: subjects}: one row per image and version."""
     return pd.DataFrame(
         [
             {"figure": name, "name": subject.name, "top": subject.corner[0], "left": subject.corner[1]}

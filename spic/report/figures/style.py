@@ -1,5 +1,6 @@
-"""How all figures look: one style a method, the same files each time."""
+"""How all figures look: one style per method, the same files each time."""
 
+import re
 from collections.abc import Iterable
 from contextlib import contextmanager
 from itertools import product
@@ -55,11 +56,16 @@ def styles_of(methods: Iterable[str]) -> dict[str, Style]:
     return {name: STYLES.get(name) or spare[name] for name in names}
 
 
+def label_of(method: str, point: str = "") -> str:
+    """What readers call a method, or a point of it: "SPIC, QP 30"."""
+    name = styles_of([method])[method].label
+    return f"{name}, {point_label(point)}" if point else name
+
+
 def point_label(point: str) -> str:
-    """A point as readers call it: "coarse_qp35" is "QP 35", "bpp0.2" is "bpp 0.2"."""
-    name = point.removeprefix("coarse_")
-    word = name.rstrip("0123456789.-")
-    return f"{'QP' if word == 'qp' else word} {name[len(word) :]}"
+    """A point as readers call it: "coarse_qp35" is "QP 35", "coarse_qp35_residual_qp40" is "QP 35, residual QP 40"."""
+    parts = re.findall(r"([a-z_]+?)(-?[0-9][0-9.e+-]*)(?:_|$)", point.removeprefix("coarse_"))
+    return ", ".join(f"{word.replace('_', ' ').replace('qp', 'QP')} {value}" for word, value in parts)
 
 
 @contextmanager

@@ -5,20 +5,16 @@ them under a slider. The page knows nothing but the JSON that is written into it
 """
 
 import base64
-import html
 import io
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from spic.errors import DataError
 from spic.files import atomic_folder, write_bytes
-from spic.strict_json import to_json
+from spic.report.pages import render
 
-TEMPLATE = Path(__file__).with_name("gallery.html")
 MAX_PAGE = 3_000_000  # bytes of index.html
 PREVIEW_QUALITY = 80  # WebP, of the pictures inside `write_preview`'s page
 
@@ -68,10 +64,8 @@ class Page:
         if not entries:
             raise DataError("gallery: no picture to show")
         legend = [[name, "#{:02x}{:02x}{:02x}".format(*colour)] for name, colour in self.legend]
-        texts = {"TITLE": html.escape(self.title), "NOTES": html.escape(self.notes)}
-        texts |= {"START": _script(self.start), "LEGEND": _script(legend), "DATA": _script(entries)}
-        page = TEMPLATE.read_text(encoding="utf-8")
-        data = re.sub("@@([A-Z]+)@@", lambda found: texts[found[1]], page).encode()
+        texts = {"title": self.title, "notes": self.notes, "start": self.start}
+        data = render("gallery.html.j2", pictures=entries, legend=legend, **texts).encode()
         if len(data) > MAX_PAGE:
             raise DataError(f"gallery: a page of {len(data)} bytes for {len(entries)} pictures; show fewer")
         return data
@@ -136,11 +130,6 @@ def _numbers(numbers: dict) -> list:
         for key, value in numbers.items()
         if value is not None and value == value
     ]
-
-
-def _script(data) -> str:
-    """JSON that is safe inside a <script>."""
-    return to_json(data, ensure_ascii=True).replace("<", "\\u003c")
 
 
 def _data_uri(pixels: np.ndarray) -> str:

@@ -1,23 +1,27 @@
 """What a run's gallery shows: which pictures, which point of each method, and what stands under them."""
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from spic.benchmark.observations import label_space
 from spic.bitstream import read_spic
 from spic.codecs import get_codec
 from spic.errors import ConfigError
 from spic.metrics.columns import column, columns_in
-from spic.pictures.labels import LabelSpace
+from spic.pictures.labels import LabelSpace, get_label_space
 from spic.pictures.reading import read_labels, read_picture, upscale
 from spic.pictures.sizes import as_pixels
-from spic.report.comparison import nearest
-from spic.report.figures.style import point_label, styles_of
-from spic.report.pages.gallery import Version
+from spic.report.comparison import BASELINES, nearest
+from spic.report.figures.style import label_of
+from spic.report.pages.gallery import Page, Version, write_gallery, write_preview
+from spic.report.tables import read_csv
 
 ORIGINAL, SSM, COARSE = "original", "SSM", "coarse picture"
+PREVIEWED = 3  # pictures in the report
 SMALL = ("persons", "small")  # kinds of small objects; the first that a picture has stands under it
 
 
@@ -112,13 +116,36 @@ class Showcase:
         for method, point in at.items():
             numbers = table.loc[(method, point, name)]
             folder = Path(self.decoded[method, point][chunk])
-            found.append(Version(name_of(method, point), read_picture(folder / f"{name}.png"), under(numbers)))
+            found.append(Version(label_of(method, point), read_picture(folder / f"{name}.png"), under(numbers)))
         return found
 
 
-def name_of(method: str, point: str) -> str:
-    """What a gallery calls a method at a point: "SPIC, QP 30"."""
-    return f"{styles_of([method])[method].label}, {point_label(point)}"
+def show_run(given, params, out) -> None:
+    """Write the gallery of a run, and a preview of it for Snakemake's report.
+
+    Parameters
+    ----------
+    given, params, out : object
+        Inputs, parameters and outputs of the rule `gallery`, as attributes.
+    """
+    points, pictures = read_csv(given.points), pd.read_parquet(given.all_pictures)
+    at = choose_points(points[points["protocol"] == params.protocol], params.bpp)
+    truth = params.truth_space  # set where ground truth is sent
+    space = get_label_space(truth) if truth else label_space(Path(given.space).read_text())
+    pictures = pictures[pictures["protocol"] == params.protocol]
+    made = (_by_point(params.decoded), _by_point(params.coded))
+    showcase = Showcase(params.originals, params.ssm, space, *made, pictures)
+    first, *_ = [*(label_of(method, at[method]) for method in BASELINES if method in at), ORIGINAL]
+    page = Page(
+        title=f"{params.run}: every method at about {params.bpp} bits a pixel",
+        notes=f"Each method at the point whose mean rate over the run is nearest to {params.bpp} bpp; the numbers are "
+        "those of the picture alone. mIoU compares segmentations of the original and of the rebuilt picture; the "
+        f"judge's mIoU is by a network that no other part uses. Protocol {params.protocol}.",
+        start=(first, label_of(*next(iter(at.items())))),
+        legend=tuple(zip(space.classes, space.palette, strict=True)),
+    )
+    write_gallery(out.gallery, page, showcase.versions(params.chosen, at))
+    write_preview(out.preview, page, islice(showcase.versions(params.chosen, at), PREVIEWED))
 
 
 def under(row) -> dict:
@@ -147,6 +174,14 @@ def enlarged(coarse: np.ndarray, shape) -> np.ndarray:
     if height % coarse.shape[0] or width % coarse.shape[1]:
         return upscale(coarse, (height, width))
     return coarse.repeat(height // coarse.shape[0], 0).repeat(width // coarse.shape[1], 1)
+
+
+def _by_point(rows) -> dict:
+    """Rows of (method, point, chunk, folder) as {(method, point): {chunk: folder}}."""
+    folders = {}
+    for method, point, chunk, folder in rows:
+        folders.setdefault((method, point), {})[chunk] = folder
+    return folders
 
 
 def _rate(value) -> dict:

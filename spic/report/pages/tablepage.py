@@ -1,15 +1,11 @@
 """All tables of a run on one page that sorts by a click: a file without anything beside it."""
 
 import math
-from html import escape
-from pathlib import Path
 
 import pandas as pd
 
 from spic.files import write_bytes
-from spic.strict_json import to_json
-
-TEMPLATE = Path(__file__).with_name("tablepage.html")
+from spic.report.pages import render
 
 
 def write_table_page(path, title: str, tables: dict[str, pd.DataFrame]) -> None:
@@ -18,10 +14,7 @@ def write_table_page(path, title: str, tables: dict[str, pd.DataFrame]) -> None:
     Columns that say the same in every row are left out and named above the table. Numbers have 4 digits.
     """
     shown = [_table(heading, table) for heading, table in tables.items() if len(table)]
-    page = TEMPLATE.read_text(encoding="utf-8")
-    page = page.replace("@@TITLE@@", escape(title))
-    page = page.replace("@@DATA@@", to_json(shown, ensure_ascii=True).replace("<", "\\u003c"))
-    write_bytes(path, page.encode())
+    write_bytes(path, render("tables.html.j2", title=title, tables=shown).encode())
 
 
 def _table(heading: str, table: pd.DataFrame) -> dict:
