@@ -1,4 +1,4 @@
-"""Whether the parts of a run fit each other, told before its first job and without loading a network."""
+"""Check, before the first job and without loading a network, that the parts of a run fit each other."""
 
 import json
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ CONDITIONS = {"decoder_weights": "both", "sr_weights": "coarse", "sdm_weights": 
 
 
 def check_run(plan: Plan, points: bool = True) -> None:
-    """All that can be told of a run before its first job.
+    """Check all that is known of a run before its first job.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def check_networks(plan: Plan) -> None:
     ConfigError
         The maps that are sent mean something else to the decoder; the message names both label spaces.
     WeightsError
-        Weights that nobody ships are missing; the message says which file to get.
+        Weights that are not shipped are missing; the message says which file to get.
     """
     config = plan.config
     owners = {

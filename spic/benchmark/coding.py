@@ -1,4 +1,4 @@
-"""The stages up to the pictures, each from folder to folder: what the workflow's scripts call.
+"""Stages from data set to decoded images, each from folder to folder: what the workflow's scripts call.
 
 What is seen in the pictures, and scored, is in `spic.benchmark.observations` and `spic.benchmark.scores`.
 Every output is written under a temporary name and renamed, so that a killed job leaves nothing half-written behind.
@@ -93,7 +93,7 @@ def encode(method: str, value, settings: Settings, pictures, ssm, out, timing, l
 
 
 def count(method: str, value, settings: Settings, pictures, ssm, out, limit=None) -> None:
-    """Write the files whose bytes protocol `official` counts; nobody decodes them."""
+    """Write the files whose bytes protocol `official` counts; they are never decoded."""
     coder = get_method(method, settings)
     with atomic_folder(out) as folder:
         for name, picture in _transmitted(coder, pictures, ssm, limit):

@@ -111,7 +111,7 @@ def plan_looks(
     def network(name, build, weights=(), paired=False, maps=False, version=0, **identity):
         where = {"device": machine.device.split(":")[0], "torch_threads": machine.threads}
         identity = {"look": name, "version": [stage_version("look"), version], **where, **identity}
-        known = [path for path in weights if Path(path).is_file()]  # a missing one is told of where it is loaded
+        known = [path for path in weights if Path(path).is_file()]  # a missing file is reported by its loader
         looks[name] = Look({**identity, "weights": _digest_of_files(known)}, build, paired, maps)
 
     def segmentation(name, kind, weights, size=None):

@@ -62,7 +62,7 @@ def stale(folder, content: bool = False) -> list[str]:
     folder : path-like
         results/<run>.
     content : bool
-        Also hash every artefact anew and compare; one that was removed on purpose is passed over.
+        Also hash every artefact again and compare; one that was removed on purpose is passed over.
 
     Returns
     -------

@@ -277,7 +277,7 @@ def claim_9(steps: pd.DataFrame | None) -> Verdict:
     if math.isnan(few["seconds"]) or math.isnan(many["seconds"]):
         return Verdict(UNKNOWN, f"times of {FEW_STEPS} and of {MANY_STEPS} steps are needed")
     saved = few["seconds"] < many["seconds"]
-    numbers = f"{few['seconds']:.3g} s against {many['seconds']:.3g} s a picture"
+    numbers = f"{few['seconds']:.3g} s against {many['seconds']:.3g} s per image"
     if "joules" in steps and not math.isnan(few["joules"]) and not math.isnan(many["joules"]):
         saved = saved and few["joules"] < many["joules"]
         numbers += f", {few['joules']:.3g} J against {many['joules']:.3g} J"

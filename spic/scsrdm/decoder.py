@@ -69,7 +69,7 @@ class Decoder:
         coarse : numpy.ndarray
             uint8 (N, H / 4, W / 4, 3).
         seeds : list of int, or callable
-            One a picture; a picture's result does not depend on the others (up to rounding). Or `noise(shape)`, one
+            One per image; an image's result does not depend on the others (up to rounding). Or `noise(shape)`, one
             source for all pictures in their order, as in `spic.scsrdm.sample`.
         sampling : Sampling, optional
             By default what the weights recommend.

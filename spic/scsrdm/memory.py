@@ -1,7 +1,7 @@
 """How many pictures at once, and how much may be kept between steps.
 
 Both follow from the device, the network and the size of the pictures alone, never from how much memory happens to be
-free: a batch of another size rounds differently, and the same seed on the same device shall give the same bytes.
+free: a batch of another size rounds differently, and the same seed on the same device must give the same bytes.
 """
 
 import os

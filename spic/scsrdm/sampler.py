@@ -43,7 +43,7 @@ def sample(
         are no multiples of what the network needs, everything is padded and the result cropped.
     noise : callable or sequence of int
         `noise(shape) -> tensor` of standard normals, called once for a noised start and once a step of "published" and
-        "ancestral", the last (multiplied by zero) included; or one seed a picture, so that a picture does not
+        "ancestral", the last (multiplied by zero) included; or one seed per image, so that a picture does not
         depend on those coded with it.
     sampling, **settings
         How: a `spic.scsrdm.sampling.Sampling`, by default the published one, and single settings of it that overrule
@@ -162,7 +162,7 @@ def _noise_source(noise, count, device):
 
 def _seeds(noise, count):
     if not isinstance(noise, Sequence | np.ndarray | range) or isinstance(noise, str | bytes):
-        raise ConfigError("noise: expected a callable or one seed a picture")
+        raise ConfigError("noise: expected a callable or one seed per image")
     seeds = list(noise)
     if len(seeds) != count:
         raise ConfigError(f"noise: {len(seeds)} seeds for {count} pictures")
