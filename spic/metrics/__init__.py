@@ -24,6 +24,7 @@ from spic.metrics.miou import (
     iou_per_class,
     mean_iou,
     miou_image,
+    miou_of_maps,
     miou_per_picture,
     pixel_accuracy,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "miou_difference_interval",
     "miou_image",
     "miou_interval",
+    "miou_of_maps",
     "miou_per_picture",
     "ms_ssim",
     "person_classes",

@@ -13,7 +13,7 @@ from spic.benchmark.coding import BATCH, partner, png_files, read_coded
 from spic.benchmark.methods import Picture, Settings, get_method
 from spic.errors import DataError
 from spic.files import atomic_folder
-from spic.metrics import confusion_matrix, miou_per_picture
+from spic.metrics import miou_of_maps
 from spic.pictures.labels import LabelSpace
 from spic.pictures.reading import COARSE_FACTOR, read_labels, read_picture, write_png
 from spic.report.claims import FIGURE2_BPP, FIGURE2_NEAR
@@ -54,8 +54,7 @@ class Eye:
     def version(self, original: Shown, method: str, point: str, title: str, pixels, bpp=None) -> Shown:
         """A version with its mIoU against what is seen in the original."""
         labels = self._see(pixels)
-        confusion = confusion_matrix(original.labels, labels, self.space.num_classes, self.space.void)
-        return Shown(method, point, title, pixels, labels, float(miou_per_picture(confusion[None])[0]), bpp)
+        return Shown(method, point, title, pixels, labels, miou_of_maps(original.labels, labels, self.space), bpp)
 
     def _see(self, pixels):
         return self.segmenter.segment(pixels[None])[0]
