@@ -18,7 +18,7 @@ from spic.datasets import get_dataset
 from spic.errors import SpicError
 from spic.machine import set_threads
 from spic.metrics import Lite0Features, finite_psnr, frechet_distance, miou_of_maps, psnr
-from spic.pictures.reading import downscale
+from spic.pictures.sizes import downscale
 from spic.scsrdm.decoder import Decoder
 from spic.scsrdm.sampling import SAMPLERS, START, Sampling
 from spic.segmentation import get_segmenter

@@ -19,7 +19,7 @@ from spic.codecs import codec_names, get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
 from spic.machine import AUTO, Machine, set_threads
 from spic.pictures.limits import MAX_PIXELS
-from spic.pictures.reading import COARSE_FACTOR, WORKING_SIZE, downscale, downscale_bilinear, upscale
+from spic.pictures.sizes import COARSE_FACTOR, WORKING_SIZE, downscale, downscale_bilinear, upscale
 from spic.receiver import Receiver
 from spic.transmitter import Transmitter
 

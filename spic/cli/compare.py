@@ -54,7 +54,7 @@ def compare(
     from spic.benchmark.methods import Picture, Settings, get_method, method_names
     from spic.machine import Machine, set_threads
     from spic.metrics import miou_of_maps, psnr
-    from spic.pictures.reading import downscale
+    from spic.pictures.sizes import downscale
     from spic.report.pages.gallery import entry
     from spic.report.pages.showcase import COARSE, ORIGINAL, SSM, enlarged, under
     from spic.transmitter import Transmitter

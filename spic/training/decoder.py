@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from spic.errors import ConfigError, DataError
 from spic.machine import autocast
 from spic.pictures.labels import get_label_space, one_hot
-from spic.pictures.reading import COARSE_FACTOR, downscale
+from spic.pictures.sizes import COARSE_FACTOR, downscale
 from spic.scsrdm import build
 from spic.scsrdm.denoiser import to_x0
 from spic.scsrdm.schedule import NUM_TIMESTEPS, alphas_cumprod

@@ -12,7 +12,7 @@ from spic.benchmark.protocols import CORRECTED, OFFICIAL, PROTOCOLS, get_protoco
 from spic.codecs import get_codec
 from spic.errors import ConfigError
 from spic.machine import CPU
-from spic.pictures.reading import downscale, downscale_bilinear
+from spic.pictures.sizes import downscale, downscale_bilinear
 from spic.scsrdm.sampling import Sampling
 
 CONFIG = {"chunk_size": None}

@@ -12,7 +12,8 @@ from spic.errors import DataError
 from spic.files import write_bytes
 from spic.machine import Machine
 from spic.pictures.labels import CAMVID11
-from spic.pictures.reading import COARSE_FACTOR, downscale, read_picture, upscale, write_png
+from spic.pictures.reading import read_picture, write_png
+from spic.pictures.sizes import COARSE_FACTOR, downscale, upscale
 from spic.report import figures_shown
 from spic.report.figures.pictures import Subject, figure2, figure3
 from spic.report.figures.shown import Chosen, Eye, choose, coded_versions, equal_rate_pair, uncompressed_versions

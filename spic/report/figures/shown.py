@@ -15,7 +15,8 @@ from spic.errors import DataError
 from spic.files import atomic_folder
 from spic.metrics import miou_of_maps
 from spic.pictures.labels import LabelSpace
-from spic.pictures.reading import COARSE_FACTOR, read_labels, read_picture, write_png
+from spic.pictures.reading import read_labels, read_picture, write_png
+from spic.pictures.sizes import COARSE_FACTOR
 from spic.report.claims import FIGURE2_BPP, FIGURE2_NEAR
 from spic.report.figures.pictures import Shown, Subject
 from spic.report.figures.style import point_label, styles_of
