@@ -4,7 +4,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spic.benchmark.coding import check_classes, check_config, method_settings, open_dataset, segmenter_input, sent_ssm
-from spic.benchmark.methods import SHIPPED_DECODERS, get_method
+from spic.benchmark.method import SHIPPED_DECODERS
+from spic.benchmark.methods import get_method
 from spic.benchmark.protocols import get_protocol
 from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError, SpicError, WeightsError

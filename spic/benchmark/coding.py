@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spic.benchmark.methods import SHIPPED_DECODERS, Method, Picture, Settings, get_method, point_name
+from spic.benchmark.method import SHIPPED_DECODERS, Method, Picture, Settings
+from spic.benchmark.methods import get_method, point_name
 from spic.benchmark.protocols import Protocol, get_protocol
 from spic.datasets import Dataset, get_dataset
 from spic.errors import ConfigError, DataError
