@@ -1,5 +1,6 @@
 """How all figures look: one style a method, the same files each time."""
 
+import re
 from collections.abc import Iterable
 from contextlib import contextmanager
 from itertools import product
@@ -56,7 +57,7 @@ def styles_of(methods: Iterable[str]) -> dict[str, Style]:
 
 
 def point_label(point: str) -> str:
-    """A point as readers call it: "coarse_qp35" is "QP 35", "bpp0.2" is "bpp 0.2", several are "QP 35, residual QP 40"."""
+    """A point as readers call it: "coarse_qp35" is "QP 35", "bpp0.2" is "bpp 0.2"; several are joined by commas."""
     parts = re.findall(r"([a-z_]+?)(-?[0-9][0-9.e+-]*)(?:_|$)", point.removeprefix("coarse_"))
     return ", ".join(f"{word.replace('_', ' ').replace('qp', 'QP')} {value}" for word, value in parts)
 
