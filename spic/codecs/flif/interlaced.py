@@ -143,14 +143,7 @@ def level_context(planes, plane, zoom, row, column, predictor, model, bucket, lo
     properties[at] = 0 if middle == average else (1 if middle == first else 2)
     at += 1
     if plane == 1 or plane == 2:
-        luma = planes[0]
-        if zoom & 1 == 0:
-            before = np.int64(luma[y - dy, x])
-            after = np.int64(luma[y + dy, x]) if has_bottom else before
-        else:
-            before = np.int64(luma[y, x - dx])
-            after = np.int64(luma[y, x + dx]) if has_right else before
-        properties[at] = luma[y, x] - ((before + after) >> 1)
+        properties[at] = luma_property(planes[0], zoom, y, x)
         at += 1
     properties[at] = one - other
     properties[at + 1] = terms0
@@ -161,6 +154,15 @@ def level_context(planes, plane, zoom, row, column, predictor, model, bucket, lo
         properties[at + 5] = image[y - 2 * dy, x] - top if row > 1 else 0
         properties[at + 6] = image[y, x - 2 * dx] - left if column > 1 else 0
     return guess
+
+
+@helper
+def luma_property(luma, zoom, y, x):
+    """Difference of a pixel of the first plane from the mean of its two neighbours of the coarser levels."""
+    dy, dx = (1 << ((zoom + 1) >> 1), 0) if zoom & 1 == 0 else (0, 1 << (zoom >> 1))
+    before = np.int64(luma[y - dy, x - dx])
+    after = np.int64(luma[y + dy, x + dx]) if y + dy < luma.shape[0] and x + dx < luma.shape[1] else before
+    return luma[y, x] - ((before + after) >> 1)
 
 
 @helper
