@@ -13,6 +13,7 @@ import numpy as np
 
 from spic import metrics
 from spic.pictures import reading as images
+from spic.pictures.sizes import to_working_size
 from spic.segmentation import get_segmenter
 
 LIMIT = 0.3  # CPU seconds per picture and point, LPIPS and Inception left out
@@ -29,7 +30,7 @@ def pairs(folder: Path | None, limit: int):
         originals = [dataset.picture(i) for i in range(len(dataset))]
     random = np.random.default_rng(0)
     for picture in originals:
-        original = images.to_working_size(picture)
+        original = to_working_size(picture)
         noise = random.normal(0, 6, original.shape)
         yield original, np.clip(original + noise, 0, 255).astype(np.uint8)
 

@@ -12,12 +12,13 @@ import numpy as np
 
 from spic.codecs.flif import FlifCodec, encoder
 from spic.pictures import reading as images
+from spic.pictures.sizes import WORKING_SIZE, to_working_size
 
 
 def street_map(seed: int) -> np.ndarray:
     """A drawn street: sky, skyline, road in perspective, cars, poles, trees; uint8 (256, 512), labels 0..11."""
     rng = np.random.default_rng(seed)
-    height, width = images.WORKING_SIZE
+    height, width = WORKING_SIZE
     y, x = np.mgrid[:height, :width]
     labels = np.zeros((height, width), np.uint8)
     roofs = np.repeat(rng.integers(20, 110, width // 16), 16)
@@ -62,7 +63,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.folder:
         paths = sorted(arguments.folder.glob("*.png"))[: arguments.limit]
-        maps = [images.to_working_size(images.read_labels(path)) for path in paths]
+        maps = [to_working_size(images.read_labels(path)) for path in paths]
     else:
         maps = [street_map(seed) for seed in range(arguments.limit or 16)]
     if not maps:

@@ -17,8 +17,8 @@ from spic.codecs import get_codec
 from spic.datasets import get_dataset
 from spic.errors import SpicError
 from spic.machine import set_threads
-from spic.metrics import Lite0Features, confusion_matrix, finite_psnr, frechet_distance, mean_iou, psnr
-from spic.pictures.reading import downscale
+from spic.metrics import Lite0Features, finite_psnr, frechet_distance, miou_of_maps, psnr
+from spic.pictures.sizes import downscale
 from spic.scsrdm.decoder import Decoder
 from spic.scsrdm.sampling import SAMPLERS, START, Sampling
 from spic.segmentation import get_segmenter
@@ -38,9 +38,8 @@ class Judge:
 
     def miou(self, pictures) -> float:
         """Mean IoU over the classes that occur, from totals over all pictures."""
-        space = self.segmenter.label_space
         maps = self._segment(pictures)
-        return float(mean_iou(confusion_matrix(np.stack(self.maps), np.stack(maps), space.num_classes, space.void)))
+        return miou_of_maps(np.stack(self.maps), np.stack(maps), self.segmenter.label_space)
 
     def _segment(self, pictures):
         return [self.segmenter.segment(picture[None])[0] for picture in pictures]

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from spic.errors import BitstreamError, ConfigError, DataError
-from spic.pictures.limits import MAX_PIXELS
+from spic.pictures.limits import COARSE_FACTOR, MAX_PIXELS
 from spic.scsrdm.sampling import SAMPLERS, Sampling
 
 MAGIC = b"SPIC"
 VERSION = 1
-COARSE_FACTOR = 4  # working size over coarse size
 MAX_SIDE = (1 << 16) - 1
 
 # Numbers of codecs and label spaces; 0 stands for one that a field names. Never change or reuse a number.

@@ -5,14 +5,14 @@ from functools import cached_property
 
 import numpy as np
 
-from spic.bitstream import COARSE_FACTOR, SpicFile, read_spic
+from spic.bitstream import SpicFile, read_spic
 from spic.codecs import get_codec
 from spic.codecs.base import at_most
 from spic.errors import BitstreamError, ConfigError, DataError, WeightsError
 from spic.pictures.labels import get_label_space
 from spic.pictures.limits import MAX_PIXELS
-from spic.pictures.reading import upscale
-from spic.pictures.sizes import as_pixels, resize
+from spic.pictures.reading import as_pixels
+from spic.pictures.sizes import COARSE_FACTOR, resize, upscale
 from spic.scsrdm.info import DecoderInfo, describe_decoder
 from spic.scsrdm.sampling import Sampling
 

@@ -14,13 +14,13 @@ from functools import cached_property
 
 import numpy as np
 
-from spic.bitstream import COARSE_FACTOR, SpicFile, check_sizes, write_spic
+from spic.bitstream import SpicFile, check_sizes, write_spic
 from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError
 from spic.pictures.labels import get_label_space
 from spic.pictures.limits import MAX_PIXELS
-from spic.pictures.reading import downscale
-from spic.pictures.sizes import as_pixels, enlarge_labels, resize, working_size
+from spic.pictures.reading import as_pixels
+from spic.pictures.sizes import COARSE_FACTOR, downscale, enlarge_labels, resize, working_size
 from spic.pictures.streets import looks_like_a_street
 from spic.scsrdm.info import describe_decoder
 

@@ -19,7 +19,8 @@ from spic import weights
 from spic.cli import app
 from spic.codecs import codec_names, get_codec
 from spic.pictures.labels import CAMVID11
-from spic.pictures.reading import downscale, read_labels, read_picture, to_working_size, write_png
+from spic.pictures.reading import read_labels, read_picture, write_png
+from spic.pictures.sizes import downscale, to_working_size
 from spic.scsrdm.decoder import Decoder
 from spic.segmentation import get_segmenter
 from spic.segmentation.dense import DenseConfig, DenseNet

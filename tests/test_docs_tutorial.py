@@ -56,7 +56,8 @@ def test_the_codec_is_compared_at_a_rate_and_codes_the_coarse_picture(monkeypatc
     from importlib.metadata import EntryPoint
 
     from spic import Transmitter
-    from spic.benchmark.methods import Picture, get_method
+    from spic.benchmark.method import Picture
+    from spic.benchmark.methods import get_method
     from spic.bitstream import read_spic
     from spic.cli.compare import at_rate
 

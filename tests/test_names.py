@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from spic.benchmark import coding as stages
-from spic.benchmark.methods import Settings, get_method
+from spic.benchmark.method import Settings
+from spic.benchmark.methods import get_method
 from spic.benchmark.observations import Look, look, plan_looks, read_look
 from spic.benchmark.plan import Plan
 from spic.benchmark.protocols import get_protocol

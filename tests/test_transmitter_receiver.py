@@ -17,7 +17,7 @@ from spic.bitstream import read_spic, write_spic
 from spic.codecs import get_codec
 from spic.codecs.simplify import simplify
 from spic.errors import BitstreamError, ConfigError, DataError, SpicError, WeightsError
-from spic.pictures.reading import downscale, upscale
+from spic.pictures.sizes import downscale, upscale
 from spic.scsrdm import tiles
 from spic.scsrdm.decoder import Decoder
 from spic.segmentation import get_segmenter

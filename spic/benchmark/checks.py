@@ -1,11 +1,11 @@
 """Check, before the first job and without loading a network, that the parts of a run fit each other."""
 
-import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spic.benchmark.coding import method_settings
-from spic.benchmark.methods import SHIPPED_DECODERS, get_method
+from spic.benchmark.method import SHIPPED_DECODERS
+from spic.benchmark.methods import get_method
 from spic.benchmark.plan import Plan
 from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError, SpicError, WeightsError
@@ -108,7 +108,7 @@ def check_decoders(config: dict) -> None:
     """`ConfigError` if a decoder was trained for another method, as far as its config tells."""
     for kind in sorted({get_method(name).decoder for name in config["methods"]} & CONDITIONS.keys()):
         weights, wanted = config[kind], CONDITIONS[kind]
-        network = (_decoder_config(weights) or {}).get("network")
+        network = _decoder_config(weights).get("network")
         found = network.get("condition", wanted) if isinstance(network, dict) else wanted
         if found != wanted:
             raise ConfigError(f"{kind}: {weights} was trained with --condition {found}, not {wanted}")
@@ -193,7 +193,7 @@ def _check_space(weights: str | None, kind: str, sender: str, space: LabelSpace 
 def _decoder_classes(weights) -> tuple[str | None, int | None]:
     """Name of a decoder's label space and number of its classes, None where its config does not say."""
     try:
-        config = _decoder_config(weights) or {}
+        config = _decoder_config(weights)
         name = config.get("label_space")
         if name is not None:
             return name, get_label_space(name).num_classes
@@ -202,10 +202,10 @@ def _decoder_classes(weights) -> tuple[str | None, int | None]:
         return None, None
 
 
-def _decoder_config(weights) -> dict | None:
-    """What lies beside a decoder's weights, None where it can not be read: the job that loads it says why."""
-    try:
-        config = json.loads(weight_paths(weights or FOLDER / "street-decoder")[1].read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return config if isinstance(config, dict) else None
+def _decoder_config(weights) -> dict:
+    """What lies beside a decoder's weights, nothing where it can not be read: the job that loads it says why."""
+    from spic.weights import FOLDER, read_config
+
+    with suppress(WeightsError):
+        return read_config(weights or FOLDER / "street-decoder")
+    return {}

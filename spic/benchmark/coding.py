@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spic.benchmark.methods import Method, Picture, Settings, get_method
+from spic.benchmark.method import Method, Picture, Settings
+from spic.benchmark.methods import get_method
 from spic.datasets import Dataset, get_dataset
 from spic.errors import DataError
 from spic.files import atomic_folder, write_bytes

@@ -7,7 +7,8 @@ at one part of a config after the other and name the one that is wrong.
 from functools import cache, cached_property
 
 from spic.benchmark.coding import method_settings, open_dataset
-from spic.benchmark.methods import Method, get_method, point_name
+from spic.benchmark.method import Method
+from spic.benchmark.methods import get_method, point_name
 from spic.benchmark.protocols import Protocol, get_protocol
 from spic.datasets import Dataset
 from spic.errors import ConfigError

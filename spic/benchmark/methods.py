@@ -1,143 +1,26 @@
-"""Ways to code a picture, as the benchmark sees them: parts of bytes out, a picture back in.
+"""The methods that are built in, and how a method is found by its name (`spic.benchmark.method` says what one is).
 
-A *method* has *points*, settings of its rate. The workflow writes every part to a file of its own, and the sum of the
-file sizes is the rate; decoding sees nothing but those bytes (and the decoder's weights). Methods of other packages
-join by an entry point of the group `spic.methods`.
+Every lossy codec is a method of its own name. Methods of other packages join by an entry point of the group
+`spic.methods`.
 """
 
-from abc import ABC, abstractmethod
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from spic import plugins
+from spic.benchmark.method import Method, Picture, Settings
 from spic.benchmark.protocols import get_protocol
 from spic.bitstream import read_spic, write_spic
 from spic.codecs import codec_names, get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
-from spic.machine import AUTO, Machine, set_threads
+from spic.machine import set_threads
 from spic.pictures.limits import MAX_PIXELS
-from spic.pictures.reading import COARSE_FACTOR, WORKING_SIZE, downscale, downscale_bilinear, upscale
+from spic.pictures.sizes import COARSE_FACTOR, WORKING_SIZE, downscale, downscale_bilinear, upscale
 from spic.receiver import Receiver
 from spic.transmitter import Transmitter
-
-SHIPPED_DECODERS = {"decoder_weights": "street-decoder"}  # setting that names weights: the shipped ones it stands for
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What a transmitter has: uint8 sRGB `pixels` (H, W, 3) and, where a method sends one, the uint8 `ssm` (H, W)."""
-
-    pixels: np.ndarray
-    ssm: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Choices that hold for a whole run: codec names, decoder weights (None: shipped, if they are), machine and so on.
-
-    `coarse_codec` "lossless" is the paper's first approach, the coarse picture without source coding loss.
-    `method_options` has the options of each method by its name; `get_method` hands a method of another package its own
-    as `options`, just as the config has them.
-    """
-
-    ssm_codec: str = "flif"
-    coarse_codec: str = "bpg"
-    decoder_weights: str | None = None
-    sr_weights: str | None = None
-    sdm_weights: str | None = None
-    machine: Machine = AUTO
-    seed: int = 0
-    protocol: str = "corrected"
-    method_options: dict = field(default_factory=dict)
-    options: dict = field(default_factory=dict)
-
-
-class Method(ABC):
-    """One way to code a picture.
-
-    Attributes
-    ----------
-    parameter : str or tuple of str
-        Name of the setting that a point fixes, as configs spell it ("qp", "coarse_qp", "bpp"). Where there are several,
-        a value of a point is {name: number}.
-    quality_range : (number, number, number) or None
-        Its range as `Codec.quality_range` has it; None: `spic compare` cannot look for a rate.
-    needs_ssm : bool
-        Whether `encode` wants `Picture.ssm`.
-    decoder : str or None
-        Which of the `Settings` names the weights of its decoder, if it has one: "decoder_weights" and so on.
-    follows_protocol : bool
-        Whether coded bytes or pictures depend on `Settings.protocol`; the workflow then keeps them apart.
-    counts_officially : bool
-        Whether `official_parts` differs from what `encode` makes.
-    """
-
-    parameter: str | tuple[str, ...]
-    quality_range = None
-    needs_ssm = False
-    decoder = None
-    follows_protocol = False
-    counts_officially = False
-
-    def __init__(self, settings: Settings):
-        self.settings = settings
-
-    def files(self) -> list[str]:
-        """Files that results depend on beside the decoder's weights: by content, the workflow computes anew."""
-        return []
-
-    @property
-    def missing(self) -> str | None:
-        """The setting without which this method can not decode: names weights, is not given, and none are shipped."""
-        if self.decoder in (None, *SHIPPED_DECODERS) or getattr(self.settings, self.decoder) is not None:
-            return None
-        return self.decoder
-
-    def check_point(self, value) -> None:
-        """`ConfigError` where no picture of the working size can be coded at the point `value`; asked before a run."""
-        return None
-
-    @abstractmethod
-    def encode(self, picture: Picture, value) -> dict[str, bytes]:
-        """Code `picture` at the point `value`: part name ("ssm", "coarse", "picture") to bytes."""
-
-    @abstractmethod
-    def decode(self, parts: list[dict[str, bytes]], names: list[str]) -> list[np.ndarray]:
-        """Rebuild a few pictures, uint8 (H, W, 3), from their parts.
-
-        `names` are for methods that draw random numbers and store no seed: one generator per picture, so that its
-        result does not depend on its neighbours. Damaged parts raise `BitstreamError`.
-        """
-
-    def official_parts(self, picture: Picture, value) -> dict[str, bytes]:
-        """The files whose bytes the authors' scripts count for this picture, {"part.extension": bytes}.
-
-        Nobody decodes them. Only asked where `counts_officially`.
-        """
-        raise NotImplementedError
-
-    def sizes(self, parts: dict[str, bytes]) -> dict[str, int]:
-        """Bytes that one coded picture costs, by what they are spent on; by default the length of each part.
-
-        The sum over "ssm", "coarse" and "picture" is the rate `bpp`. Where a file holds more than its payloads, "file"
-        is the length of all that is sent (`bpp_file`); without that key the payloads are all that is sent.
-        """
-        return {part: len(data) for part, data in parts.items()}
-
-    def extension(self, part: str) -> str:
-        """File extension of a part, without the dot."""
-        return self.codecs()[part].extension
-
-    @abstractmethod
-    def codecs(self) -> dict:
-        """Part name to the codec that makes it."""
-
-    def counted_codecs(self) -> dict:
-        """The same for `official_parts`."""
-        return self.codecs()
 
 
 class CodecMethod(Method):

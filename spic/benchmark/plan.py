@@ -6,7 +6,7 @@ The rules of the workflow declare their jobs and ask here; nothing of this needs
 from functools import cache
 
 from spic.benchmark.layout import Layout
-from spic.benchmark.methods import SHIPPED_DECODERS, Method
+from spic.benchmark.method import SHIPPED_DECODERS, Method
 from spic.metrics.columns import observations
 from spic.provenance import fingerprints
 from spic.weights import FOLDER, weight_paths

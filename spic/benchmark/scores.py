@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from spic.benchmark.coding import partner, png_files, read_coded
-from spic.benchmark.methods import Settings, get_method
+from spic.benchmark.method import Settings
+from spic.benchmark.methods import get_method
 from spic.benchmark.observations import Maps, check_names, label_space, load_arrays, read_look, save_arrays
 from spic.errors import ConfigError, DataError
 from spic.metrics.columns import observations
@@ -48,7 +49,7 @@ def score(
         Folder of the files whose bytes are the rate.
     method : str, optional
         Name of the method that made them; it tells what the bytes are spent on.
-    settings : spic.benchmark.methods.Settings, optional
+    settings : spic.benchmark.method.Settings, optional
         Its settings.
     segmenter_look : str
         Which maps of the segmenter are compared; the originals' come from `Originals.ssm` for "segmenter", for another

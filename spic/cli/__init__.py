@@ -59,7 +59,7 @@ def segment(
     force: Force = False,
 ):
     """Write the segmentation map of an image at working size (256x512)."""
-    from spic.pictures.reading import to_working_size
+    from spic.pictures.sizes import to_working_size
     from spic.segmentation import get_segmenter
 
     target = files.as_target(target)

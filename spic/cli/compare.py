@@ -27,12 +27,13 @@ class Result:
     picture: object = None
 
 
+Folder = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write.")]
+
+
 def compare(
     inputs: Pictures,
     bpp: Annotated[float, typer.Option(help="Rate of all methods, in bits per pixel.")] = 0.16,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write.")] = Path(
-        "spic-compare"
-    ),
+    output: Folder = Path("spic-compare"),
     method: Annotated[list[str] | None, typer.Option(help="Method to compare instead of all; repeatable.")] = None,
     segmenter_weights: SegmenterWeights = None,
     decoder_weights: DecoderWeights = None,
@@ -51,10 +52,11 @@ def compare(
     sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
     files.check_distinct(sources, [output / files.stem(source) for source in sources])
     files.check_target(output / "index.html", force)
-    from spic.benchmark.methods import Picture, Settings, get_method, method_names
+    from spic.benchmark.method import Picture, Settings
+    from spic.benchmark.methods import get_method, method_names
     from spic.machine import Machine, set_threads
-    from spic.metrics import psnr
-    from spic.pictures.reading import downscale
+    from spic.metrics import miou_of_maps, psnr
+    from spic.pictures.sizes import downscale
     from spic.report.pages.gallery import entry
     from spic.report.pages.showcase import COARSE, ORIGINAL, SSM, enlarged, under
     from spic.transmitter import Transmitter
@@ -86,7 +88,8 @@ def compare(
             row = {"picture": name, "method": method_name, "setting": result.setting, "bpp": result.bpp}
             row |= {"miou": None, "psnr": None, "status": result.status}
             if result.picture is not None:
-                row["miou"] = _miou(transmitter, prepared.ssm, result.picture)
+                found = transmitter.segmenter.segment(result.picture[None])[0]
+                row["miou"] = miou_of_maps(prepared.ssm, found, space)
                 row["psnr"] = psnr(prepared.pixels, result.picture)
                 show(_name(method_name), result.picture, {"setting": _text(result.setting), **under(row)}, method_name)
             else:
@@ -134,14 +137,6 @@ def at_rate(name: str, coder, picture, bpp: float) -> Result:
         complain(error)
         return Result(name, None, None, "failed")
     return Result(name, setting, rate, "met", decoded)
-
-
-def _miou(transmitter, ssm, picture) -> float:
-    from spic.metrics import confusion_matrix, mean_iou
-
-    space = transmitter.label_space
-    found = transmitter.segmenter.segment(picture[None])[0]
-    return mean_iou(confusion_matrix(ssm, found, space.num_classes, space.void))
 
 
 def _text(value) -> str:

@@ -6,7 +6,7 @@ Those of other packages join by an entry point of the group `spic.datasets`, a s
 from spic import plugins
 from spic.datasets.base import Dataset
 from spic.errors import ConfigError, DataError
-from spic.pictures.reading import WORKING_SIZE
+from spic.pictures.sizes import WORKING_SIZE
 
 _BUILT_IN = {
     "camvid": "spic.datasets.camvid:CamVid",

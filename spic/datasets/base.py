@@ -10,7 +10,8 @@ import numpy as np
 from spic.errors import ConfigError, DataError
 from spic.files import files_in, spelled
 from spic.pictures.labels import LabelSpace
-from spic.pictures.reading import read_labels, read_layout, read_picture, to_working_size
+from spic.pictures.reading import read_labels, read_layout, read_picture
+from spic.pictures.sizes import to_working_size
 
 SPLITS = ("train", "val", "test")
 

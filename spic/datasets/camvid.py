@@ -19,7 +19,7 @@ from spic.datasets.base import (
 )
 from spic.errors import DataError
 from spic.pictures.labels import CAMVID11
-from spic.pictures.reading import WORKING_SIZE
+from spic.pictures.sizes import WORKING_SIZE
 
 
 class CamVid(Dataset):

@@ -21,7 +21,7 @@ from spic.datasets.base import (
 )
 from spic.errors import DataError
 from spic.pictures.labels import CITYSCAPES19
-from spic.pictures.reading import WORKING_SIZE
+from spic.pictures.sizes import WORKING_SIZE
 
 _FRAME = "_leftImg8bit.png"
 _MAPS = ("_gtFine_labelTrainIds.png", "_gtFine_labelIds.png")  # the first that is there is read

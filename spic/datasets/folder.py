@@ -8,7 +8,7 @@ from spic.datasets.base import Dataset, check_root, check_split, image_files, si
 from spic.errors import DataError
 from spic.files import IMAGES
 from spic.pictures.labels import CAMVID11
-from spic.pictures.reading import WORKING_SIZE
+from spic.pictures.sizes import WORKING_SIZE
 
 
 class Folder(Dataset):

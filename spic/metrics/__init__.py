@@ -23,6 +23,7 @@ from spic.metrics.miou import (
     iou_per_class,
     mean_iou,
     miou_image,
+    miou_of_maps,
     miou_per_picture,
     pixel_accuracy,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "mean_iou",
     "miou_image",
     "miou_interval",
+    "miou_of_maps",
     "miou_per_picture",
     "ms_ssim",
     "person_classes",

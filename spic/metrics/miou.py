@@ -112,6 +112,16 @@ def mean_iou(confusion: np.ndarray, absent: str = "skip") -> float:
     return _mean_of_present(iou)
 
 
+def miou_of_maps(reference: np.ndarray, other: np.ndarray, space) -> float:
+    """mIoU of label maps with those of a reference, both uint8 (H, W) or (N, H, W) with ids of `space` or its void.
+
+    `mean_iou` of their totals: 0 to 1, NaN where no class is present. `DataError` for maps that do not fit each other.
+
+    space : spic.pictures.labels.LabelSpace
+    """
+    return mean_iou(confusion_matrix(reference, other, space.num_classes, space.void))
+
+
 def miou_per_picture(
     confusions: Iterable[np.ndarray], classes: Sequence[int] | None = None, absent: str = "skip"
 ) -> np.ndarray:

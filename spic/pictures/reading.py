@@ -1,8 +1,4 @@
-"""Working geometry: how an image becomes 256x512, and how it becomes coarse.
-
-Images are uint8 sRGB (H, W, 3), label maps uint8 (H, W). The paper works on 256x512 images and sends a
-4x coarse version (64x128) beside the segmentation map (SPIC, section III).
-"""
+"""Images of any kind, in files and in memory: as uint8 sRGB (H, W, 3), label maps as uint8 (H, W)."""
 
 import contextlib
 import io
@@ -12,12 +8,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from spic.errors import DataError
-from spic.files import atomic_folder, atomic_path, write_bytes  # noqa: F401, their place before 0.2
+from spic.files import atomic_path
 from spic.pictures.labels import CAMVID11, CITYSCAPES19
 from spic.pictures.limits import MAX_PIXELS
 
-WORKING_SIZE = (256, 512)  # (height, width) of the paper's images
-COARSE_FACTOR = 4  # 256x512 -> 64x128
 _ORIENTATION = 0x0112  # of EXIF
 
 
@@ -55,11 +49,49 @@ def rgb_pixels(image: Image.Image) -> np.ndarray:
             kind = "floating-point" if image.mode == "F" else "32-bit"
             raise DataError(f"{kind} samples are not supported: their white level is undefined")
         if image.mode.startswith("I"):  # convert("RGB") would clip
-            gray = (np.asarray(image).clip(0, 65535).astype(np.uint32) + 128) // 257
-            image = Image.fromarray(gray.astype(np.uint8))
+            image = Image.fromarray(_eight_bits(np.asarray(image).clip(0, 65535)))
         if image.mode == "La":
             image = image.convert("LA")
         return np.array(_to_srgb(image, profile) if profile else image.convert("RGB"))
+
+
+def as_pixels(image) -> np.ndarray:
+    """Any picture as uint8 sRGB (H, W, 3).
+
+    Parameters
+    ----------
+    image : numpy.ndarray or PIL.Image.Image
+        uint8 or uint16 (H, W) or (H, W, C) with 1, 3 or 4 channels; alpha is dropped, 16 bits are rounded to 8. Or a
+        PIL image, as `rgb_pixels` takes it.
+
+    Raises
+    ------
+    DataError
+        For other types and shapes, samples without a known white, no pixels, or more than
+        `spic.pictures.limits.MAX_PIXELS`.
+    """
+    if isinstance(image, Image.Image):
+        if image.width * image.height > MAX_PIXELS:
+            raise DataError(f"a picture of {image.width}x{image.height} has too many pixels")
+        try:
+            return rgb_pixels(image)
+        except (OSError, ValueError, SyntaxError) as error:  # pixels are read only now
+            raise DataError(f"not a readable picture ({error})") from None
+    if not isinstance(image, np.ndarray):
+        raise DataError(f"expected a numpy array or a PIL picture, got {type(image).__name__}")
+    pixels = image[..., None] if image.ndim == 2 else image
+    if pixels.dtype not in (np.uint8, np.uint16) or pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4):
+        raise DataError(f"expected a uint8 picture (H, W, 3), got {image.dtype} {image.shape}")
+    if not 0 < pixels.shape[0] * pixels.shape[1] <= MAX_PIXELS:
+        raise DataError(f"a picture of {pixels.shape[1]}x{pixels.shape[0]} has no or too many pixels")
+    if pixels.dtype == np.uint16:
+        pixels = _eight_bits(pixels)
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels[..., :3])
+
+
+def _eight_bits(samples: np.ndarray) -> np.ndarray:
+    """Samples of 16 bits as uint8, rounded: 65535 becomes 255."""
+    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
@@ -163,95 +195,6 @@ def write_png(path, array: np.ndarray) -> None:
     """Write uint8 (H, W) or (H, W, 3) as PNG, under a temporary name first."""
     with atomic_path(path) as temporary:
         Image.fromarray(array).save(temporary, format="PNG", compress_level=3)
-
-
-def to_working_size(picture: np.ndarray, size=WORKING_SIZE) -> np.ndarray:
-    """Resize and centre-crop to `size`.
-
-    The image is scaled so that it just covers `size`, then the centre is kept: a 480x360 CamVid frame becomes
-    512x384 and keeps rows 64 to 320; a 2048x1024 Cityscapes frame becomes 512x256 exactly.
-
-    Parameters
-    ----------
-    picture : numpy.ndarray
-        uint8, (H, W, 3) image (Lanczos) or (H, W) label map (nearest neighbour).
-    size : (int, int)
-        Height and width wanted.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, (size[0], size[1]) or with 3 channels.
-
-    Raises
-    ------
-    DataError
-        The image is so narrow that it would have to be blown up beyond `MAX_PIXELS`.
-    """
-    height, width = picture.shape[:2]
-    scale = max(size[0] / height, size[1] / width)
-    scaled = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
-    if scaled[0] * scaled[1] > MAX_PIXELS:
-        raise DataError(f"a {width}x{height} picture does not fit {size[1]}x{size[0]}: it is too narrow")
-    if scaled != (height, width):
-        mode = Image.Resampling.LANCZOS if picture.ndim == 3 else Image.Resampling.NEAREST
-        picture = np.array(Image.fromarray(picture).resize((scaled[1], scaled[0]), mode))
-    top, left = (scaled[0] - size[0]) // 2, (scaled[1] - size[1]) // 2
-    return np.ascontiguousarray(picture[top : top + size[0], left : left + size[1]])
-
-
-def downscale(picture: np.ndarray, factor: int = COARSE_FACTOR) -> np.ndarray:
-    """Area down-scaling: each pixel of the result is the rounded mean of a factor x factor block.
-
-    Parameters
-    ----------
-    picture : numpy.ndarray
-        uint8 (H, W, 3); H and W multiples of `factor`.
-    factor : int
-        Size ratio, 4 in the paper.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 (H / factor, W / factor, 3).
-    """
-    height, width, channels = picture.shape
-    if height % factor or width % factor:
-        raise DataError(f"a {height}x{width} picture does not divide into {factor}x{factor} blocks")
-    blocks = picture.reshape(height // factor, factor, width // factor, factor, channels)
-    total = blocks.sum(axis=(1, 3), dtype=np.uint32)
-    area = factor * factor
-    return ((total + area // 2) // area).astype(np.uint8)
-
-
-def downscale_bilinear(picture: np.ndarray, factor: int = COARSE_FACTOR) -> np.ndarray:
-    """Bilinear down-scaling by an even factor without antialiasing: the mean of the middle 2x2 pixels of each block.
-
-    The authors' scripts count the bytes of this image while they decode that of `downscale`.
-
-    Parameters
-    ----------
-    picture : numpy.ndarray
-        uint8 (H, W, 3); H and W multiples of `factor`.
-    factor : int
-        Size ratio, even.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 (H / factor, W / factor, 3).
-    """
-    height, width, channels = picture.shape
-    if height % factor or width % factor or factor % 2:
-        raise DataError(f"a {height}x{width} picture does not divide into {factor}x{factor} blocks of even size")
-    middle = slice(factor // 2 - 1, factor // 2 + 1)
-    blocks = picture.reshape(height // factor, factor, width // factor, factor, channels)[:, middle, :, middle]
-    return ((blocks.sum(axis=(1, 3), dtype=np.uint16) + 2) // 4).astype(np.uint8)
-
-
-def upscale(coarse: np.ndarray, size) -> np.ndarray:
-    """Bicubic interpolation of uint8 (h, w, 3) to `size` = (H, W): the method `upsampled`."""
-    return np.array(Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC))
 
 
 @contextlib.contextmanager

@@ -1,51 +1,19 @@
-"""Images of any kind and size: to uint8 RGB, to a size the networks take, and back to their own.
+"""Sizes: what data sets, networks and the coarse image have, and how an image gets there and back.
 
-An image is never cropped: the whole of it is resized, and the `.spic` file says which size it had.
+Images are uint8 sRGB (H, W, 3), label maps uint8 (H, W). The paper works on 256x512 images and sends a 4x coarse
+version (64x128) beside the segmentation map (SPIC, section III). What is coded is never cropped: the whole image is
+resized, and the `.spic` file says which size it had. Data sets are cropped, by `to_working_size`.
 """
 
 import numpy as np
 from PIL import Image
 
 from spic.errors import DataError
-from spic.pictures.limits import MAX_PIXELS
-from spic.pictures.reading import rgb_pixels
+from spic.pictures.limits import COARSE_FACTOR, MAX_PIXELS
 
-LONGER_SIDE = 512  # of an image at working size; 1024x2048 becomes the paper's 256x512
-SHORTEST_SIDE = 64  # at working size: 16 pixels of the coarse image
-
-
-def as_pixels(image) -> np.ndarray:
-    """Any image as uint8 sRGB (H, W, 3).
-
-    Parameters
-    ----------
-    image : numpy.ndarray or PIL.Image.Image
-        uint8 or uint16 (H, W) or (H, W, C) with 1, 3 or 4 channels; alpha is dropped, 16 bits are rounded to 8. Or a
-        PIL image, as `spic.pictures.reading.rgb_pixels` takes it.
-
-    Raises
-    ------
-    DataError
-        For other types and shapes, samples without a known white, no pixels, or more than
-        `spic.pictures.limits.MAX_PIXELS`.
-    """
-    if isinstance(image, Image.Image):
-        if image.width * image.height > MAX_PIXELS:
-            raise DataError(f"a picture of {image.width}x{image.height} has too many pixels")
-        try:
-            return rgb_pixels(image)
-        except (OSError, ValueError, SyntaxError) as error:  # pixels are read only now
-            raise DataError(f"not a readable picture ({error})") from None
-    if not isinstance(image, np.ndarray):
-        raise DataError(f"expected a numpy array or a PIL picture, got {type(image).__name__}")
-    pixels = image[..., None] if image.ndim == 2 else image
-    if pixels.dtype not in (np.uint8, np.uint16) or pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4):
-        raise DataError(f"expected a uint8 picture (H, W, 3), got {image.dtype} {image.shape}")
-    if not 0 < pixels.shape[0] * pixels.shape[1] <= MAX_PIXELS:
-        raise DataError(f"a picture of {pixels.shape[1]}x{pixels.shape[0]} has no or too many pixels")
-    if pixels.dtype == np.uint16:
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels[..., :3])
+WORKING_SIZE = (256, 512)  # (height, width) of the paper's images
+LONGER_SIDE = 512  # of a picture at working size; 1024x2048 becomes the paper's 256x512
+SHORTEST_SIDE = 64  # at working size: 16 pixels of the coarse picture
 
 
 def working_size(size, multiple: int, longer_side: int | None = LONGER_SIDE) -> tuple[int, int]:
@@ -90,3 +58,92 @@ def enlarge_labels(labels: np.ndarray, size) -> np.ndarray:
         better = share > best
         best[better], result[better] = share[better], label
     return result
+
+
+def to_working_size(picture: np.ndarray, size=WORKING_SIZE) -> np.ndarray:
+    """Resize and centre-crop to `size`.
+
+    The picture is scaled so that it just covers `size`, then the centre is kept: a 480x360 CamVid frame becomes
+    512x384 and keeps rows 64 to 320; a 2048x1024 Cityscapes frame becomes 512x256 exactly.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray
+        uint8, (H, W, 3) picture (Lanczos) or (H, W) label map (nearest neighbour).
+    size : (int, int)
+        Height and width wanted.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (size[0], size[1]) or with 3 channels.
+
+    Raises
+    ------
+    DataError
+        The picture is so narrow that it would have to be blown up beyond `MAX_PIXELS`.
+    """
+    height, width = picture.shape[:2]
+    scale = max(size[0] / height, size[1] / width)
+    scaled = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
+    if scaled[0] * scaled[1] > MAX_PIXELS:
+        raise DataError(f"a {width}x{height} picture does not fit {size[1]}x{size[0]}: it is too narrow")
+    if scaled != (height, width):
+        mode = Image.Resampling.LANCZOS if picture.ndim == 3 else Image.Resampling.NEAREST
+        picture = np.array(Image.fromarray(picture).resize((scaled[1], scaled[0]), mode))
+    top, left = (scaled[0] - size[0]) // 2, (scaled[1] - size[1]) // 2
+    return np.ascontiguousarray(picture[top : top + size[0], left : left + size[1]])
+
+
+def downscale(picture: np.ndarray, factor: int = COARSE_FACTOR) -> np.ndarray:
+    """Area down-scaling: each pixel of the result is the rounded mean of a factor x factor block.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray
+        uint8 (H, W, 3); H and W multiples of `factor`.
+    factor : int
+        Size ratio, 4 in the paper.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (H / factor, W / factor, 3).
+    """
+    height, width, channels = picture.shape
+    if height % factor or width % factor:
+        raise DataError(f"a {height}x{width} picture does not divide into {factor}x{factor} blocks")
+    blocks = picture.reshape(height // factor, factor, width // factor, factor, channels)
+    total = blocks.sum(axis=(1, 3), dtype=np.uint32)
+    area = factor * factor
+    return ((total + area // 2) // area).astype(np.uint8)
+
+
+def downscale_bilinear(picture: np.ndarray, factor: int = COARSE_FACTOR) -> np.ndarray:
+    """Bilinear down-scaling by an even factor without antialiasing: the mean of the middle 2x2 pixels of each block.
+
+    The authors' scripts count the bytes of this picture while they decode that of `downscale`.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray
+        uint8 (H, W, 3); H and W multiples of `factor`.
+    factor : int
+        Size ratio, even.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 (H / factor, W / factor, 3).
+    """
+    height, width, channels = picture.shape
+    if height % factor or width % factor or factor % 2:
+        raise DataError(f"a {height}x{width} picture does not divide into {factor}x{factor} blocks of even size")
+    middle = slice(factor // 2 - 1, factor // 2 + 1)
+    blocks = picture.reshape(height // factor, factor, width // factor, factor, channels)[:, middle, :, middle]
+    return ((blocks.sum(axis=(1, 3), dtype=np.uint16) + 2) // 4).astype(np.uint8)
+
+
+def upscale(coarse: np.ndarray, size) -> np.ndarray:
+    """Bicubic interpolation of uint8 (h, w, 3) to `size` = (H, W): the method `upsampled`."""
+    return np.array(Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC))

@@ -1,10 +1,10 @@
 """What is known of a segmenter before it is loaded: a run whose parts do not fit stops before it starts."""
 
-import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from spic.errors import DataError
+from spic.errors import SpicError
 from spic.pictures.labels import LabelSpace, get_label_space
 
 _SHIPPED = {"street": "street-segmenter", "judge": "street-judge"}
@@ -32,13 +32,11 @@ class SegmenterInfo:
 
 def describe_shipped(name: str, weights=None) -> SegmenterInfo | None:
     """What the config beside the weights says of `street` or `judge`; None for other names."""
-    from spic.weights import FOLDER, weight_paths
+    from spic.weights import FOLDER, read_config, weight_paths
 
     if name not in _SHIPPED:
         return None
-    path, sidecar = weight_paths(weights or FOLDER / _SHIPPED[name])
-    try:
-        space = get_label_space(json.loads(sidecar.read_bytes())["label_space"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, DataError):
-        space = None  # the loader of the file reports what is wrong with it
-    return SegmenterInfo(path, space)
+    weights, space = weights or FOLDER / _SHIPPED[name], None
+    with suppress(SpicError, KeyError, TypeError):  # the loader of the file reports what is wrong with it
+        space = get_label_space(read_config(weights)["label_space"])
+    return SegmenterInfo(weight_paths(weights)[0], space)

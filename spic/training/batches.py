@@ -11,7 +11,7 @@ import torch
 
 from spic.errors import ConfigError, DataError
 from spic.pictures.labels import one_hot
-from spic.pictures.reading import COARSE_FACTOR, downscale
+from spic.pictures.sizes import COARSE_FACTOR, downscale
 from spic.training.pack import Pack
 
 

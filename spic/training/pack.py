@@ -23,7 +23,7 @@ from PIL import Image
 from spic.errors import ConfigError, DataError
 from spic.files import atomic_path
 from spic.pictures.labels import get_label_space
-from spic.pictures.reading import COARSE_FACTOR, downscale
+from spic.pictures.sizes import COARSE_FACTOR, downscale
 from spic.strict_json import to_json
 
 FRAME_SIZE = (384, 512)  # a whole CamVid frame at working scale; crops of it are what the networks see

@@ -186,7 +186,7 @@ def train_segmenter(
 def validate(model, normalize, pack: Pack, space, device: str, dtype: str, batch: int = 4) -> dict:
     """mIoU and IoU per class of `model` against the labels of `pack`, at the working crop of its frames."""
     from spic.metrics.miou import confusion_matrix, iou_per_class
-    from spic.pictures.reading import WORKING_SIZE, to_working_size
+    from spic.pictures.sizes import WORKING_SIZE, to_working_size
 
     total = 0
     for start in range(0, len(pack), batch):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from spic.benchmark import coding as stages
-from spic.benchmark.methods import Settings, get_method
+from spic.benchmark.method import Settings
+from spic.benchmark.methods import get_method
 from spic.benchmark.observations import label_space
 from spic.benchmark.plan import Plan
 from spic.errors import BitstreamError, DataError

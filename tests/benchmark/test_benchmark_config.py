@@ -129,7 +129,7 @@ def test_whatever_the_schema_offers_can_be_set_by_both(key, overlay):
             "spic: one list of points, not coarse_qp and coarse_quality",
         ),
         ("methods: {bpg: {qp: []}}", r"\$\.methods\.bpg\.qp: \[\] should be non-empty"),
-        ("methods: {bpg: [30]}", r"\$\.methods\.bpg: \[30\] is not of type"),
+        ("methods: {bpg: [30]}", r"\$\.methods\.bpg\[0\]: 30 is not of type 'object'"),
         ("methods: null", "methods"),
         ("methods: {1: {qp: [3]}}", "0.yaml: expected names of settings"),
         ("- a", "0.yaml: expected names of settings"),

@@ -11,13 +11,14 @@ from PIL import Image
 
 import spic.plugins
 from spic import Receiver, Transmitter
-from spic.benchmark.methods import Method, Picture, Settings, get_method, method_names, point_name
+from spic.benchmark.method import Method, Picture, Settings
+from spic.benchmark.methods import get_method, method_names, point_name
 from spic.benchmark.protocols import OFFICIAL
 from spic.bitstream import read_spic, write_spic
 from spic.codecs import get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
 from spic.machine import CPU
-from spic.pictures.reading import downscale
+from spic.pictures.sizes import downscale
 
 POINTS = {"spic": 30, "upsampled": 30, "bpg": 35, "jpeg2000": 1.5}
 PARTS = {"spic": {"picture": "spic"}, "upsampled": {"coarse": "bpg"}}

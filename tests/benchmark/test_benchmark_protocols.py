@@ -6,12 +6,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from spic.benchmark.methods import Picture, Settings, get_method
+from spic.benchmark.method import Picture, Settings
+from spic.benchmark.methods import get_method
 from spic.benchmark.protocols import OFFICIAL, PROTOCOLS, get_protocol
 from spic.codecs import get_codec
 from spic.errors import ConfigError
 from spic.machine import CPU
-from spic.pictures.reading import downscale, downscale_bilinear
+from spic.pictures.sizes import downscale, downscale_bilinear
 from spic.scsrdm.sampling import Sampling
 
 

@@ -36,7 +36,8 @@ def test_the_rate_is_met_from_below(bpp):
 @pytest.mark.shared
 @pytest.mark.parametrize("bpp", [0.1, 0.5])
 def test_the_rate_is_met_on_real_pictures(shared, bpp):
-    from spic.pictures.reading import read_picture, to_working_size
+    from spic.pictures.reading import read_picture
+    from spic.pictures.sizes import to_working_size
 
     frames = sorted((shared / "data" / "camvid" / "val").glob("*.png"))[:100:50]
     if not frames:

@@ -5,7 +5,8 @@ import pytest
 
 from spic.datasets import get_dataset
 from spic.errors import ConfigError, DataError
-from spic.pictures.reading import to_working_size, write_png
+from spic.pictures.reading import write_png
+from spic.pictures.sizes import to_working_size
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from PIL import Image
 
 from spic.datasets import get_dataset
 from spic.errors import ConfigError, DataError
-from spic.pictures.reading import read_picture, to_working_size
+from spic.pictures.reading import read_picture
+from spic.pictures.sizes import to_working_size
 
 
 @pytest.fixture

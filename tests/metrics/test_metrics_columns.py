@@ -18,10 +18,11 @@ from spic.benchmark.protocols import CORRECTED
 from spic.benchmark.scores import Originals, read_features, read_scores, score
 from spic.benchmark.summary import Reading, point_columns, summarize, write_summary
 from spic.errors import ConfigError, DataError
+from spic.files import write_bytes
 from spic.metrics import Metric, Observation, columns, statistics
 from spic.metrics.columns import column, columns_in, columns_of, observations, registered
 from spic.pictures.labels import CAMVID11, CITYSCAPES19
-from spic.pictures.reading import write_bytes, write_png
+from spic.pictures.reading import write_png
 from spic.provenance.fingerprints import metrics_version, observations_version
 from spic.report.pages.overview import Run, overview_html
 from spic.report.pages.showcase import under

@@ -5,7 +5,17 @@ import pytest
 from sklearn import metrics as reference
 
 from spic.errors import ConfigError, DataError
-from spic.metrics import bpp, confusion_matrix, iou_per_class, mean_iou, miou_image, miou_per_picture, pixel_accuracy
+from spic.metrics import (
+    bpp,
+    confusion_matrix,
+    iou_per_class,
+    mean_iou,
+    miou_image,
+    miou_of_maps,
+    miou_per_picture,
+    pixel_accuracy,
+)
+from spic.pictures.labels import CAMVID11
 
 CLASSES, VOID = 11, 11
 
@@ -56,6 +66,17 @@ def test_identical_maps_score_one():
     labels = random_maps(5)[0]
     confusion = confusion_matrix(labels, labels, CLASSES, VOID)
     assert mean_iou(confusion) == mean_iou(confusion, absent="zero") == pixel_accuracy(confusion) == 1.0
+
+
+def test_maps_are_compared_in_their_label_space():
+    rng = np.random.default_rng(3)
+    a, b = rng.integers(0, 12, (2, 3, 8, 9), np.uint8)  # 11 is the void of CamVid's 11 classes
+    counted = a != 11
+    expected = reference.jaccard_score(a[counted], b[counted], labels=range(11), average="macro")
+    assert miou_of_maps(a, b, CAMVID11) == pytest.approx(expected)
+    assert miou_of_maps(a[0], b[0], CAMVID11) == miou_per_picture([confusion_matrix(a[0], b[0], 11, 11)])[0]
+    with pytest.raises(DataError):
+        miou_of_maps(a, b + 9, CAMVID11)
 
 
 def test_absent_classes_are_skipped_or_count_zero():

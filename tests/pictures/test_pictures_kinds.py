@@ -16,8 +16,7 @@ from spic.codecs import get_codec
 from spic.datasets import get_dataset
 from spic.errors import DataError
 from spic.pictures.labels import CAMVID11, CITYSCAPES19
-from spic.pictures.reading import read_labels, read_picture, write_png
-from spic.pictures.sizes import as_pixels
+from spic.pictures.reading import as_pixels, read_labels, read_picture, write_png
 
 SIZE = (32, 64)
 RGB = np.stack(np.meshgrid(np.arange(0, 256, 4), np.arange(0, 256, 8)), axis=-1)[..., [0, 1, 0]].astype(np.uint8)
@@ -189,7 +188,7 @@ def seen(door: str, data: bytes, folder, decoder, monkeypatch) -> np.ndarray:
         raise DataError("seen")
 
     monkeypatch.setattr(Transmitter, "prepare", stop)
-    monkeypatch.setattr("spic.pictures.reading.to_working_size", lambda pixels: stop(None, pixels))
+    monkeypatch.setattr("spic.pictures.sizes.to_working_size", lambda pixels: stop(None, pixels))
     arguments = {
         "codec encode": ["codec", "encode", "png", path, folder / "out.png"],
         "segment": ["segment", path, folder / "out.png"],

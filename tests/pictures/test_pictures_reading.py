@@ -5,14 +5,8 @@ import pytest
 from PIL import Image
 
 from spic.errors import DataError
-from spic.pictures.reading import (
-    downscale,
-    read_labels,
-    read_picture,
-    to_working_size,
-    upscale,
-    write_png,
-)
+from spic.pictures.reading import read_labels, read_picture, write_png
+from spic.pictures.sizes import downscale, to_working_size, upscale
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from spic.errors import DataError
-from spic.pictures.reading import read_picture
-from spic.pictures.sizes import as_pixels, enlarge_labels, resize, working_size
+from spic.pictures.reading import as_pixels, read_picture
+from spic.pictures.sizes import enlarge_labels, resize, working_size
 
 
 @pytest.mark.parametrize(

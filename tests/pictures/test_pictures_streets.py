@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from spic.pictures.labels import CAMVID11, LabelSpace
-from spic.pictures.reading import read_labels, to_working_size
+from spic.pictures.reading import read_labels
+from spic.pictures.sizes import to_working_size
 from spic.pictures.streets import looks_like_a_street
 
 

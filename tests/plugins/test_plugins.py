@@ -14,7 +14,8 @@ import yaml
 from spic import Receiver, Transmitter
 from spic.benchmark import coding as stages
 from spic.benchmark.checks import check_methods, check_networks
-from spic.benchmark.methods import Picture, Settings, get_method, method_names
+from spic.benchmark.method import Picture, Settings
+from spic.benchmark.methods import get_method, method_names
 from spic.benchmark.plan import Plan
 from spic.bitstream import read_spic
 from spic.codecs import codec_names, get_codec

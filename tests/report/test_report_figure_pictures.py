@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spic.benchmark.methods import Picture, Settings, get_method
+from spic.benchmark.method import Picture, Settings
+from spic.benchmark.methods import get_method
 from spic.errors import DataError
 from spic.files import write_bytes
 from spic.machine import CPU, Machine
 from spic.pictures.labels import CAMVID11
-from spic.pictures.reading import COARSE_FACTOR, downscale, read_picture, upscale, write_png
+from spic.pictures.reading import read_picture, write_png
+from spic.pictures.sizes import COARSE_FACTOR, downscale, upscale
 from spic.report.figures import shown as figures_shown
 from spic.report.figures.pictures import Subject, figure2, figure3
 from spic.report.figures.shown import Chosen, Eye, choose, coded_versions, uncompressed_versions

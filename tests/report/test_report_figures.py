@@ -171,12 +171,15 @@ def test_methods_are_told_apart_without_colour():
 
 
 def test_points_as_readers_call_them():
-    assert [point_label(point) for point in ("coarse_qp35", "qp44", "bpp0.2", "coarse_factor4", "simplify16")] == [
+    points = ("coarse_qp35", "qp44", "bpp0.2", "coarse_factor4", "simplify16", "bpp1e-05", "coarse_qp35_residual_qp40")
+    assert [point_label(point) for point in points] == [
         "QP 35",
         "QP 44",
         "bpp 0.2",
         "factor 4",
         "simplify 16",
+        "bpp 1e-05",
+        "QP 35, residual QP 40",
     ]
 
 

@@ -8,7 +8,7 @@ import torch
 
 from spic.errors import ConfigError, DataError
 from spic.pictures.labels import one_hot
-from spic.pictures.reading import downscale
+from spic.pictures.sizes import downscale
 from spic.segmentation import get_segmenter
 from spic.training.batches import Batches, predicted_maps, scene_odds
 

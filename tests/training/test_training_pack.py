@@ -9,7 +9,7 @@ import pytest
 
 from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError
-from spic.pictures.reading import downscale
+from spic.pictures.sizes import downscale
 from spic.training.pack import read_pack, read_split, write_pack
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import PIL
 import pytest
 
-from spic.benchmark.methods import Settings, get_method
+from spic.benchmark.method import Settings
+from spic.benchmark.methods import get_method
 from spic.codecs import codec_names, get_codec
 from spic.codecs.labelmap import LabelMapCodec
 from spic.datasets import get_dataset

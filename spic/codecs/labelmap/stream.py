@@ -19,7 +19,7 @@ from spic.codecs.labelmap.model import code_rows
 from spic.codecs.labelmap.prior import Prior, fresh_prior
 from spic.codecs.labelmap.rangecoder import ends_here, finish, overdrawn, start_reader, start_writer
 from spic.errors import BitstreamError
-from spic.pictures.reading import WORKING_SIZE
+from spic.pictures.sizes import WORKING_SIZE
 
 VERSION = 1
 _PRIOR, _WORKING_SIZE = 1, 2

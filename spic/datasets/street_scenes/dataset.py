@@ -5,7 +5,7 @@ import numpy as np
 from spic.datasets.base import SPLITS, Dataset, check_split
 from spic.datasets.street_scenes.scene import draw_scene
 from spic.pictures.labels import CAMVID11, CITYSCAPES19
-from spic.pictures.reading import WORKING_SIZE
+from spic.pictures.sizes import WORKING_SIZE
 
 LENGTHS = {"train": 2000, "val": 100, "test": 100}
 

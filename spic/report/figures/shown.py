@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 
 from spic.benchmark.coding import BATCH, load_segmenter, method_settings, partner, png_files, read_coded
-from spic.benchmark.methods import Picture, Settings, get_method
+from spic.benchmark.method import Picture, Settings
+from spic.benchmark.methods import get_method
 from spic.benchmark.observations import label_space
 from spic.errors import DataError
 from spic.files import atomic_folder
 from spic.machine import Machine
-from spic.metrics import confusion_matrix, miou_per_picture
+from spic.metrics import miou_of_maps
 from spic.pictures.labels import LabelSpace, get_label_space
-from spic.pictures.reading import COARSE_FACTOR, read_labels, read_picture, write_png
+from spic.pictures.reading import read_labels, read_picture, write_png
+from spic.pictures.sizes import COARSE_FACTOR
 from spic.report.comparison import equal_rate_pair
 from spic.report.figures.pictures import Shown, Subject, figure2, figure3
 from spic.report.figures.style import label_of
@@ -59,8 +61,7 @@ class Eye:
     def version(self, original: Shown, method: str, point: str, title: str, pixels, bpp=None) -> Shown:
         """A version with its mIoU against what is seen in the original."""
         labels = self._see(pixels)
-        confusion = confusion_matrix(original.labels, labels, self.space.num_classes, self.space.void)
-        return Shown(method, point, title, pixels, labels, float(miou_per_picture(confusion[None])[0]), bpp)
+        return Shown(method, point, title, pixels, labels, miou_of_maps(original.labels, labels, self.space), bpp)
 
     def _see(self, pixels):
         return self.segmenter.segment(pixels[None])[0]

@@ -63,7 +63,7 @@ def label_of(method: str, point: str = "") -> str:
 
 
 def point_label(point: str) -> str:
-    """A point as readers call it: "coarse_qp35" is "QP 35", "coarse_qp35_residual_qp40" is "QP 35, residual QP 40"."""
+    """A point as readers call it: "coarse_qp35" is "QP 35", "bpp0.2" is "bpp 0.2"; several are joined by commas."""
     parts = re.findall(r"([a-z_]+?)(-?[0-9][0-9.e+-]*)(?:_|$)", point.removeprefix("coarse_"))
     return ", ".join(f"{word.replace('_', ' ').replace('qp', 'QP')} {value}" for word, value in parts)
 

@@ -13,8 +13,8 @@ from spic.codecs import get_codec
 from spic.errors import ConfigError
 from spic.metrics.columns import column, columns_in
 from spic.pictures.labels import LabelSpace, get_label_space
-from spic.pictures.reading import read_labels, read_picture, upscale
-from spic.pictures.sizes import as_pixels
+from spic.pictures.reading import as_pixels, read_labels, read_picture
+from spic.pictures.sizes import upscale
 from spic.report.comparison import BASELINES, nearest
 from spic.report.figures.style import label_of
 from spic.report.pages.gallery import Page, Version, write_gallery, write_preview
