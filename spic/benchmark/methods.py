@@ -18,6 +18,7 @@ from spic.codecs import codec_names, get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
 from spic.machine import set_threads
 from spic.pictures.limits import MAX_PIXELS
+from spic.pictures.reading import as_pixels
 from spic.pictures.sizes import COARSE_FACTOR, WORKING_SIZE, downscale, downscale_bilinear, upscale
 from spic.receiver import Receiver
 from spic.transmitter import Transmitter
@@ -43,7 +44,7 @@ class CodecMethod(Method):
         return {"picture": self.codec.encode(picture.pixels, **{self.parameter: value})}
 
     def decode(self, parts, names):
-        return [_rgb(self.codec.decode(part["picture"])) for part in parts]
+        return [as_pixels(self.codec.decode(part["picture"])) for part in parts]
 
 
 class UpsampledMethod(Method):
@@ -75,20 +76,26 @@ class UpsampledMethod(Method):
             f"coarse.{self._coarse_codec.extension}": self._encode_coarse(downscale_bilinear(picture.pixels), value)
         }
 
-    def _encode_coarse(self, coarse, value) -> bytes:
-        codec = self._coarse_codec
-        if codec.quality_name is not None:
-            return codec.encode(coarse, **{codec.quality_name: value})
+    def _quality(self, value):
+        """What a point sets of the coarse codec: nothing of a lossless one."""
+        if self._coarse_codec.quality_name is not None:
+            return value
         if value != COARSE_FACTOR:
             raise ConfigError(f"coarse_factor {value!r}: only {COARSE_FACTOR} is supported")
-        return codec.encode(coarse)
+        return None
+
+    def _encode_coarse(self, coarse, value) -> bytes:
+        quality = self._quality(value)
+        return self._coarse_codec.encode(
+            coarse, **({} if quality is None else {self._coarse_codec.quality_name: quality})
+        )
 
     def decode(self, parts, names):
         return [upscale(c, (c.shape[0] * COARSE_FACTOR, c.shape[1] * COARSE_FACTOR)) for c in self._coarse(parts)]
 
     def _coarse(self, parts) -> list[np.ndarray]:
         codec = self.codecs()["coarse"]
-        coarse = [_rgb(codec.decode(part["coarse"])) for part in parts]
+        coarse = [as_pixels(codec.decode(part["coarse"])) for part in parts]
         for picture in coarse:
             if picture.shape[0] * picture.shape[1] * COARSE_FACTOR**2 > MAX_PIXELS:
                 raise BitstreamError(f"a coarse picture of {picture.shape[1]}x{picture.shape[0]} is too large")
@@ -134,11 +141,8 @@ class SpicMethod(UpsampledMethod):
     def encode(self, picture, value):
         if picture.ssm is None or picture.ssm.shape != picture.pixels.shape[:2]:
             raise DataError("the method spic needs an SSM of the picture's size")
-        lossless = self._coarse_codec.quality_name is None
-        if lossless and value != COARSE_FACTOR:
-            raise ConfigError(f"coarse_factor {value!r}: only {COARSE_FACTOR} is supported")
         prepared = self._transmitter.prepare(picture.pixels, picture.ssm)
-        return {"picture": write_spic(self._transmitter.code(prepared, None if lossless else value))}
+        return {"picture": write_spic(self._transmitter.code(prepared, self._quality(value)))}
 
     def official_parts(self, picture, value):
         """The SSM as the authors' scripts save it: three equal channels of label * 255 / 35, by FLIF."""
@@ -249,12 +253,6 @@ class SpicLabelmapMethod(SpicMethod):
 
     def __init__(self, settings: Settings):
         super().__init__(replace(settings, ssm_codec="labelmap"))
-
-
-def _rgb(picture: np.ndarray) -> np.ndarray:
-    """What a codec gave, (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), as (H, W, 3): gray repeated, alpha dropped."""
-    picture = picture[..., None] if picture.ndim == 2 else picture
-    return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture[..., :3]
 
 
 _LOSSLESS = "jpegxl-lossless"  # the codec behind coarse_codec "lossless"

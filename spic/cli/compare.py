@@ -73,8 +73,7 @@ def compare(
         prepared = transmitter.prepare(files.read_picture_from(source))
         picture = Picture(prepared.pixels, prepared.ssm)
         name = files.stem(source)
-        space, coarse = transmitter.label_space, downscale(prepared.pixels)
-        shown, missing = [], []
+        space, shown, missing = transmitter.label_space, [], []
 
         def show(label, pixels, numbers, stem):
             files.write_picture_to(output / f"{name}.{stem}.png", pixels)
@@ -82,7 +81,7 @@ def compare(
 
         show(ORIGINAL, prepared.pixels, {}, "original")
         show(SSM, space.colorize(prepared.ssm), {}, "ssm")
-        show(COARSE, enlarged(coarse, prepared.ssm.shape), {}, "coarse")
+        show(COARSE, enlarged(downscale(prepared.pixels), prepared.ssm.shape), {}, "coarse")
         for method_name, coder in methods.items():
             result = at_rate(method_name, coder, picture, bpp)
             row = {"picture": name, "method": method_name, "setting": result.setting, "bpp": result.bpp}

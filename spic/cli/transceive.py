@@ -263,9 +263,13 @@ def _print(record: dict, as_json: bool, on_stderr: bool) -> None:
 
 def _long(source: Path, record: dict) -> str:
     """A `.spic` file in a few lines."""
+    from spic.weights import shipped_as
+
     sampling = record["sampling"] or "as the decoder's weights recommend"
     if isinstance(sampling, dict):
         sampling = ", ".join(f"{key} {value}" for key, value in sampling.items())
+    name = shipped_as(record["weights_id"])
+    known = f" (shipped: {name})" if name else ""
     overhead = record["bytes"] - record["ssm_bytes"] - record["coarse_bytes"]
     return (
         "{0}: {bytes} bytes\n"
@@ -276,19 +280,4 @@ def _long(source: Path, record: dict) -> str:
         "  decoder      {weights_id}{2}\n"
         "  sampling     {3}\n"
         "  seed         {seed}"
-    ).format("stdin" if source == files.STDIO else source, overhead, _shipped(record["weights_id"]), sampling, **record)
-
-
-def _shipped(weights_id: str) -> str:
-    """ " (shipped: NAME)" where a shipped weights file has that id; from the manifest, without reading the file."""
-    import json
-
-    import spic
-
-    manifest = Path(spic.__file__).parent / "weights" / "manifest.json"
-    try:
-        entries = json.loads(manifest.read_bytes()).items()
-        names = [name for name, entry in entries if entry["sha256"].startswith(weights_id)]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        names = []
-    return f" (shipped: {names[0]})" if names else ""
+    ).format("stdin" if source == files.STDIO else source, overhead, known, sampling, **record)

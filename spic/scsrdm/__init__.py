@@ -3,6 +3,8 @@
 torch loads when the first network is built, not when this package is imported.
 """
 
+from importlib import import_module
+
 from spic.scsrdm.config import ScsrdmConfig, config_from_official
 
 __all__ = ["ScsrdmConfig", "build", "config_from_official", "load_checkpoint", "sample", "save_checkpoint"]
@@ -32,22 +34,8 @@ def build(config):
     return Scsrdm(config)
 
 
-def sample(model, ssm_onehot, coarse, **settings):
-    """Rebuild pictures: see `spic.scsrdm.sampler.sample`."""
-    from spic.scsrdm.sampler import sample
-
-    return sample(model, ssm_onehot, coarse, **settings)
-
-
-def save_checkpoint(path, model, config=None, dtype="float16"):
-    """Write a network and its config: see `spic.scsrdm.checkpoint.save_checkpoint`."""
-    from spic.scsrdm.checkpoint import save_checkpoint
-
-    return save_checkpoint(path, model, config, dtype)
-
-
-def load_checkpoint(path, device="cpu", dtype="float32"):
-    """Read a network and its config: see `spic.scsrdm.checkpoint.load_checkpoint`."""
-    from spic.scsrdm.checkpoint import load_checkpoint
-
-    return load_checkpoint(path, device, dtype)
+def __getattr__(name: str):
+    home = {"sample": "sampler", "save_checkpoint": "checkpoint", "load_checkpoint": "checkpoint"}.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"spic.scsrdm.{home}"), name)

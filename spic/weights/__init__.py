@@ -204,9 +204,10 @@ def shipped(name: str, folder: Path = FOLDER) -> Path:
     return tensors
 
 
-def shipped_hashes(folder: Path = FOLDER) -> set[str]:
-    """SHA-256 of the tensor files that are shipped."""
-    return {entry["sha256"] for entry in _read_json(folder / "manifest.json", "manifest").values()}
+def shipped_as(weights_id: str, folder: Path = FOLDER) -> str | None:
+    """Name of the shipped weights whose tensor file's SHA-256 begins with `weights_id`; None where none are."""
+    entries = _read_json(folder / "manifest.json", "manifest").items()
+    return next((name for name, entry in entries if entry["sha256"].startswith(weights_id)), None)
 
 
 def register(name: str, path, folder: Path = FOLDER) -> Path:

@@ -280,7 +280,7 @@ def before() -> dict[str, str]:
         ({"methods": METHODS | {"bpg": {"qp": [44, 45]}}}, PAGES),
         ({"method_options": {"bpg": {}}}, set()),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_a_setting_changes_what_depends_on_it_and_no_more(settings, changed, before, tmp_path):
     (tmp_path / "any.safetensors").write_bytes(b"weights, which nobody loads here")
