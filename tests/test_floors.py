@@ -25,7 +25,7 @@ MANY_PARAMETERS = {"codecs/flif/learn.py:_grow", "transmitter.py:Transmitter.__i
 
 
 def imports(text: str) -> list[str]:
-    """Modules of `spic` that a module imports, at its top or within functions; also by `import_module("spic....")`."""
+    """Modules of `spic` that a module imports, at its top, within functions, or named in a table of `spic.plugins`."""
     found = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):

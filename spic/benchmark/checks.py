@@ -24,7 +24,7 @@ def check_run(plan: Plan, points: bool = True) -> None:
     plan : Plan
         Of a config that `spic.benchmark.config.read_config` gave.
     points : bool
-        Whether to try every point of every method, on a black picture; this takes some hundredths of a second each.
+        Whether to try every point of every method, on a black image; this takes some hundredths of a second each.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def check_device(config: dict) -> None:
 
 
 def check_points(plan: Plan) -> None:
-    """`ConfigError` names the first point of a method that can not be coded, whatever the picture."""
+    """`ConfigError` names the first point of a method that can not be coded, whatever the image."""
     for name, points in plan.points.items():
         for point in points:
             with _about(f"methods.{name}"):
