@@ -80,11 +80,11 @@ def _chunk(config, chunk, folder):
 
 def _looks(paired=True):
     def mean():
-        return lambda picture, original: {"features": picture.mean((0, 1)), "patches": picture.mean((0, 1))[None]}
+        return lambda sample: {"features": sample.decoded.mean((0, 1)), "patches": sample.decoded.mean((0, 1))[None]}
 
     def maps():
-        def see(picture, original):
-            return {"labels": Network().segment(picture[None])[0]}
+        def see(sample):
+            return {"labels": Network().segment(sample.decoded[None])[0]}
 
         see.constants = {"space": np.array(json.dumps(vars(CAMVID11) | {"palette": CAMVID11.palette}))}
         return see

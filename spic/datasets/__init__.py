@@ -66,7 +66,7 @@ def get_dataset(name: str, root=None, split: str = "val", limit: int | None = No
     dataset = kind(split=split, size=tuple(size)) if kind.procedural else kind(root, split, tuple(size))
     if not dataset.names or list(dataset.names) != sorted(set(dataset.names)):
         raise DataError(f"data set {name}: its names must be sorted and unique, at least one")
-    if unsafe := [one for one in dataset.names if not one or one.startswith(".") or set(one) & set("/\\\0")]:
+    if unsafe := [one for one in dataset.names if not one or one.startswith(".") or set(one) & set("/\0")]:
         raise DataError(f"data set {name}: {unsafe[0]!r} cannot be the name of a file")
     if limit is not None:
         dataset.names = dataset.names[:limit]
