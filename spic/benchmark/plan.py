@@ -9,6 +9,7 @@ from spic.benchmark.layout import Layout
 from spic.benchmark.method import SHIPPED_DECODERS, Method
 from spic.metrics.columns import observations
 from spic.provenance import fingerprints
+from spic.segmentation import describe_segmenter
 from spic.weights import FOLDER, weight_paths
 
 _CODING = ("ssm_codec", "coarse_codec", "seed")
@@ -42,9 +43,12 @@ class Plan(Layout):
         return {**self.settings(*keys, *filter(None, [decoder])), **own, "protocol": protocol}
 
     def network_files(self, kind: str) -> list[str]:
-        """Weights file of the "segmenter" or "judge"; empty where it needs none or there is none."""
-        path = None if self.config[kind] is None else self.network(kind).weights
-        return [] if path is None else [str(path)]
+        """Weights files of the "segmenter", "judge" or "judges"; empty where they need none or there is none."""
+        if kind == "judges":
+            found = [describe_segmenter(one["segmenter"], one["weights"]) for one in self.config[kind].values()]
+        else:
+            found = [self.network(kind)] if self.config[kind] is not None else []
+        return [str(one.weights) for one in found if one.weights is not None]
 
     def decoder_files(self, method: Method) -> list[str]:
         """Weights file of a method's decoder and the method's other files; empty where it has none."""
@@ -55,7 +59,7 @@ class Plan(Layout):
 
     def files(self, stage: str) -> list[str]:
         """Files of the user, most of them weights, that a stage other than coding reads."""
-        segmenter, judge = self.network_files("segmenter"), self.network_files("judge")
+        segmenter, judge = self.network_files("segmenter"), self.network_files("judge") + self.network_files("judges")
         seen = [one for one in observations().values() if stage == "look" or not one.paired]
         observed = [str(path) for one in seen for path in one.find_weights(self.config) or []]
         drawn_by = [self.method(name, self.first) for name in ("spic", "sr") if name in self.points]
@@ -106,7 +110,9 @@ class Plan(Layout):
             case ["segment", chunk]:
                 return *self._segmenter(stage), before("resolve"), before("prepare", chunk)
             case ["look_at_originals", chunk]:
-                judge = self.settings("judge"), fingerprints.plugin_version("spic.segmenters", self.config["judge"])
+                judges = {name: one["segmenter"] for name, one in self.config["judges"].items()}
+                kinds = [self.config["judge"], *judges.values()]
+                judge = kinds[0], judges, [fingerprints.plugin_version("spic.segmenters", kind) for kind in kinds]
                 seen = self.other_looks, self.weights(stage), fingerprints.observations_version(paired=False)
                 return *judge, *seen, before("resolve"), before("prepare", chunk)
             case ["score_originals", chunk]:

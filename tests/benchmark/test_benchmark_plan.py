@@ -275,6 +275,10 @@ def before() -> dict[str, str]:
         ({"decoder_weights": "any"}, CODING),
         ({"ssm_codec": "labelmap"}, CODING | {"encode bpg", "count_official"}),
         ({"judge": None}, {"look_at_originals", "score_originals", *NUMBERS}),
+        (
+            {"judges": {"second": {"segmenter": "street", "weights": None}}},
+            {"look_at_originals", "score_originals", *NUMBERS},
+        ),
         ({"classes_of_interest": ["car"]}, {"summarize", *PAGES}),
         ({"interval_block": 9}, {"summarize", *PAGES}),
         ({"methods": METHODS | {"bpg": {"qp": [44, 45]}}}, PAGES),
