@@ -3,8 +3,6 @@
 The rules of the workflow declare their jobs and ask here; nothing of this needs Snakemake.
 """
 
-from functools import cache
-
 from spic.benchmark.layout import Layout
 from spic.benchmark.method import SHIPPED_DECODERS, Method
 from spic.metrics.columns import observations
@@ -26,10 +24,11 @@ class Plan(Layout):
         Folder in which hashes of large weights files are kept.
     """
 
+    remembered = (*Layout.remembered, "weights", "coder", "counted_codecs", "fingerprint", "_segmenter")
+
     def __init__(self, config: dict, hashes=None):
         super().__init__(config)
-        self.fingerprint, self.coder = cache(self._fingerprint), cache(self._coder)
-        self._hashes_of = cache(lambda *files: fingerprints.weights_hashes(files, hashes))
+        self._hashes = hashes
 
     def settings(self, *keys: str) -> dict:
         """The settings that a job depends on; only a change of these runs it again."""
@@ -73,9 +72,9 @@ class Plan(Layout):
 
     def weights(self, stage: str) -> dict[str, str]:
         """Hashes of these files, {name: SHA-256}."""
-        return self._hashes_of(*self.files(stage))
+        return fingerprints.weights_hashes(self.files(stage), self._hashes)
 
-    def _coder(self, folder: str) -> dict:
+    def coder(self, folder: str) -> dict:
         """What coding in a folder depends on: settings, codecs, the decoder's weights."""
         method = self.coder_method(folder)
         code = fingerprints.plugin_version("spic.methods", self.coders[folder][0])
@@ -84,14 +83,14 @@ class Plan(Layout):
             "settings": self.coding_settings(folder, *_CODING),
             "codecs": fingerprints.codec_versions(method.codecs()),
             "code": code | fingerprints.library_versions(*["torch"] * bool(method.decoder)),
-            "weights": self._hashes_of(*self.decoder_files(method)),
+            "weights": fingerprints.weights_hashes(self.decoder_files(method), self._hashes),
         }
 
     def counted_codecs(self, folder: str) -> dict[str, str]:
         """Versions of the codecs behind the files that protocol `official` counts."""
         return fingerprints.codec_versions(self.coder_method(folder).counted_codecs())
 
-    def _fingerprint(self, stage: str, *of: str) -> str:
+    def fingerprint(self, stage: str, *of: str) -> str:
         """Hash of all that the result of a rule depends on, what comes before it included.
 
         `of` are, as far as the rule has them, the chunk, folder, point and protocol, in this order.

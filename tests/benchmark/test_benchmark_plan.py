@@ -207,6 +207,7 @@ def test_the_segmenter_looks_at_its_own_size_unless_it_has_that_of_the_protocol(
         inputs = ("sliding", "native", "working")
 
     monkeypatch.setattr(spic.benchmark.layout, "describe_segmenter", lambda name, weights: Info)
+    plan = Plan(SEGMENTER)
     assert plan.segmenter_input() == plan.segmenter_input("corrected") == "sliding"
     plan = Plan(SEGMENTER | {"segmenter_input": "working", "protocols": ["corrected", "official"]})
     assert plan.segmenter_input("official") == "native" and plan.settings("segmenter_input")["segmenter_input"] == (
