@@ -29,7 +29,7 @@ if set("{}") & set(str(ROOT)):
 
 use_srun_wrapper(ROOT / "profiles/slurm/bin")
 
-# Else Snakemake only tells something, or jobs run on a cluster, which hands out its own cards.
+# Else Snakemake only prints something, or jobs run on a cluster, which hands out its own cards.
 ON_THIS_MACHINE = (
     workflow.is_main_process
     and workflow.resource_settings.cores
@@ -68,7 +68,7 @@ if ON_THIS_MACHINE and "gpu" not in workflow.global_resources:
 RUN = plan.root
 CACHE = "results/cache"  # observations by content, shared by all runs; may be deleted
 ENV = "../envs/spic.yaml"
-# Networks other than the decoder share the GPU too, unless the run is told to stay on the CPU.
+# Networks other than the decoder share the GPU too, unless the run stays on the CPU.
 GPU = 0 if config["device"] == "cpu" else 1
 TRUTH_SPACE = plan.dataset.label_space.name
 

@@ -1,4 +1,4 @@
-# The originals: pictures at working size, their labels, their segmentation maps.
+# The originals: images at working size, their labels, their segmentation maps.
 
 
 rule resolve:

@@ -1,4 +1,4 @@
-# Bytes to pictures, from the coded files alone (and the decoder's weights).
+# Bytes to images, from the coded files alone (and the decoder's weights).
 
 
 rule decode:

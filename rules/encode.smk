@@ -1,4 +1,4 @@
-# Pictures to bytes. Nothing random, no GPU.
+# Images to bytes. Nothing random, no GPU.
 
 
 rule encode:

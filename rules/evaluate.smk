@@ -1,4 +1,4 @@
-# Pictures to numbers: what networks see (looks), scores of each picture, then one summary a point.
+# Images to numbers: what networks see (looks), scores of each image, then one summary per point.
 
 
 rule look_at_originals:

@@ -1,4 +1,4 @@
-# The paper's figures 2, 3, 4a and 4b, and those that tell where rate and quality come from.
+# The paper's figures 2, 3, 4a and 4b, and figures of where rate and quality come from.
 
 
 rule figures:
@@ -29,7 +29,7 @@ rule figures:
 
 if plan.painted:
     PAINTED_CHUNKS = plan.painted_chunks()
-    # Decoded anew from coded files, which stay, so that another point does not ask for decoded pictures that are gone.
+    # Decoded again from coded files, which stay, so that another point does not ask for decoded images that are gone.
     PAINTED_CODED = plan.shown(
         ("spic", "bpg") if "figure2" in plan.painted else (), PAINTED_CHUNKS, "coded"
     )

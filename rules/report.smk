@@ -1,4 +1,4 @@
-# What one opens after a run: the pictures, the first page with the answers, and Snakemake's report of it all.
+# Outputs for readers: gallery, overview (first page), and Snakemake's report of everything.
 
 
 from spic.report.pages.showcase import choose_pictures
@@ -23,20 +23,20 @@ onsuccess:
         write_report(workflow, f"{RUN}/report.html")
 
 
-# Pictures and first page show the first protocol, as the figures do.
+# Gallery and first page show the first protocol, as the figures do.
 SHOWN = choose_pictures(
     plan.dataset.names,
     plan.parts[plan.first],
     plan.chunk_size,
     config["gallery"]["pictures"],
 )
-# Whose files say what the coarse picture was.
+# Method whose .spic files show the coarse image.
 SENDERS = [method for method in ("spic", "spic_labelmap") if method in plan.points][:1]
 
 
-# Decoded pictures that are dropped after scoring leave behind those that are shown, so that another point does not
+# Decoded images that are dropped after scoring leave behind those that are shown, so that another point does not
 # decode all points again.
-# Folders of the pictures that are shown, by chunk, and of what methods made: (method, point, chunk, folder).
+# Folders of the images that are shown, by chunk, and of what methods made: (method, point, chunk, folder).
 PICTURES_SHOWN = {chunk: f"{RUN}/originals/{chunk}/pictures" for chunk in SHOWN}
 SSM_SHOWN = {chunk: plan.maps(plan.sent(plan.first), chunk) for chunk in SHOWN}
 DECODED_SHOWN = plan.shown(plan.points, SHOWN, plan.kept)

@@ -1,4 +1,4 @@
-"""The `.spic` file: segmentation map and coarse picture with what a receiver must know (docs/spic-format.md).
+"""The `.spic` file: segmentation map and coarse image with what a receiver must know (docs/spic-format.md).
 
 Parsing needs no codec, no numpy and no torch, and reads nothing but lengths that the bytes themselves bear out.
 """
@@ -48,7 +48,7 @@ class SpicFile:
     Attributes
     ----------
     size, original_size : (int, int)
-        Height and width of the SSM (4 times those of the coarse picture), and of the picture before it was resized.
+        Height and width of the SSM (4 times those of the coarse image), and of the image before it was resized.
     label_space : str
         Name of the SSM's label space.
     ssm_codec, coarse_codec : str
@@ -76,12 +76,12 @@ class SpicFile:
 
     @property
     def coarse_size(self) -> tuple[int, int]:
-        """Height and width of the coarse picture."""
+        """Height and width of the coarse image."""
         return self.size[0] // COARSE_FACTOR, self.size[1] // COARSE_FACTOR
 
     @property
     def noise_seed(self) -> int:
-        """Seed of the decoder's noise, 0 to 2**32 - 1: differs from picture to picture, not from QP to QP."""
+        """Seed of the decoder's noise, 0 to 2**32 - 1: differs from image to image, not from QP to QP."""
         return zlib.crc32(self.ssm) ^ (self.seed * 0x9E3779B1 & 0xFFFFFFFF)
 
     @property

@@ -29,7 +29,7 @@ class Parts:
 
 
 class Receiver:
-    """Rebuilds pictures from `.spic` files.
+    """Rebuilds images from `.spic` files.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Receiver:
     any_weights : bool
         Decode files that were made for other decoder weights too.
     max_pixels : int
-        Larger pictures are refused before anything is allocated.
+        Larger images are refused before anything is allocated.
     max_steps : int
         Files that recommend more network passes are refused (unless `sampling` overrules them).
     sampling : dict, optional
@@ -76,13 +76,13 @@ class Receiver:
 
     @cached_property
     def decoder(self):
-        """The network, loaded when the first picture is rebuilt."""
+        """The network, loaded when the first image is rebuilt."""
         from spic.scsrdm.decoder import Decoder
 
         return Decoder(self.info.path, **self._options)
 
     def decode(self, data: bytes) -> np.ndarray:
-        """Rebuild a picture.
+        """Rebuild an image.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class Receiver:
         return self.decode_all([data])[0]
 
     def decode_all(self, files: list[bytes], noise=None) -> list[np.ndarray]:
-        """Rebuild several pictures as `decode` does, at once where they have one working size and one sampling.
+        """Rebuild several images as `decode` does, at once where they have one working size and one sampling.
 
         `noise(shape)` takes the place of their own noise: one source for all of them, in their order.
         """
@@ -117,7 +117,7 @@ class Receiver:
         return [resize(p, part.file.original_size) for p, part in zip(pictures, parts, strict=True)]
 
     def parts(self, data: bytes) -> Parts:
-        """Decode SSM, uint8 (H, W), and coarse picture, uint8 (H / 4, W / 4, 3); needs no network, loads no torch."""
+        """Decode SSM, uint8 (H, W), and coarse image, uint8 (H / 4, W / 4, 3); needs no network, loads no torch."""
         file = read_spic(data, self.max_pixels)
         space = _known(get_label_space, file.label_space)
         codecs = _known(get_codec, file.ssm_codec), _known(get_codec, file.coarse_codec)
@@ -135,7 +135,7 @@ class Receiver:
         return Parts(file, ssm, as_pixels(coarse))
 
     def preview(self, data: bytes) -> np.ndarray:
-        """The coarse picture enlarged to the original size: what there is without the diffusion model."""
+        """The coarse image enlarged to the original size: what there is without the diffusion model."""
         parts = self.parts(data)
         return upscale(parts.coarse, parts.file.original_size)
 
@@ -158,7 +158,7 @@ class Receiver:
 
     def _rebuild(self, parts: list[Parts], seeds, sampling: Sampling) -> list[np.ndarray]:
         batch = None if self.decoder.device.startswith("cuda") else 1
-        # One at a time a picture is independent of its companions to the bit, and on a CPU as fast.
+        # One at a time an image is independent of its companions to the bit, and on a CPU as fast.
         ssm, coarse = (np.stack([getattr(part, name) for part in parts]) for name in ("ssm", "coarse"))
         try:
             return list(self.decoder(ssm, coarse, seeds, sampling, batch))

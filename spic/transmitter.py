@@ -31,7 +31,7 @@ _SIZE_MULTIPLE = 16  # of working sizes, at least
 
 @dataclass(frozen=True)
 class Prepared:
-    """A picture at working size with its SSM: what is coded.
+    """An image at working size with its SSM: what is coded.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Prepared:
     ssm : numpy.ndarray
         uint8 (H, W).
     original_size : (int, int)
-        Height and width of the picture as it came.
+        Height and width of the image as it came.
     is_street : bool or None
         Whether the SSM is that of a street (see `spic.pictures.streets`); None where that was not asked.
     """
@@ -57,7 +57,7 @@ class Transmitter:
     Parameters
     ----------
     segmenter : str
-        Name in `spic.segmentation.get_segmenter`; it loads with the first picture that comes without an SSM.
+        Name in `spic.segmentation.get_segmenter`; it loads with the first image that comes without an SSM.
     segmenter_weights, decoder_weights : path-like, optional
         Of the segmenter, and of the decoder the file is meant for (only its id and settings are read). None: shipped.
     ssm_codec, coarse_codec : str
@@ -74,7 +74,7 @@ class Transmitter:
     simplify : int
         Islands of the SSM under so many pixels go to their surroundings before it is coded; 0 keeps it as it is.
     native : bool
-        Keep the picture's own size instead of reducing its longer side to 512.
+        Keep the image's own size instead of reducing its longer side to 512.
     device, dtype : str
         Of the segmenter, as in `spic.machine`.
 
@@ -140,20 +140,20 @@ class Transmitter:
         return get_label_space(self.decoder.label_space) if self.decoder.label_space else self.segmenter.label_space
 
     def encode(self, image, ssm: np.ndarray | None = None) -> bytes:
-        """Return the `.spic` file of a picture; logs a warning where it does not look like a street.
+        """Return the `.spic` file of an image; logs a warning where it does not look like a street.
 
         Parameters
         ----------
         image : numpy.ndarray or PIL.Image.Image
-            uint8 or uint16 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); sRGB. Any PIL picture, its EXIF rotation applied.
+            uint8 or uint16 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); sRGB. Any PIL image, its EXIF rotation applied.
         ssm : numpy.ndarray, optional
-            uint8 (H, W) with ids of the label space; the picture then keeps its size, whose sides must be multiples
+            uint8 (H, W) with ids of the label space; the image then keeps its size, whose sides must be multiples
             of 4. By default the segmenter makes it, at working size.
 
         Raises
         ------
         DataError
-            For pictures and maps of other types and shapes, or of sizes that the file or a codec can not hold.
+            For images and maps of other types and shapes, or of sizes that the file or a codec can not hold.
         ConfigError
             `target_bpp` can not be reached, or the quality is out of range.
         """
@@ -163,7 +163,7 @@ class Transmitter:
         return write_spic(self.code(prepared))
 
     def prepare(self, image, ssm: np.ndarray | None = None) -> Prepared:
-        """Bring a picture to working size and segment it; arguments as for `encode`."""
+        """Bring an image to working size and segment it; arguments as for `encode`."""
         pixels = as_pixels(image)
         original = pixels.shape[:2]
         if ssm is not None:
@@ -217,7 +217,7 @@ class Transmitter:
         )
 
     def _within_target(self, coarse: np.ndarray, ssm_bpp: float) -> bytes:
-        """The coarse picture at the best quality for which `target_bpp` has room beside the SSM."""
+        """The coarse image at the best quality for which `target_bpp` has room beside the SSM."""
         from spic.metrics.matching import find_quality
 
         codec, coded, scale = self.coarse_codec, {}, COARSE_FACTOR**2
@@ -226,7 +226,7 @@ class Transmitter:
             coded[quality] = codec.encode(coarse, **{codec.quality_name: quality})
             return 8 * len(coded[quality]) / (coarse.shape[0] * coarse.shape[1])
 
-        left = max(self.target_bpp * (1 + 1e-9) - ssm_bpp, 1e-9) * scale  # in bits per pixel of the coarse picture
+        left = max(self.target_bpp * (1 + 1e-9) - ssm_bpp, 1e-9) * scale  # in bits per pixel of the coarse image
         try:
             match = find_quality(codec.quality_name, codec.quality_range, rate_of, left, at_most=True)
         except ConfigError as error:

@@ -1,4 +1,4 @@
-"""Whether the parts of a run fit each other, told before its first job and without loading a network."""
+"""Check, before the first job and without loading a network, that the parts of a run fit each other."""
 
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,14 +17,14 @@ CONDITIONS = {"decoder_weights": "both", "sr_weights": "coarse", "sdm_weights": 
 
 
 def check_run(plan: Plan, points: bool = True) -> None:
-    """All that can be told of a run before its first job.
+    """Check all that is known of a run before its first job.
 
     Parameters
     ----------
     plan : Plan
         Of a config that `spic.benchmark.config.read_config` gave.
     points : bool
-        Whether to try every point of every method, on a black picture; this takes some hundredths of a second each.
+        Whether to try every point of every method, on a black image; this takes some hundredths of a second each.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def check_device(config: dict) -> None:
 
 
 def check_points(plan: Plan) -> None:
-    """`ConfigError` names the first point of a method that can not be coded, whatever the picture."""
+    """`ConfigError` names the first point of a method that can not be coded, whatever the image."""
     for name, points in plan.points.items():
         for point in points:
             with _about(f"methods.{name}"):
@@ -152,7 +152,7 @@ def check_networks(plan: Plan) -> None:
     ConfigError
         The maps that are sent mean something else to the decoder; the message names both label spaces.
     WeightsError
-        Weights that nobody ships are missing; the message says which file to get.
+        Weights that are not shipped are missing; the message says which file to get.
     """
     config = plan.config
     owners = {

@@ -1,6 +1,6 @@
-"""The stages up to the pictures, each from folder to folder: what the workflow's scripts call.
+"""Stages from data set to decoded images, each from folder to folder: what the workflow's scripts call.
 
-What is seen in the pictures, and scored, is in `spic.benchmark.observations` and `spic.benchmark.scores`.
+What is seen in the images, and scored, is in `spic.benchmark.observations` and `spic.benchmark.scores`.
 Every output is written under a temporary name and renamed, so that a killed job leaves nothing half-written behind.
 """
 
@@ -23,7 +23,7 @@ from spic.pictures.labels import LabelSpace
 from spic.pictures.reading import read_labels, read_picture, write_png
 from spic.strict_json import to_json
 
-BATCH = 4  # pictures a method decodes at once
+BATCH = 4  # images a method decodes at once
 
 
 def open_dataset(config: dict) -> Dataset:
@@ -45,7 +45,7 @@ def resolve(config: dict, out) -> None:
 
 
 def prepare(config: dict, chunk: str, pictures, labels) -> None:
-    """Write pictures and label maps of a chunk as PNG; the label folder stays empty where there are no labels."""
+    """Write images and label maps of a chunk as PNG; the label folder stays empty where there are no labels."""
     dataset = open_dataset(config)
     size = config["chunk_size"] or len(dataset)
     first = int(chunk) * size
@@ -69,7 +69,7 @@ def segment(
     segmenter_input=None,
     machine: Machine = AUTO,
 ) -> None:
-    """Segment every picture of a folder: label maps as PNG of the same name, and their label space as JSON."""
+    """Segment every image of a folder: label maps as PNG of the same name, and their label space as JSON."""
     network = load_segmenter(segmenter, segmenter_weights, machine, segmenter_input)
     with atomic_folder(out) as folder:
         for name, picture in read_folder(pictures):
@@ -80,7 +80,7 @@ def segment(
 
 
 def encode(method: str, value, settings: Settings, pictures, ssm, out, timing, limit=None) -> None:
-    """Code the first `limit` pictures of a folder at one point: files <name>.<part>.<extension> in `out`."""
+    """Code the first `limit` images of a folder at one point: files <name>.<part>.<extension> in `out`."""
     coder = get_method(method, settings)
     seconds = []
     with atomic_folder(out) as folder:
@@ -94,7 +94,7 @@ def encode(method: str, value, settings: Settings, pictures, ssm, out, timing, l
 
 
 def count(method: str, value, settings: Settings, pictures, ssm, out, limit=None) -> None:
-    """Write the files whose bytes protocol `official` counts; nobody decodes them."""
+    """Write the files whose bytes protocol `official` counts; they are never decoded."""
     coder = get_method(method, settings)
     with atomic_folder(out) as folder:
         for name, picture in _transmitted(coder, pictures, ssm, limit):
@@ -103,7 +103,7 @@ def count(method: str, value, settings: Settings, pictures, ssm, out, limit=None
 
 
 def decode(method: str, settings: Settings, coded, out, timing) -> None:
-    """Rebuild every picture of a folder of coded files, from those files alone; PNG of the same name."""
+    """Rebuild every image of a folder of coded files, from those files alone; PNG of the same name."""
     coder = get_method(method, settings)
     by_name = read_coded(coded)
     names, seconds = list(by_name), []
@@ -155,7 +155,7 @@ def load_segmenter(name, weights, machine: Machine, input_size=None):
 
 
 def partner(folder, name: str) -> Path:
-    """The PNG of that name in a folder; `DataError` names the picture that has none."""
+    """The PNG of that name in a folder; `DataError` names the image that has none."""
     path = Path(folder) / f"{name}.png"
     if not path.exists():
         raise DataError(f"{path}: no such file, though there is a picture {name}")

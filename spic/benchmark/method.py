@@ -26,7 +26,7 @@ class Picture:
 class Settings:
     """Choices that hold for a whole run: codec names, decoder weights (None: shipped, if they are), machine and so on.
 
-    `coarse_codec` "lossless" is the paper's first approach, the coarse picture without source coding loss.
+    `coarse_codec` "lossless" is the paper's first approach, the coarse image without source coding loss.
     `method_options` has the options of each method by its name; `get_method` hands a method of another package its own
     as `options`, just as the config has them.
     """
@@ -44,7 +44,7 @@ class Settings:
 
 
 class Method(ABC):
-    """One way to code a picture.
+    """One way to code an image.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Method(ABC):
     decoder : str or None
         Which of the `Settings` names the weights of its decoder, if it has one: "decoder_weights" and so on.
     follows_protocol : bool
-        Whether coded bytes or pictures depend on `Settings.protocol`; the workflow then keeps them apart.
+        Whether coded bytes or images depend on `Settings.protocol`; the workflow then keeps them apart.
     counts_officially : bool
         Whether `official_parts` differs from what `encode` makes.
     """
@@ -85,7 +85,7 @@ class Method(ABC):
         return self.decoder
 
     def check_point(self, value) -> None:
-        """`ConfigError` where no picture of the working size can be coded at the point `value`; asked before a run."""
+        """`ConfigError` where no image of the working size can be coded at the point `value`; asked before a run."""
         return None
 
     @abstractmethod
@@ -94,21 +94,21 @@ class Method(ABC):
 
     @abstractmethod
     def decode(self, parts: list[dict[str, bytes]], names: list[str]) -> list[np.ndarray]:
-        """Rebuild a few pictures, uint8 (H, W, 3), from their parts.
+        """Rebuild a few images, uint8 (H, W, 3), from their parts.
 
-        `names` are for methods that draw random numbers and store no seed: one generator per picture, so that its
+        `names` are for methods that draw random numbers and store no seed: one generator per image, so that its
         result does not depend on its neighbours. Damaged parts raise `BitstreamError`.
         """
 
     def official_parts(self, picture: Picture, value) -> dict[str, bytes]:
-        """The files whose bytes the authors' scripts count for this picture, {"part.extension": bytes}.
+        """The files whose bytes the authors' scripts count for this image, {"part.extension": bytes}.
 
         Nobody decodes them. Only asked where `counts_officially`.
         """
         raise NotImplementedError
 
     def sizes(self, parts: dict[str, bytes]) -> dict[str, int]:
-        """Bytes that one coded picture costs, by what they are spent on; by default the length of each part.
+        """Bytes that one coded image costs, by what they are spent on; by default the length of each part.
 
         The sum over "ssm", "coarse" and "picture" is the rate `bpp`. Where a file holds more than its payloads, "file"
         is the length of all that is sent (`bpp_file`); without that key the payloads are all that is sent.

@@ -25,7 +25,7 @@ from spic.transmitter import Transmitter
 
 
 class CodecMethod(Method):
-    """The whole picture by one lossy codec; every such codec is a method of its own name."""
+    """The whole image by one lossy codec; every such codec is a method of its own name."""
 
     def __init__(self, settings: Settings, codec: str):
         super().__init__(settings)
@@ -48,7 +48,7 @@ class CodecMethod(Method):
 
 
 class UpsampledMethod(Method):
-    """The coarse picture alone, upsampled by bicubic interpolation: what the SSM and the model must beat."""
+    """The coarse image alone, upsampled by bicubic interpolation: what the SSM and the model must beat."""
 
     counts_officially = True
 
@@ -103,7 +103,7 @@ class UpsampledMethod(Method):
 
 
 class SpicMethod(UpsampledMethod):
-    """The paper's method: SSM coded losslessly, coarse picture by BPG, both decoded and joined by SCSRDM.
+    """The paper's method: SSM coded losslessly, coarse image by BPG, both decoded and joined by SCSRDM.
 
     It writes `.spic` files, by the same transmitter and receiver that `spic encode` and `spic decode` use.
     """
@@ -192,13 +192,13 @@ class _Ablation(Method):
         return network
 
     def _rebuild(self, maps: list[np.ndarray], coarse: list[np.ndarray]) -> list[np.ndarray]:
-        # one at a time, so that no picture depends on its companions
+        # one at a time, so that no image depends on its companions
         pairs = zip(maps, coarse, strict=True)
         return [self._network(ssm[None], small[None], [self.settings.seed], batch=1)[0] for ssm, small in pairs]
 
 
 class SrMethod(_Ablation, UpsampledMethod):
-    """Ablation: the coarse picture through a decoder that was trained without SSMs, a super-resolution diffusion model.
+    """Ablation: the coarse image through a decoder that was trained without SSMs, a super-resolution diffusion model.
 
     It has no shipped weights: `spic train decoder --condition coarse` makes them.
     """
@@ -214,7 +214,7 @@ class SrMethod(_Ablation, UpsampledMethod):
 
 
 class SdmMethod(_Ablation):
-    """Ablation: the SSM alone through a decoder that was trained without coarse pictures, a semantic diffusion model.
+    """Ablation: the SSM alone through a decoder that was trained without coarse images, a semantic diffusion model.
 
     A point is set by `simplify`: islands of the SSM under so many pixels go to their surroundings before it is coded.
     It has no shipped weights: `spic train decoder --condition ssm` makes them.
@@ -266,7 +266,7 @@ _BUILT_IN = {
 
 
 def method_names() -> list[str]:
-    """Names that `get_method` knows, sorted: entry points and every codec for pictures at a rate one can set."""
+    """Names that `get_method` knows, sorted: entry points and every codec for images at a rate one can set."""
     codecs = {}
     for name in codec_names():
         with suppress(ConfigError):  # another package's that is broken is no method, and hides no other

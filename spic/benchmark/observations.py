@@ -1,9 +1,9 @@
-"""What the networks see in a set of pictures: label maps, features, distances to the originals.
+"""What the networks see in a set of images: label maps, features, distances to the originals.
 
 This is the expensive half of evaluation; `spic.benchmark.scores` makes numbers of it without a network. A *look* is
 one network
 at work on one set, and its result is one NPZ file. A look is kept by content in a cache folder: the same network on the
-same pictures is never run twice, whatever method, run or data set the pictures belong to. The cache may be deleted at
+same images is never run twice, whatever method, run or data set the images belong to. The cache may be deleted at
 any time.
 """
 
@@ -38,7 +38,7 @@ class Look:
     Attributes
     ----------
     identity : dict
-        What JSON can hold and what fixes the result, apart from the pictures: network, hash of its weights, dtype.
+        What JSON can hold and what fixes the result, apart from the images: network, hash of its weights, dtype.
     build : callable
         Loads the network and returns `see(sample) -> {array name: array}` (`spic.metrics.Sample`).
     paired : bool
@@ -105,7 +105,7 @@ def plan_looks(
 
     Returns
     -------
-    dict of str to Look, with these arrays (N pictures):
+    dict of str to Look, with these arrays (N images):
         segmenter (or the names of `segmenter_inputs`), judge : labels uint8 (N, H, W), space (JSON of a label space)
         and those of every observation that a metric needs (`spic.metrics.columns.observations`) by its name.
     """
@@ -114,7 +114,7 @@ def plan_looks(
     def network(name, build, weights=(), paired=False, maps=False, version=0, **identity):
         where = {"device": machine.device.split(":")[0], "torch_threads": machine.threads}
         identity = {"look": name, "version": [stage_version("look"), version], **where, **identity}
-        known = [path for path in weights if Path(path).is_file()]  # a missing one is told of where it is loaded
+        known = [path for path in weights if Path(path).is_file()]  # a missing file is reported by its loader
         looks[name] = Look({**identity, "weights": _digest_of_files(known)}, build, paired, maps)
 
     def segmentation(name, kind, weights, size=None):
@@ -156,7 +156,7 @@ def look(
     limit: int | None = None,
     cache=None,
 ) -> None:
-    """Let networks look at every picture of a folder and write `<look>.npz` of each into the folder `out`.
+    """Let networks look at every image of a folder and write `<look>.npz` of each into the folder `out`.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def look(
     looks : dict
         As `plan_looks` gives it.
     originals : path-like, optional
-        Folder with the original of each picture under the same name; its first `limit` pictures are expected.
+        Folder with the original of each image under the same name; its first `limit` images are expected.
     maps : Maps, optional
         The originals' label maps, for the looks that want them.
     cache : path-like, optional
@@ -177,7 +177,7 @@ def look(
     Raises
     ------
     DataError
-        A picture or an original has no partner of its name, is unreadable or of another size than its partner.
+        An image or an original has no partner of its name, is unreadable or of another size than its partner.
     ConfigError
         A look wants maps and there are none.
     """
@@ -238,7 +238,7 @@ def load_arrays(path) -> dict[str, np.ndarray]:
 
 
 def check_names(names, wanted, what: str) -> None:
-    """`DataError` naming the first picture that is in only one of two lists, or out of order."""
+    """`DataError` naming the first image that is in only one of two lists, or out of order."""
     names, wanted = list(map(str, names)), list(map(str, wanted))
     lonely = sorted(set(names) ^ set(wanted))
     if lonely:
@@ -249,7 +249,7 @@ def check_names(names, wanted, what: str) -> None:
 
 
 def _run(looks: dict[str, Look], paths: list[Path], partners: list[Path], maps: Maps | None) -> dict[str, dict]:
-    """Arrays of each look over all pictures; every picture is read once."""
+    """Arrays of each look over all images; every image is read once."""
     maps_of = _maps_of(maps) if any(one.maps for one in looks.values()) else lambda name: {}
     see = {name: one.build() for name, one in looks.items()}
     rows, size = {name: {} for name in looks}, None
@@ -298,7 +298,7 @@ def _has_truth(maps: Maps) -> bool:
 
 
 def _digest_of_maps(maps: Maps | None, paths, content: str | None) -> str:
-    """SHA-256 over a digest of pictures, their label maps and what the ids mean."""
+    """SHA-256 over a digest of images, their label maps and what the ids mean."""
     if maps is None or content is None:
         raise ConfigError("a metric compares with the originals' label maps, and they are not given")
     files = [partner(maps.ssm, path.stem) for path in paths]

@@ -20,7 +20,7 @@ class Protocol:
         What configs and the column `protocol` call it.
     counted : str
         Whose bytes are the rate: "coded", the very files that are decoded, or "counted_official", files that the
-        authors' scripts count and nobody decodes.
+        authors' scripts count and that are never decoded.
     ssm_source : str or None
         "ground_truth" where the data set has one; None leaves it to the config.
     segmenter_input : str or None
@@ -30,7 +30,7 @@ class Protocol:
     void_is_null : bool
         Void is coded as the null condition of guidance, also where the network was trained with a class of its own.
     one_generator : bool
-        One random generator for all pictures of a job, so that a picture depends on its place; else one a picture.
+        One random generator for all images of a job, so results depend on order; otherwise one per image.
     pictures : int or None
         Stop after so many; None takes all.
     absent : str

@@ -1,6 +1,6 @@
-"""From what the networks saw to scores of each picture: no network runs here.
+"""From what the networks saw to scores of each image: no network runs here.
 
-One `scores.npz` holds what adds up over pictures (byte counts, confusion matrices, counts of small objects) for one
+One `scores.npz` holds what adds up over images (byte counts, confusion matrices, counts of small objects) for one
 chunk; `spic.benchmark.summary` joins the chunks and makes the numbers of a point.
 """
 
@@ -37,7 +37,7 @@ class Originals(Maps):
 def score(
     originals: Originals, out, *, looks=None, counted=None, method=None, settings=None, segmenter_look="segmenter"
 ) -> None:
-    """Score the pictures of a chunk and write one `scores.npz`.
+    """Score the images of a chunk and write one `scores.npz`.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def score(
         Which maps of the segmenter are compared; the originals' come from `Originals.ssm` for "segmenter", for another
         name from their look of that name.
 
-    The arrays of the file (N pictures, C classes of the segmenter, J of the judge)
+    The arrays of the file (N images, C classes of the segmenter, J of the judge)
     ----------------------
     names : str (N,); height, width : int
     bytes_<what> : int64 (N,), bytes spent on "ssm", "coarse", "picture", "file" (see `Method.sizes`)
@@ -71,7 +71,7 @@ def score(
     Raises
     ------
     DataError
-        The folders hold other pictures than each other (the message names the first), maps of another label space, or
+        The folders hold other images than each other (the message names the first), maps of another label space, or
         two looks have an array of one name.
     """
     space = label_space(Path(originals.space).read_text())
@@ -107,12 +107,12 @@ def score(
 
 
 def read_scores(paths) -> dict[str, np.ndarray]:
-    """Join the `scores.npz` of the chunks of one point along the pictures."""
+    """Join the `scores.npz` of the chunks of one point along the images."""
     return _join([load_arrays(path) for path in paths], paths[0])
 
 
 def read_features(folders) -> dict[str, np.ndarray]:
-    """Join what looks recorded of reconstructions and originals alike, over the chunks of a picture set.
+    """Join what looks recorded of reconstructions and originals alike, over the chunks of an image set.
 
     The array `features` of a look is called by the look's name ("lite0", "inception"), others by their own
     ("patches"); with them `names`.
@@ -134,7 +134,7 @@ def read_features(folders) -> dict[str, np.ndarray]:
 
 
 def first_pictures(arrays: dict, count: int | None) -> dict:
-    """The same arrays for the first `count` pictures; None keeps all."""
+    """The same arrays for the first `count` images; None keeps all."""
     n = len(arrays["names"])
     return {key: value[:count] if _a_picture_each(key, value, n) else value for key, value in arrays.items()}
 
@@ -157,7 +157,7 @@ def _join(chunks: list[dict], where) -> dict[str, np.ndarray]:
 
 
 def _recorded(where, found: dict, known) -> dict[str, np.ndarray]:
-    """The arrays of a look that have an entry for each picture; `DataError` if one of `known` has its name."""
+    """The arrays of a look that have an entry for each image; `DataError` if one of `known` has its name."""
     n = len(found["names"])
     arrays = {key: value for key, value in found.items() if key not in ("names", "size") and value.shape[:1] == (n,)}
     for key in arrays:
@@ -167,7 +167,7 @@ def _recorded(where, found: dict, known) -> dict[str, np.ndarray]:
 
 
 def _confusions(keys, reference, found, truth, space: LabelSpace, truth_space: str) -> dict:
-    """Confusion matrices of each picture, against `reference` and, in the same label space, against `truth`."""
+    """Confusion matrices of each image, against `reference` and, in the same label space, against `truth`."""
     from spic.metrics import confusion_matrix
 
     def matrices(maps):
@@ -222,7 +222,7 @@ def _maps(folder, names) -> np.ndarray:
 
 
 def _sizes(counted, names, method) -> dict:
-    """Byte counts of each picture, {"bytes_<what>": int64 (N,)}."""
+    """Byte counts of each image, {"bytes_<what>": int64 (N,)}."""
     coded = read_coded(counted)
     check_names(coded, names, str(counted))
     rows = [method.sizes(parts) for parts in coded.values()]

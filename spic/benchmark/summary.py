@@ -1,4 +1,4 @@
-"""The numbers of one point: from scores of pictures and features of sets to its rows in the tables."""
+"""The numbers of one point: from scores of images and features of sets to its rows in the tables."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ class Reading:
     Attributes
     ----------
     protocol : spic.benchmark.protocols.Protocol
-        Which pictures count, and what an absent class does.
+        Which images count, and what an absent class does.
     classes_of_interest : tuple of str
         Classes of `miou_image`; empty takes all.
     block : int
-        Neighbouring pictures that an interval draws together.
+        Neighbouring images that an interval draws together.
     """
 
     protocol: Protocol
@@ -69,7 +69,7 @@ def summarize(identity: dict, scores: dict, features: dict, originals: dict, rea
     Raises
     ------
     DataError
-        The three are not of the same pictures, or a class of interest does not exist.
+        The three are not of the same images, or a class of interest does not exist.
     """
     count = reading.protocol.pictures
     scores, features, originals = (first_pictures(arrays, count) for arrays in (scores, features, originals))
@@ -94,7 +94,7 @@ def summarize(identity: dict, scores: dict, features: dict, originals: dict, rea
 
 
 def write_summary(summary: dict, path, pictures_path) -> None:
-    """Write what `summarize` gives: JSON (null for NaN, "inf" for infinity), and a Parquet file of the pictures."""
+    """Write what `summarize` gives: JSON (null for NaN, "inf" for infinity), and a Parquet file of the images."""
     summary = dict(summary)
     write_parquet(summary.pop("pictures"), pictures_path)
     write_bytes(path, (to_json(summary, infinite="inf", indent=1) + "\n").encode())

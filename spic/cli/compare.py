@@ -27,12 +27,13 @@ class Result:
     picture: object = None
 
 
+Folder = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write.")]
+
+
 def compare(
     inputs: Pictures,
     bpp: Annotated[float, typer.Option(help="Rate of all methods, in bits per pixel.")] = 0.16,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write.")] = Path(
-        "spic-compare"
-    ),
+    output: Folder = Path("spic-compare"),
     method: Annotated[list[str] | None, typer.Option(help="Method to compare instead of all; repeatable.")] = None,
     segmenter_weights: SegmenterWeights = None,
     decoder_weights: DecoderWeights = None,

@@ -139,7 +139,7 @@ def observations_version(paired: bool) -> dict[str, list]:
 
 
 def pictures_signature(dataset: Dataset, first: int, count: int) -> str:
-    """Hash of the names, sizes and dates of the files of some pictures; of the names alone where they are drawn.
+    """Hash of the names, sizes and dates of the files of some images; of the names alone where they are drawn.
 
     `DataError` names a file that is there no more.
     """

@@ -62,7 +62,7 @@ def stale(folder, content: bool = False) -> list[str]:
     folder : path-like
         results/<run>.
     content : bool
-        Also hash every artefact anew and compare; one that was removed on purpose is passed over.
+        Also hash every artefact again and compare; one that was removed on purpose is passed over.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def _made(records: dict) -> dict[str, dict]:
 def _point(end: dict, records: dict, start: str) -> dict:
     made, jobs, inputs, coded = _made(records), {}, {}, {}
     todo = [end]
-    while todo:  # from the summary back to the pictures
+    while todo:  # from the summary back to the images
         record = todo.pop()
         for path, value in record["inputs"].items():
             local = path.removeprefix(start)

@@ -171,9 +171,9 @@ def claim_4(points: pd.DataFrame, ssm_codec: str = "flif", ssm_source: str = "se
 
 
 def claim_5(points: pd.DataFrame, pictures: pd.DataFrame | None) -> Verdict:
-    """Holds if SPIC finds two persons more than BPG in some pictures, and in more of them than the other way round.
+    """Holds if SPIC finds two persons more than BPG in some images, and in more of them than the other way round.
 
-    SPIC's point is the one nearest to 0.166 BPP, if within a factor of 1.5; BPG's is, picture by picture, its lowest
+    SPIC's point is the one nearest to 0.166 BPP, if within a factor of 1.5; BPG's is, image by image, its lowest
     rate that is not below SPIC's, so BPG never has fewer bits. Two persons, as figure 2 shows a cyclist and a
     pedestrian; a person is found if the judge finds half of its pixels again.
     """
@@ -209,7 +209,7 @@ def claim_5(points: pd.DataFrame, pictures: pd.DataFrame | None) -> Verdict:
 def claim_6(points: pd.DataFrame) -> Verdict:
     """Holds if super-resolution without the SSM (`sr`) finds fewer small objects than SPIC at every shared point.
 
-    Points are paired by name, so both start from the same coarse picture. Does not hold if it finds as many or more at
+    Points are paired by name, so both start from the same coarse image. Does not hold if it finds as many or more at
     one of them.
     """
     spic, sr = (Curve(points, method, "small_recall").points for method in (ANCHOR, "sr"))
@@ -277,7 +277,7 @@ def claim_9(steps: pd.DataFrame | None) -> Verdict:
     if math.isnan(few["seconds"]) or math.isnan(many["seconds"]):
         return Verdict(UNKNOWN, f"times of {FEW_STEPS} and of {MANY_STEPS} steps are needed")
     saved = few["seconds"] < many["seconds"]
-    numbers = f"{few['seconds']:.3g} s against {many['seconds']:.3g} s a picture"
+    numbers = f"{few['seconds']:.3g} s against {many['seconds']:.3g} s per image"
     if "joules" in steps and not math.isnan(few["joules"]) and not math.isnan(many["joules"]):
         saved = saved and few["joules"] < many["joules"]
         numbers += f", {few['joules']:.3g} J against {many['joules']:.3g} J"

@@ -3,7 +3,7 @@
 One file per method: {"name", "description", "results": {metric: [one value per point]}}, means over the images. Its
 plots take any key under "results", always over "bpp" and in the order of the file, so points are sorted by rate here.
 PSNR and MS-SSIM carry CompressAI's names, "psnr-rgb" in dB and "ms-ssim-rgb" from 0 to 1, measured on 8-bit
-pictures; everything else keeps its name in `points.csv`.
+images; everything else keeps its name in `points.csv`.
 """
 
 import math
@@ -34,7 +34,7 @@ def compressai_results(
     timing : pandas.DataFrame, optional
         The table `timing.csv`: columns method, point, stage ("encode", "decode"), mean_seconds.
     description : str, optional
-        By default the run, the protocol and the number of pictures.
+        By default the run, the protocol and the number of images.
 
     Returns
     -------

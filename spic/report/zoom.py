@@ -1,4 +1,4 @@
-"""Where to look: the pictures with the most small objects, and the window of a picture that holds them.
+"""Where to look: the images with the most small objects, and the window of an image that holds them.
 
 Both see the segmentation of the originals alone, so no method has a say in what is shown.
 """
@@ -11,7 +11,7 @@ from spic.errors import ConfigError
 from spic.metrics.objects import MIN_PIXELS, person_classes, small_classes
 from spic.pictures.labels import LabelSpace
 
-ZOOM = 4  # a window has a quarter of the picture's height and width
+ZOOM = 4  # a window has a quarter of the image's height and width
 
 
 def zoom_classes(space: LabelSpace, maps: Sequence[np.ndarray]) -> list[int]:
@@ -45,10 +45,10 @@ def zoom_box(labels: np.ndarray, ids: list[int], size: tuple[int, int]) -> tuple
 
 
 def most_objects(maps: Sequence[np.ndarray], ids: list[int], count: int) -> list[int]:
-    """Indices of the `count` pictures whose `zoom_box` holds the most objects of `ids`, the fullest first.
+    """Indices of the `count` images whose `zoom_box` holds the most objects of `ids`, the fullest first.
 
-    The pictures are cut into `count` runs of neighbours and each gives its best, as neighbouring frames of a clip show
-    the same objects. Fewer than `count` where there are fewer pictures.
+    The images are cut into `count` runs of neighbours and each gives its best, as neighbouring frames of a clip show
+    the same objects. Fewer than `count` where there are fewer images.
     """
     size = tuple(side // ZOOM for side in maps[0].shape)
     found = [_best_window(labels, ids, size)[0] for labels in maps]

@@ -1,4 +1,4 @@
-"""SCSRDM: rebuilds a picture from its segmentation map (SSM) and its coarse image by conditional diffusion.
+"""SCSRDM: rebuilds an image from its segmentation map (SSM) and its coarse image by conditional diffusion.
 
 torch loads when the first network is built, not when this package is imported.
 """

@@ -59,7 +59,7 @@ def load_checkpoint(path, device="cpu", dtype="float32"):
     path : path-like
         Stem or file name, also the authors' `.pt`.
     device : str or torch.device
-        Where the network shall be.
+        Device of the network.
     dtype : str or torch.dtype
         Format of its parameters. Leave it float32 and use autocast for speed.
 

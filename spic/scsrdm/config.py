@@ -23,7 +23,7 @@ class ScsrdmConfig(Shape):
     base_channels, channel_mult, num_res_blocks
         Channels of the first level, its multiples a level, residual blocks a level.
     nominal_size, attention_resolutions
-        Attention sits where a picture `nominal_size` high has a feature map of one of these heights.
+        Attention sits where an image `nominal_size` high has a feature map of one of these heights.
     head_channels, num_heads
         Channels of an attention head; where that is null, the number of heads instead.
     resblock_updown, scale_shift_norm
@@ -37,7 +37,7 @@ class ScsrdmConfig(Shape):
     spade_hidden
         Channels of the hidden layer of each SPADE.
     residual_std : float or None
-        Standard deviation of picture minus upsampled coarse image, in [-1, 1] units. Not null: the network corrects
+        Standard deviation of image minus upsampled coarse image, in [-1, 1] units. Not null: the network corrects
         the Wiener estimate around the coarse image (see `spic.scsrdm.model`); needs prediction x0.
     refine_channels : int
         Width of a head at full resolution that corrects the prediction (see `spic.scsrdm.refine`); 0 for none, else
@@ -48,7 +48,7 @@ class ScsrdmConfig(Shape):
         Resolution of the predicted image's colour: "full", or "half" in height and width; the latter needs
         `residual_std`.
     coarse_factor, upsampling
-        Size ratio of picture and coarse image; bilinear or bicubic enlargement inside the network.
+        Size ratio of image and coarse image; bilinear or bicubic enlargement inside the network.
     void_class
         The SSM has one more channel, for void, so that the all-zero vector means "no SSM" and nothing else.
     condition
@@ -139,7 +139,7 @@ class ScsrdmConfig(Shape):
 
     @property
     def level_factors(self) -> tuple[int, ...]:
-        """Down-scaling of each level with respect to the picture."""
+        """Down-scaling of each level with respect to the image."""
         return tuple(self.patch_size << level for level in range(len(self.channel_mult)))
 
     @property
@@ -149,7 +149,7 @@ class ScsrdmConfig(Shape):
 
     @property
     def size_multiple(self) -> int:
-        """Height and width of a picture must be multiples of this."""
+        """Height and width of an image must be multiples of this."""
         return self.level_factors[-1]
 
     def heads(self, channels: int) -> int:

@@ -1,4 +1,4 @@
-"""SCSRDM as a receiver uses it: label maps and coarse pictures in, pictures out, settings read from the weights."""
+"""SCSRDM as a receiver uses it: label maps and coarse images in, images out, settings read from the weights."""
 
 import numpy as np
 import torch
@@ -28,9 +28,9 @@ class Decoder:
     void_is_null : bool
         Code void as the all-zero vector, the null condition of guidance, also where the network has a class for it.
     compile : bool
-        Let `torch.compile` fuse the network: minutes at the first picture of each size, for long runs on a GPU.
+        Let `torch.compile` fuse the network: minutes at the first image of each size, for long runs on a GPU.
     memory : int, optional
-        Bytes that pictures may take, weights not counted; by default half of what the device has beside the weights.
+        Bytes that images may take, weights not counted; by default half of what the device has beside the weights.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Decoder:
     def __call__(
         self, ssm: np.ndarray, coarse: np.ndarray, seeds, sampling: Sampling | None = None, batch: int | None = None
     ) -> np.ndarray:
-        """Rebuild pictures.
+        """Rebuild images.
 
         Parameters
         ----------
@@ -69,12 +69,12 @@ class Decoder:
         coarse : numpy.ndarray
             uint8 (N, H / 4, W / 4, 3).
         seeds : list of int, or callable
-            One a picture; a picture's result does not depend on the others (up to rounding). Or `noise(shape)`, one
-            source for all pictures in their order, as in `spic.scsrdm.sample`.
+            One per image; an image's result does not depend on the others (up to rounding). Or `noise(shape)`, one
+            source for all images in their order, as in `spic.scsrdm.sample`.
         sampling : Sampling, optional
             By default what the weights recommend.
         batch : int, optional
-            Pictures at once; by default what fits (`spic.scsrdm.memory.plan`).
+            Images at once; by default what fits (`spic.scsrdm.memory.plan`).
 
         Returns
         -------
@@ -86,7 +86,7 @@ class Decoder:
         BitstreamError
             The SSM holds an id that the network does not know.
         DataError
-            The pictures are larger than `MAX_PIXELS` or than the memory.
+            The images are larger than `MAX_PIXELS` or than the memory.
         """
         height, width = ssm.shape[1:]
         if height * width > MAX_PIXELS:
@@ -98,7 +98,7 @@ class Decoder:
         size, sampling = padded_size(model.config, height, width), sampling or self.sampling
         guided = sampling.guidance != 1.0
         fitting, room = plan(model, size, 1 + guided, model.dtype, self.memory)
-        if guided and self._last_null[0] != size:  # made once for pictures of one size after the other
+        if guided and self._last_null[0] != size:  # made once for images of one size after the other
             with torch.no_grad():
                 self._last_null = size, model.null_condition(*size, model.dtype)
         kept = {"null": self._last_null[1] if guided else None, "room": room, "sampling": sampling}

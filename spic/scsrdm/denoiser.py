@@ -9,7 +9,7 @@ from spic.scsrdm import schedule
 
 
 class Denoiser:
-    """A network bound to the SSMs and coarse images of some pictures.
+    """A network bound to the SSMs and coarse images of some images.
 
     Called with x_t, float32 (N, 3, H, W), and one of `timesteps`, it gives x0, clipped to [-1, 1]; eps, which belongs
     to the clipped x0; and the fraction, None without a learned variance, that places the log variance between the
@@ -65,7 +65,7 @@ def guided(predictions, guidance: float):
 
 
 def to_x0(kind: str, prediction, x_t, abar):
-    """Picture x0 from a prediction of "epsilon", "x0" or "v" (Salimans and Ho 2022, appendix D).
+    """Image x0 from a prediction of "epsilon", "x0" or "v" (Salimans and Ho 2022, appendix D).
 
     abar : signal variance at x_t's timestep, a float or a tensor that broadcasts against x_t.
     """

@@ -1,4 +1,4 @@
-"""Sizes: what a network takes, and how a picture that does not fit is continued over its border."""
+"""Sizes: what a network takes, and how an image that does not fit is continued over its border."""
 
 from math import lcm
 
@@ -16,8 +16,8 @@ def padded_size(config, height: int, width: int) -> tuple[int, int]:
 def pad(config, ssm_onehot, coarse):
     """Mirror SSM and coarse image over their right and lower border up to `padded_size`.
 
-    Mirrored content is what the network knows, and the enlarged coarse image stays what it was inside the picture.
-    The picture is to be cropped afterwards. Tensors that fit come back as they are.
+    Mirrored content is what the network knows, and the enlarged coarse image stays what it was inside the image.
+    The image is to be cropped afterwards. Tensors that fit come back as they are.
     """
     height, width = padded_size(config, *ssm_onehot.shape[-2:])
     factor = config.coarse_factor

@@ -23,7 +23,7 @@ class DecoderInfo:
     sampling : spic.scsrdm.sampling.Sampling
         Recommended settings.
     size_multiple : int
-        Sides of pictures must be multiples of this.
+        Sides of images must be multiples of this.
     """
 
     path: Path

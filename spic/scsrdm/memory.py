@@ -1,7 +1,7 @@
-"""How many pictures at once, and how much may be kept between steps.
+"""How many images at once, and how much may be kept between steps.
 
-Both follow from the device, the network and the size of the pictures alone, never from how much memory happens to be
-free: a batch of another size rounds differently, and the same seed on the same device shall give the same bytes.
+Both follow from the device, the network and the size of the images alone, never from how much memory happens to be
+free: a batch of another size rounds differently, and the same seed on the same device must give the same bytes.
 """
 
 import os
@@ -11,7 +11,7 @@ import torch
 
 from spic.errors import DataError
 
-MOST = {"cpu": 4, "cuda": 16}  # more pictures at once do not make a device faster
+MOST = {"cpu": 4, "cuda": 16}  # more images at once do not make a device faster
 _WORKING = 6  # feature maps of the largest size that exist at once, beside the skips
 _CGROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
@@ -29,13 +29,13 @@ def device_memory(device: str) -> int:
 
 
 def kept_bytes(model, size, dtype) -> int:
-    """Bytes of all scales and shifts of one picture's SSM, for pictures of `size` = (height, width)."""
+    """Bytes of all scales and shifts of one image's SSM, for images of `size` = (height, width)."""
     area = size[0] * size[1] // model.config.patch_size**2
     return sum(2 * spade.channels * (area >> 2 * spade.level) for spade in model.spades) * dtype.itemsize
 
 
 def working_bytes(model, size, copies: int, dtype) -> int:
-    """Bytes of the feature maps of one picture while the network runs: skips, and the widest maps of the decoder.
+    """Bytes of the feature maps of one image while the network runs: skips, and the widest maps of the decoder.
 
     copies : 2 with guidance, else 1. An estimate; benchmarks/decoder.py measures the peak.
     """
@@ -60,7 +60,7 @@ def plan(model, size, copies: int, dtype, budget: int) -> tuple[int, int]:
     model : torch.nn.Module
         Network of `spic.scsrdm.build`.
     size : (int, int)
-        Height and width of the pictures, padded.
+        Height and width of the images, padded.
     copies : int
         2 with guidance, else 1.
     dtype : torch.dtype
@@ -69,14 +69,14 @@ def plan(model, size, copies: int, dtype, budget: int) -> tuple[int, int]:
     Returns
     -------
     batch : int
-        Pictures at once: as many as fit with all their scales and shifts, 1 to `MOST`.
+        Images at once: as many as fit with all their scales and shifts, 1 to `MOST`.
     room : int
-        Bytes for scales and shifts of such a batch; for one picture this may be less than all of them.
+        Bytes for scales and shifts of such a batch; for one image this may be less than all of them.
 
     Raises
     ------
     DataError
-        If not even one picture fits.
+        If not even one image fits.
     """
     working, kept = working_bytes(model, size, copies, dtype), kept_bytes(model, size, dtype)
     if working > budget:

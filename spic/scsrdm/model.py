@@ -16,8 +16,8 @@ class Scsrdm(UNet):
 
     Published networks see [x_t, c], c being the coarse image enlarged to full size, and predict epsilon, x0 or v.
 
-    With `residual_std` the network is preconditioned. Let the picture be c plus a Gaussian residual of variance s2, and
-    sigma2 = (1 - abar_t) / abar_t the noise variance of x_t / sqrt(abar_t). The best linear estimate of the picture is
+    With `residual_std` the network is preconditioned. Let the image be c plus a Gaussian residual of variance s2, and
+    sigma2 = (1 - abar_t) / abar_t the noise variance of x_t / sqrt(abar_t). The best linear estimate of the image is
     then the Wiener estimate x0_w = c + k (x_t / sqrt(abar_t) - c), k = s2 / (s2 + sigma2), with the error
     s = sqrt(s2 sigma2 / (s2 + sigma2)). The network sees [(x_t / sqrt(abar_t) - c) / sqrt(s2 + sigma2), c] and gives F,
     the prediction is x0 = x0_w + s F: input and output have unit scale at every timestep.
@@ -35,12 +35,12 @@ class Scsrdm(UNet):
         self._abar = {}  # alphas_cumprod on each device; no buffer, so the state dict stays the published one
 
     def forward(self, x_t, t, ssm_onehot, coarse):
-        """Predict from a noised picture.
+        """Predict from a noised image.
 
         Parameters
         ----------
         x_t : torch.Tensor
-            float (N, 3, H, W), the noised picture; pictures are in [-1, 1]. H and W are multiples of
+            float (N, 3, H, W), the noised image; images are in [-1, 1]. H and W are multiples of
             `config.size_multiple`.
         t : torch.Tensor
             Integer (N,), timesteps 0..999.
@@ -58,10 +58,10 @@ class Scsrdm(UNet):
         return self.predictions(x_t, t, self.times(t), [self._prepared(ssm_onehot)], self.enlarge(coarse))[0]
 
     def predictions(self, x_t, t, times, conditions, c) -> list:
-        """`forward` for several prepared SSMs of the same pictures, at the cost of one encoder pass.
+        """`forward` for several prepared SSMs of the same images, at the cost of one encoder pass.
 
         What a chain need not compute at each step comes from outside: times = `self.times(t)`, c = `self.enlarge`
-        of the coarse image. t is (N,), or (1,) for all pictures.
+        of the coarse image. t is (N,), or (1,) for all images.
         """
         x_t = x_t.float()
         if self.config.residual_std is None:

@@ -1,4 +1,4 @@
-"""Sampling: from an SSM and a coarse image to a picture.
+"""Sampling: from an SSM and a coarse image to an image.
 
 The samplers are free functions of a `denoise(x_t, t) -> (x0, eps, fraction)`; `spic.scsrdm.denoiser` makes that of any
 network of `spic.scsrdm.build`, whatever it predicts and with or without guidance.
@@ -30,7 +30,7 @@ def sample(
     room=float("inf"),
     **settings,
 ):
-    """Rebuild pictures.
+    """Rebuild images.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def sample(
         are no multiples of what the network needs, everything is padded and the result cropped.
     noise : callable or sequence of int
         `noise(shape) -> tensor` of standard normals, called once for a noised start and once a step of "published" and
-        "ancestral", the last (multiplied by zero) included; or one seed a picture, so that a picture does not
+        "ancestral", the last (multiplied by zero) included; or one seed per image, so that an image does not
         depend on those coded with it.
     sampling, **settings
         How: a `spic.scsrdm.sampling.Sampling`, by default the published one, and single settings of it that overrule
@@ -92,7 +92,7 @@ def sample(
 
 
 def ancestral_chain(denoise, x, chain: Chain, draw, fraction=0.0, callback=None):
-    """DDPM steps from x at the last timestep of `chain` down to a picture.
+    """DDPM steps from x at the last timestep of `chain` down to an image.
 
     `fraction` places the log variance between the posterior's (0) and beta's (1) where the network has not learned it.
     """
@@ -110,7 +110,7 @@ def ancestral_chain(denoise, x, chain: Chain, draw, fraction=0.0, callback=None)
 
 
 def ddim_chain(denoise, x, chain: Chain, callback=None):
-    """Deterministic DDIM steps (eta 0) from x at the last timestep of `chain` down to a picture."""
+    """Deterministic DDIM steps (eta 0) from x at the last timestep of `chain` down to an image."""
     for i in reversed(range(len(chain.timesteps))):
         x0, eps, _ = denoise(x, chain.timesteps[i])
         _report(callback, chain, i, x, x0)
@@ -120,7 +120,7 @@ def ddim_chain(denoise, x, chain: Chain, callback=None):
 
 
 def dpm_chain(denoise, x, chain: Chain, callback=None, order=2):
-    """DPM-Solver++ multistep from x at the last timestep of `chain` down to a picture; order 1 is DDIM.
+    """DPM-Solver++ multistep from x at the last timestep of `chain` down to an image; order 1 is DDIM.
 
     The last step, to no noise at all, is of first order: it gives x0.
     """
@@ -162,7 +162,7 @@ def _noise_source(noise, count, device):
 
 def _seeds(noise, count):
     if not isinstance(noise, Sequence | np.ndarray | range) or isinstance(noise, str | bytes):
-        raise ConfigError("noise: expected a callable or one seed a picture")
+        raise ConfigError("noise: expected a callable or one seed per image")
     seeds = list(noise)
     if len(seeds) != count:
         raise ConfigError(f"noise: {len(seeds)} seeds for {count} pictures")

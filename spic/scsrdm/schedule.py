@@ -31,7 +31,7 @@ class Chain:
     Attributes
     ----------
     timesteps
-        Original timesteps, what the network is told.
+        Original timesteps, the input of the network.
     abar, abar_previous
         Signal variance at a step and at the one below it (1 below the first).
     beta, posterior_variance

@@ -1,4 +1,4 @@
-"""Pictures too large for one pass: the network looks at overlapping tiles, and every step blends what it saw.
+"""Images too large for one pass: the network looks at overlapping tiles, and every step blends what it saw.
 
 Blending the predictions of each step, and not finished tiles, keeps the tiles in one chain with one noise: where two
 overlap they agree, so that no seam appears. (The idea of Bar-Tal et al. 2023, MultiDiffusion.)
@@ -10,7 +10,7 @@ from spic.scsrdm.geometry import padded_size
 
 TILE = (256, 512)  # height and width the networks are made for
 OVERLAP = 128
-MAX_WHOLE = 1 << 18  # pixels up to which a picture is decoded in one piece
+MAX_WHOLE = 1 << 18  # pixels up to which an image is decoded in one piece
 
 
 class Tiled:
@@ -66,7 +66,7 @@ class Tiled:
 
 
 class _Whole:
-    """The SSM of a whole picture, where a prepared one is expected."""
+    """The SSM of a whole image, where a prepared one is expected."""
 
     def __init__(self, ssm):
         self.ssm = ssm

@@ -2,7 +2,7 @@
 
 Data flow (each level halves height and width):
 
-    picture planes -> stem -> [ResBlock (+ attention)] * n -> down -> ... -> bottleneck        no SSM in the encoder
+    image planes -> stem -> [ResBlock (+ attention)] * n -> down -> ... -> bottleneck        no SSM in the encoder
                                      | skips                                    |
     prediction <- head <- [SpadeResBlock (+ attention)] * (n + 1) <- up <- ... <'        SSM in bottleneck and decoder
 
@@ -144,7 +144,7 @@ class Stage(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """The network without its meaning: 6 picture planes, a timestep and an SSM in, raw output channels out."""
+    """The network without its meaning: 6 image planes, a timestep and an SSM in, raw output channels out."""
 
     def __init__(self, config: ScsrdmConfig):
         super().__init__()
@@ -218,7 +218,7 @@ class UNet(nn.Module):
         return Condition(self.ssm_embed(ssm), levels, pooled=True)
 
     def null_condition(self, height: int, width: int, dtype=None) -> NullCondition:
-        """What `condition` makes of an SSM of zeros, for pictures of one size; worth keeping for the next picture."""
+        """What `condition` makes of an SSM of zeros, for images of one size; worth keeping for the next image."""
         patch, weight = self.config.patch_size, self.input_blocks[0][0].weight
         if patch > 1:
             pixel = self.ssm_embed.bias.view(1, -1, 1, 1)

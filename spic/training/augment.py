@@ -10,7 +10,7 @@ def random_crop(pictures: list, size, rng: np.random.Generator, zoom=(1.0, 1.0),
     Parameters
     ----------
     pictures : list of numpy.ndarray
-        uint8 (H, W, 3) pictures (bilinear zoom) and (H, W) label maps (nearest), aligned.
+        uint8 (H, W, 3) images (bilinear zoom) and (H, W) label maps (nearest), aligned.
     size : (int, int)
         Height and width of the result.
     zoom : (float, float)

@@ -24,13 +24,13 @@ def collect_maps(dataset, segmenter=None, leave_out: tuple[str, ...] = (), repor
     Parameters
     ----------
     dataset : spic.datasets.Dataset
-        Its train split; pictures without labels give the segmenter's map only.
+        Its train split; images without labels give the segmenter's map only.
     segmenter : optional
         What `spic.segmentation.get_segmenter` returns; it must label in the data set's space.
     leave_out : tuple of str
         Images whose names start with one of these are skipped.
     report : callable, optional
-        Called after each picture.
+        Called after each image.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def train_prior(maps, steps: int, *, classes: int, hidden=HIDDEN, mixer_maps=Non
     Parameters
     ----------
     maps : sequence of numpy.ndarray
-        uint8 (H, W) label maps: ground truth, and what the segmenter makes of the same pictures.
+        uint8 (H, W) label maps: ground truth, and what the segmenter makes of the same images.
     steps : int
         Steps of the network's training, of 512 pixels each.
     classes : int

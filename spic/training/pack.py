@@ -1,6 +1,6 @@
 """Training packs: one zip file with all a training needs, so that it runs with torch, numpy and pillow alone.
 
-A pack holds pictures (JPEG, 4:4:4), label maps (PNG) and, for the decoder, coarse images as the receiver will see
+A pack holds images (JPEG, 4:4:4), label maps (PNG) and, for the decoder, coarse images as the receiver will see
 them: area-downscaled, coded by BPG at several QPs and decoded again (lossless WebP). Coding happens when the pack is
 made, because the machine that trains may lack the codecs.
 
@@ -36,7 +36,7 @@ class Pack:
     Attributes
     ----------
     names, sources : list of str
-        Name of each picture and of the data set it comes from.
+        Name of each image and of the data set it comes from.
     pictures : numpy.ndarray
         uint8 (N, H, W, 3).
     labels : numpy.ndarray
@@ -71,7 +71,7 @@ class Pack:
 
 
 def write_pack(path, datasets: Iterable, qps: Iterable[int] = (), codec=None, quality: int = 95, report=None) -> int:
-    """Write a pack of all pictures of `datasets` and return how many there are.
+    """Write a pack of all images of `datasets` and return how many there are.
 
     Parameters
     ----------
@@ -84,14 +84,14 @@ def write_pack(path, datasets: Iterable, qps: Iterable[int] = (), codec=None, qu
     codec : spic.codecs.base.Codec
         The coarse codec, needed where there are QPs.
     quality : int
-        JPEG quality of the pictures.
+        JPEG quality of the images.
     report : callable, optional
         Called with each finished name.
 
     Raises
     ------
     DataError
-        Two pictures share a name, a picture has no labels, or label spaces or sizes differ.
+        Two images share a name, an image has no labels, or label spaces or sizes differ.
     """
     qps = sorted(set(qps))
     items, spaces, sizes, seen = [], set(), set(), set()

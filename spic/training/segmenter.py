@@ -38,7 +38,7 @@ def class_weights(labels: np.ndarray, num_classes: int, power: float = 0.5, ceil
 
 
 def sampling_odds(pack: Pack, scene_share: float, rare_ids: list[int]) -> np.ndarray:
-    """Odds (N,) of drawing each picture: scenes get `scene_share` in all; frames with rare classes come more often."""
+    """Odds (N,) of drawing each image: scenes get `scene_share` in all; frames with rare classes come more often."""
     rare = np.isin(pack.labels, rare_ids).mean(axis=(1, 2))
     return scene_odds(pack.sources, scene_share, 1 + np.minimum(rare / max(rare.mean(), 1e-9), 2))
 

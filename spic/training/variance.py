@@ -14,7 +14,7 @@ from spic.scsrdm.schedule import NUM_TIMESTEPS, Chain
 
 
 def variational_bound(raw, x0_estimate, x0, x_t, t):
-    """Mean over pictures of the bound's term at each one's timestep, in bits a value: scalar tensor.
+    """Mean over images of the bound's term at each one's timestep, in bits per value: scalar tensor.
 
     Added to the mean squared error with weight 1 this is the hybrid loss of 1000 steps (0.001 of the whole bound).
 
@@ -25,7 +25,7 @@ def variational_bound(raw, x0_estimate, x0, x_t, t):
     x0_estimate : torch.Tensor
         float (N, 3, H, W), what the network's prediction says x0 is; detached.
     x0, x_t : torch.Tensor
-        float (N, 3, H, W), picture in [-1, 1] and noised picture.
+        float (N, 3, H, W), image in [-1, 1] and noised image.
     t : torch.Tensor
         Integer (N,), timesteps.
     """

@@ -185,7 +185,7 @@ def steps_curves(steps: pd.DataFrame, stem) -> None:
             axes.set_xticks(ticks, [str(k) for k in ticks], fontsize=8)
             axes.set_xlabel("steps of the decoder")
             axes.minorticks_off()
-            title = "seconds a picture" if metric == "seconds" else column(metric).axis
+            title = "seconds per image" if metric == "seconds" else column(metric).axis
             axes.set_title(title.replace(" (EfficientNet-Lite0 features)", ", fd_lite0"))
             _frame(axes)
 

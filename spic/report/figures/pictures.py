@@ -1,4 +1,4 @@
-"""Figures 2 and 3 of the paper, drawn: pictures, their zooms and what the segmenter sees, pixel for pixel."""
+"""Figures 2 and 3 of the paper, drawn: images, their zooms and what the segmenter sees, pixel for pixel."""
 
 from dataclasses import dataclass
 from textwrap import wrap
@@ -18,7 +18,7 @@ BOX = "#ffd500"
 
 @dataclass(frozen=True)
 class Shown:
-    """One version of a picture.
+    """One version of an image.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Shown:
     miou : float
         Against what it sees in the original; 1 for the original.
     bpp : float or None
-        Rate of this picture; None where nothing was coded.
+        Rate of this image; None where nothing was coded.
     """
 
     method: str
@@ -47,7 +47,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Subject:
-    """A picture in all its versions, the original first, and the top left corner of the window to zoom at."""
+    """An image in all its versions, the original first, and the top left corner of the window to zoom at."""
 
     name: str
     corner: tuple[int, int]
@@ -55,7 +55,7 @@ class Subject:
 
 
 def figure2(subject: Subject, space: LabelSpace, stem) -> None:
-    """BPG against SPIC at about the same rate: whole picture, zoom, and the zoom as the segmenter sees it.
+    """BPG against SPIC at about the same rate: whole image, zoom, and the zoom as the segmenter sees it.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def figure3(subjects: list[Subject], note: str, stem) -> None:
     subjects : list of Subject
         All with the same versions.
     note : str
-        Added to what is said below the pictures: what is left out, and why.
+        Added to what is said below the images: what is left out, and why.
     stem : path-like
         Path without suffix; SVG and PNG are written.
     """
@@ -133,7 +133,7 @@ class _Canvas:
         self.marks = []  # what to draw: called with (pyplot, figure)
 
     def row(self, pictures, box=None, boxed=None):
-        """Add pictures side by side; the first `boxed` of them (all by default) with the frame `box`."""
+        """Add images side by side; the first `boxed` of them (all by default) with the frame `box`."""
         boxed = len(pictures) if boxed is None else boxed
         for i, picture in enumerate(pictures):
             self.marks.append(self._panel(self._left(i), self.height, picture, box if i < boxed else None))
@@ -163,7 +163,7 @@ class _Canvas:
         self.height += (LINE - 4) * -(-len(entries) // columns) + GAP
 
     def draw(self, stem):
-        """Write the files, every pixel of a picture one pixel of the PNG."""
+        """Write the files, every pixel of an image one pixel of the PNG."""
         with drawing() as plt:
             figure = plt.figure(figsize=(self.width / DPI, self.height / DPI))
             for mark in self.marks:

@@ -1,6 +1,6 @@
-"""What figures 2 and 3 show: chosen pictures, rebuilt from a run's coded files or without source compression.
+"""What figures 2 and 3 show: chosen images, rebuilt from a run's coded files or without source compression.
 
-Figure 2 decodes files that the run has coded, so it shows what its tables count, also where the decoded pictures were
+Figure 2 decodes files that the run has coded, so it shows what its tables count, also where the decoded images were
 dropped. Figure 3 is the paper's first approach, the coarse image without loss, which no point of a run has.
 """
 
@@ -34,7 +34,7 @@ UNCOMPRESSED = ("upsampled", "sr", "spic")  # methods of figure 3, in its order
 
 @dataclass(frozen=True)
 class Chosen:
-    """A picture that is shown: name, pixels, the SSM that is sent, and the corner of its zoom."""
+    """An image that is shown: name, pixels, the SSM that is sent, and the corner of its zoom."""
 
     name: str
     picture: Picture
@@ -97,7 +97,7 @@ def draw_run(given, params, out, machine: Machine) -> None:
 
 
 def choose(pictures, guides, space: LabelSpace, sent, limits, names=None) -> list[Chosen]:
-    """The pictures to show and where to zoom, by what is in the originals.
+    """The images to show and where to zoom, by what is in the originals.
 
     Parameters
     ----------
@@ -107,14 +107,14 @@ def choose(pictures, guides, space: LabelSpace, sent, limits, names=None) -> lis
     space : LabelSpace
         Of the guides.
     limits : list of int or None
-        How many of each folder's first pictures count; None is all.
+        How many of each folder's first images count; None is all.
     names : list of str, optional
-        Exactly these; else the pictures with the most small objects in one window (`most_objects`), at most three.
+        Exactly these; else the images with the most small objects in one window (`most_objects`), at most three.
 
     Raises
     ------
     DataError
-        A named picture is not in the folders.
+        A named image is not in the folders.
     """
     where = {
         name: i
@@ -142,7 +142,7 @@ def coded_versions(chosen: Chosen, table: pd.DataFrame, coded: dict, settings: S
     Parameters
     ----------
     chosen : Chosen
-        The picture.
+        The image.
     table : pandas.DataFrame
         The per-picture table of one protocol.
     coded : dict
@@ -178,7 +178,7 @@ def uncompressed_versions(chosen: list[Chosen], methods, settings: Settings, eye
 
 
 def write_pictures(figures: dict[str, list[Subject]], out) -> None:
-    """Every picture of the figures as a PNG file, <figure>_<name>_<method>.png, into the folder `out`."""
+    """Every image of the figures as a PNG file, <figure>_<name>_<method>.png, into the folder `out`."""
     with atomic_folder(out) as folder:
         for figure, subjects in figures.items():
             for subject in subjects:
@@ -200,7 +200,7 @@ def numbers(figures: dict[str, list[Subject]]) -> pd.DataFrame:
 
 
 def _decoded(coder, folders, name: str) -> np.ndarray:
-    """One picture of coded files, decoded with the same neighbours as in the run: networks round by the batch."""
+    """One image of coded files, decoded with the same neighbours as in the run: networks round by the batch."""
     for folder in folders:
         coded = read_coded(folder)
         names = list(coded)

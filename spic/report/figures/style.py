@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from spic.files import atomic_path
 
-DPI = 200  # of the PNG files, and of pictures in SVG files
+DPI = 200  # of the PNG files, and of images in SVG files
 LOOK = {
     "svg.hashsalt": "spic",  # else ids in the SVG are random
     "svg.fonttype": "none",  # text stays text

@@ -1,6 +1,6 @@
-"""A gallery: one folder with `index.html` and lossless WebP pictures that opens from disk, without a network.
+"""A gallery: one folder with `index.html` and lossless WebP images that opens from disk, without a network.
 
-For each picture all versions side by side (original, SSM, coarse picture, every method), zoomed together, and two of
+For each image all versions side by side (original, SSM, coarse image, every method), zoomed together, and two of
 them under a slider. The page knows nothing but the JSON that is written into it.
 """
 
@@ -16,19 +16,19 @@ from spic.files import atomic_folder, write_bytes
 from spic.report.pages import render
 
 MAX_PAGE = 3_000_000  # bytes of index.html
-PREVIEW_QUALITY = 80  # WebP, of the pictures inside `write_preview`'s page
+PREVIEW_QUALITY = 80  # WebP, of the images inside `write_preview`'s page
 
 
 @dataclass(frozen=True)
 class Version:
-    """One way a picture looks.
+    """One way an image looks.
 
     Attributes
     ----------
     label : str
-        What the page calls it; the same for the same method at every picture.
+        What the page calls it; the same for the same method at every image.
     pixels : numpy.ndarray
-        uint8 (h, w, 3); any size of the picture's aspect, shown at the picture's size.
+        uint8 (h, w, 3); any size of the image's aspect, shown at the image's size.
     numbers : dict of str to float or str
         Shown under it, in this order: {"bpp": 0.16, "mIoU": 0.71}.
     """
@@ -40,7 +40,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Page:
-    """What a gallery says beside its pictures.
+    """What a gallery says beside its images.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Page:
 
 
 def entry(name: str, size: tuple[int, int], shown: list[tuple[str, str, dict]], remark: str = "") -> dict:
-    """One picture as the page wants it: its name, its height and width, and (label, file, numbers) of each version."""
+    """One image as the page wants it: its name, its height and width, and (label, file, numbers) of each version."""
     versions = [{"label": label, "file": file, "numbers": _numbers(numbers)} for label, file, numbers in shown]
     if not versions or len({label for label, *_ in shown}) < len(shown):
         raise DataError(f"gallery: {name} has no version, or two of the same label")
@@ -80,7 +80,7 @@ def entry(name: str, size: tuple[int, int], shown: list[tuple[str, str, dict]], 
 
 
 def write_gallery(folder, page: Page, pictures: Iterable[tuple[str, list[Version]]]) -> int:
-    """Write a gallery, `index.html` and lossless WebP pictures, and return the number of its pictures.
+    """Write a gallery, `index.html` and lossless WebP images, and return the number of its images.
 
     Parameters
     ----------
@@ -89,12 +89,12 @@ def write_gallery(folder, page: Page, pictures: Iterable[tuple[str, list[Version
     page : Page
         Heading and the like.
     pictures : iterable of (str, list of Version)
-        Name and versions of each picture; the first version is the original and gives the size.
+        Name and versions of each image; the first version is the original and gives the size.
 
     Raises
     ------
     DataError
-        There is no picture, a picture has no version or two of one label, or the page would exceed `MAX_PAGE`.
+        There is no image, an image has no version or two of one label, or the page would exceed `MAX_PAGE`.
     """
     entries = []
     with atomic_folder(folder) as temporary:
@@ -109,7 +109,7 @@ def write_gallery(folder, page: Page, pictures: Iterable[tuple[str, list[Version
 
 
 def write_preview(path, page: Page, pictures: Iterable[tuple[str, list[Version]]]) -> None:
-    """Write a gallery as one HTML file with the pictures inside, at WebP's quality `PREVIEW_QUALITY`.
+    """Write a gallery as one HTML file with the images inside, at WebP's quality `PREVIEW_QUALITY`.
 
     Arguments and errors as in `write_gallery`.
     """

@@ -27,7 +27,7 @@ HEADINGS = {
     "intervals": "95 % intervals",
     "per_class": "IoU by class",
     "recall": "Small objects by class and size",
-    "timing": "Seconds a picture",
+    "timing": "Seconds per image",
     "judge": "The judge against ground truth",
 }
 PROTOCOLS = {
@@ -153,7 +153,7 @@ def _clause(found: Duel, metric: Metric, other: str) -> str:
     if lost == count:
         return f"{name} beats SPIC {where}{by}"
     if not won and not lost:
-        return f"SPIC and {name} cannot be told apart {where}"
+        return f"SPIC and {name} cannot be distinguished {where}"
     tally = [(won, "SPIC wins"), (lost, f"{name} wins"), (count - won - lost, "too close to tell")]
     told = ", ".join(
         f"{number} {what}" if what.startswith("too") else f"{what} {number}" for number, what in tally if number

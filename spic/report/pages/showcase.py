@@ -1,4 +1,4 @@
-"""What a run's gallery shows: which pictures, which point of each method, and what stands under them."""
+"""What a run's gallery shows: which images, which point of each method, and what stands under them."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -21,21 +21,21 @@ from spic.report.pages.gallery import Page, Version, write_gallery, write_previe
 from spic.report.tables import read_csv
 
 ORIGINAL, SSM, COARSE = "original", "SSM", "coarse picture"
-PREVIEWED = 3  # pictures in the report
-SMALL = ("persons", "small")  # kinds of small objects; the first that a picture has stands under it
+PREVIEWED = 3  # images in the report
+SMALL = ("persons", "small")  # kinds of small objects; the first that an image has stands under it
 
 
 def choose_pictures(names: list[str], chunks: dict[str, int | None], size: int, wanted) -> dict[str, list[str]]:
-    """The pictures of a gallery, {chunk: names}.
+    """The images of a gallery, {chunk: names}.
 
     Parameters
     ----------
     names : list of str
-        All pictures of the data set, in their order.
+        All images of the data set, in their order.
     chunks : dict
-        Chunks that take part, in their order, each with how many of its first pictures do (None: all of them).
+        Chunks that take part, in their order, each with how many of its first images do (None: all of them).
     size : int
-        Pictures of a chunk; the last one may hold fewer.
+        Images of a chunk; the last one may hold fewer.
     wanted : int or "all"
         How many.
 
@@ -72,18 +72,18 @@ def choose_points(points: pd.DataFrame, bpp: float) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Showcase:
-    """Where the pictures of one protocol of a run lie.
+    """Where the images of one protocol of a run lie.
 
     Attributes
     ----------
     originals : dict of str to path-like
-        Folder of original pictures of each chunk.
+        Folder of original images of each chunk.
     ssm : dict of str to path-like
         Folder of the label maps that are sent, of each chunk.
     space : spic.pictures.labels.LabelSpace
         Of those maps.
     decoded : dict
-        {(method, point): {chunk: folder}} of rebuilt pictures.
+        {(method, point): {chunk: folder}} of rebuilt images.
     coded : dict
         {(method, point): {chunk: folder}} of coded files, of methods that write `.spic` files; may be empty.
     pictures : pandas.DataFrame
@@ -98,7 +98,7 @@ class Showcase:
     pictures: pd.DataFrame
 
     def versions(self, chosen: dict[str, list[str]], at: dict[str, str]):
-        """Yield (name, versions) of the pictures that `choose_pictures` gave, at the points of `choose_points`."""
+        """Yield (name, versions) of the images that `choose_pictures` gave, at the points of `choose_points`."""
         table = self.pictures.set_index(["method", "point", "name"]).sort_index()
         sender = next((key for key in at.items() if key in self.coded), None)
         for chunk, names in chosen.items():
@@ -149,7 +149,7 @@ def show_run(given, params, out) -> None:
 
 
 def under(row) -> dict:
-    """The numbers under a rebuilt picture, from its row of the per-picture table; what was not computed is left out."""
+    """The numbers under a rebuilt image, from its row of the per-picture table; what was not computed is left out."""
     numbers = [one for one in columns_in(row.keys()) if one.place is not None and one.each]
     numbers = [column("bpp"), *sorted(numbers, key=lambda one: one.place)]
     shown = {one.short: one.form.format(row[one.name]) for one in numbers if _known(row.get(one.name))}
@@ -163,13 +163,13 @@ def under(row) -> dict:
 
 
 def coarse_of(data: bytes) -> np.ndarray:
-    """The coarse picture that a `.spic` file sends, uint8 (h, w, 3); needs no network."""
+    """The coarse image that a `.spic` file sends, uint8 (h, w, 3); needs no network."""
     file = read_spic(data)
     return as_pixels(get_codec(file.coarse_codec).decode(file.coarse))
 
 
 def enlarged(coarse: np.ndarray, shape) -> np.ndarray:
-    """A coarse picture at the size of `shape`, each sample a square, so that one sees what is sent."""
+    """A coarse image at the size of `shape`, each sample a square, so that one sees what is sent."""
     height, width = shape[:2]
     if height % coarse.shape[0] or width % coarse.shape[1]:
         return upscale(coarse, (height, width))
