@@ -20,7 +20,8 @@ rule look_at_originals:
         gpu=GPU,
     params:
         settings={
-            **plan.settings("judge", "judge_weights", "fid_weights"),
+            **plan.settings("judge", "judge_weights", "judges"),
+            **plan.settings("fid_weights", "lpips_weights"),
             **(
                 plan.settings("segmenter", "segmenter_weights")
                 if plan.other_looks
@@ -58,7 +59,8 @@ use rule look_at_originals as look with:
     params:
         settings={
             **plan.settings("segmenter", "segmenter_weights"),
-            **plan.settings("judge", "judge_weights", "fid_weights", "lpips_weights"),
+            **plan.settings("judge", "judge_weights", "judges"),
+            **plan.settings("fid_weights", "lpips_weights"),
             "segmenter_inputs": {
                 "segmenter": plan.segmenter_input(),
                 **plan.other_looks,

@@ -86,7 +86,7 @@ def check_files(plan: Plan) -> None:
     """
     config, given = plan.config, {}
     decoders = {get_method(name).decoder for name in config["methods"]} - {None}
-    for kind in ("judge", "segmenter"):
+    for kind in ("judge", "judges", "segmenter"):
         with _about(kind):
             files = plan.network_files(kind)
         given[f"{kind}_weights"] = [path for file in files for path in _with_config(Path(file))]

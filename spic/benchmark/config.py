@@ -59,6 +59,10 @@ def read_config(clone, overlays=(), settings: Iterable[str] = (), replace: bool 
     for key, found in (("fid_weights", fid_weights_path), ("lpips_weights", lpips_weights_path)):
         path = found(config[key])
         config[key] = None if path is None else str(path)
+    judges = {name: judge for name, judge in config["judges"].items() if judge is not None}
+    config["judges"] = {name: {"segmenter": name, "weights": None, **judge} for name, judge in judges.items()}
+    for judge in config["judges"].values():
+        judge["weights"] = judge["weights"] and find(judge["weights"], clone)
     for key, entry in schema["properties"].items():
         if entry.get("format") == "path" and config[key] is not None:
             config[key] = find(config[key], clone)

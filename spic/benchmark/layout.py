@@ -35,9 +35,12 @@ class Layout:
         By what is asked for where the config is wrong; `spic.benchmark.checks.check_run` asks before the first job.
     """
 
+    remembered = ("method", "network")  # methods whose answers are kept, as every job asks for them
+
     def __init__(self, config: dict):
         self.config = config
-        self.method = cache(self._method)
+        for name in self.remembered:
+            setattr(self, name, cache(getattr(self, name)))
 
     @cached_property
     def protocols(self) -> dict[str, Protocol]:
@@ -57,7 +60,7 @@ class Layout:
             for name, entry in self.config["methods"].items()
         }
 
-    def _method(self, name: str, protocol: str = "corrected") -> Method:
+    def method(self, name: str, protocol: str = "corrected") -> Method:
         """A method as the protocol of that name sees it."""
         return get_method(name, method_settings({**self.config, "protocol": protocol}))
 

@@ -78,6 +78,7 @@ def plan_looks(
     segmenter_inputs: dict | None = None,
     judge=None,
     judge_weights=None,
+    judges: dict | None = None,
     fid_weights=None,
     lpips_weights=None,
     machine: Machine = CPU,
@@ -92,6 +93,8 @@ def plan_looks(
     segmenter_inputs : dict, optional
         Names of the segmenter's looks to the sizes at which it looks (see `spic.segmentation.get_segmenter`),
         {"segmenter": None} by default; the judge has its own size.
+    judges : dict, optional
+        Further judges as the config has them, {name: {"segmenter", "weights"}}: the looks "judge_<name>".
     segmenter_weights, judge_weights, fid_weights, lpips_weights : path-like, optional
         Weights files; None takes a segmenter's shipped ones, and leaves FID's and LPIPS's look out. Other observations
         find theirs by themselves.
@@ -134,6 +137,8 @@ def plan_looks(
             segmentation(name, segmenter, segmenter_weights, size)
     if judge is not None:
         segmentation("judge", judge, judge_weights)
+    for name, one in (judges or {}).items():
+        segmentation(f"judge_{name}", one["segmenter"], one["weights"])
     for one in observations().values():
         found = one.find_weights({"fid_weights": fid_weights, "lpips_weights": lpips_weights})
         if found is not None and (paired or not one.paired):

@@ -3,12 +3,11 @@
 The rules of the workflow declare their jobs and ask here; nothing of this needs Snakemake.
 """
 
-from functools import cache
-
 from spic.benchmark.layout import Layout
 from spic.benchmark.method import SHIPPED_DECODERS, Method
 from spic.metrics.columns import observations
 from spic.provenance import fingerprints
+from spic.segmentation import describe_segmenter
 from spic.weights import FOLDER, weight_paths
 
 _CODING = ("ssm_codec", "coarse_codec", "seed")
@@ -25,10 +24,11 @@ class Plan(Layout):
         Folder in which hashes of large weights files are kept.
     """
 
+    remembered = (*Layout.remembered, "weights", "coder", "counted_codecs", "fingerprint", "_segmenter")
+
     def __init__(self, config: dict, hashes=None):
         super().__init__(config)
-        self.fingerprint, self.coder = cache(self._fingerprint), cache(self._coder)
-        self._hashes_of = cache(lambda *files: fingerprints.weights_hashes(files, hashes))
+        self._hashes = hashes
 
     def settings(self, *keys: str) -> dict:
         """The settings that a job depends on; only a change of these runs it again."""
@@ -42,9 +42,12 @@ class Plan(Layout):
         return {**self.settings(*keys, *filter(None, [decoder])), **own, "protocol": protocol}
 
     def network_files(self, kind: str) -> list[str]:
-        """Weights file of the "segmenter" or "judge"; empty where it needs none or there is none."""
-        path = None if self.config[kind] is None else self.network(kind).weights
-        return [] if path is None else [str(path)]
+        """Weights files of the "segmenter", "judge" or "judges"; empty where they need none or there is none."""
+        if kind == "judges":
+            found = [describe_segmenter(one["segmenter"], one["weights"]) for one in self.config[kind].values()]
+        else:
+            found = [self.network(kind)] if self.config[kind] is not None else []
+        return [str(one.weights) for one in found if one.weights is not None]
 
     def decoder_files(self, method: Method) -> list[str]:
         """Weights file of a method's decoder and the method's other files; empty where it has none."""
@@ -55,7 +58,7 @@ class Plan(Layout):
 
     def files(self, stage: str) -> list[str]:
         """Files of the user, most of them weights, that a stage other than coding reads."""
-        segmenter, judge = self.network_files("segmenter"), self.network_files("judge")
+        segmenter, judge = self.network_files("segmenter"), self.network_files("judge") + self.network_files("judges")
         seen = [one for one in observations().values() if stage == "look" or not one.paired]
         observed = [str(path) for one in seen for path in one.find_weights(self.config) or []]
         drawn_by = [self.method(name, self.first) for name in ("spic", "sr") if name in self.points]
@@ -69,9 +72,9 @@ class Plan(Layout):
 
     def weights(self, stage: str) -> dict[str, str]:
         """Hashes of these files, {name: SHA-256}."""
-        return self._hashes_of(*self.files(stage))
+        return fingerprints.weights_hashes(self.files(stage), self._hashes)
 
-    def _coder(self, folder: str) -> dict:
+    def coder(self, folder: str) -> dict:
         """What coding in a folder depends on: settings, codecs, the decoder's weights."""
         method = self.coder_method(folder)
         code = fingerprints.plugin_version("spic.methods", self.coders[folder][0])
@@ -80,14 +83,14 @@ class Plan(Layout):
             "settings": self.coding_settings(folder, *_CODING),
             "codecs": fingerprints.codec_versions(method.codecs()),
             "code": code | fingerprints.library_versions(*["torch"] * bool(method.decoder)),
-            "weights": self._hashes_of(*self.decoder_files(method)),
+            "weights": fingerprints.weights_hashes(self.decoder_files(method), self._hashes),
         }
 
     def counted_codecs(self, folder: str) -> dict[str, str]:
         """Versions of the codecs behind the files that protocol `official` counts."""
         return fingerprints.codec_versions(self.coder_method(folder).counted_codecs())
 
-    def _fingerprint(self, stage: str, *of: str) -> str:
+    def fingerprint(self, stage: str, *of: str) -> str:
         """Hash of all that the result of a rule depends on, what comes before it included.
 
         `of` are, as far as the rule has them, the chunk, folder, point and protocol, in this order.
@@ -106,7 +109,9 @@ class Plan(Layout):
             case ["segment", chunk]:
                 return *self._segmenter(stage), before("resolve"), before("prepare", chunk)
             case ["look_at_originals", chunk]:
-                judge = self.settings("judge"), fingerprints.plugin_version("spic.segmenters", self.config["judge"])
+                judges = {name: one["segmenter"] for name, one in self.config["judges"].items()}
+                kinds = [self.config["judge"], *judges.values()]
+                judge = kinds[0], judges, [fingerprints.plugin_version("spic.segmenters", kind) for kind in kinds]
                 seen = self.other_looks, self.weights(stage), fingerprints.observations_version(paired=False)
                 return *judge, *seen, before("resolve"), before("prepare", chunk)
             case ["score_originals", chunk]:

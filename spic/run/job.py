@@ -70,14 +70,14 @@ def _recorded(snakemake):
     _remove_left_overs(snakemake.output)
     inputs = check_inputs(snakemake.input)
     yield
-    record = snakemake.output.get("record")
+    record, resolved = snakemake.output.get("record"), snakemake.input.get("resolved")
     if record is not None:
         write_record(
             record,
             rule=snakemake.rule,
             wildcards=dict(snakemake.wildcards.items()),
             params={key: value for key, value in snakemake.params.items() if key != "timing"},
-            machine=_machine(snakemake.input.get("resolved")),
+            machine=resolved and json.loads(Path(resolved).read_text()),
             inputs=inputs,
             outputs=[path for path in snakemake.output if path != record],
             started=started,
@@ -103,10 +103,6 @@ def _remove_left_overs(outputs) -> None:
     for output in map(Path, outputs):
         for path in left_overs(output):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def _machine(resolved) -> dict | None:
-    return None if resolved is None else json.loads(Path(resolved).read_text())
 
 
 def _cpu_seconds() -> float:

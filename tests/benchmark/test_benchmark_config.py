@@ -55,6 +55,13 @@ def test_mappings_are_joined_and_all_else_is_replaced(overlay):
     assert config["protocols"] == ["official"] and config["limit"] is None
 
 
+def test_further_judges_have_the_segmenter_of_their_name(overlay, tmp_path):
+    texts = "judges: {espnet: {weights: e.pth}, own: {segmenter: street}}", "judges: {own: null}"
+    assert read_config(ROOT, overlay(*texts))["judges"] == {"espnet": {"segmenter": "espnet", "weights": "e.pth"}}
+    with pytest.raises(ConfigError, match=r"judges\.espnet"):
+        read_config(ROOT, overlay("judges: {espnet: {file: e.pth}}"))
+
+
 def test_json_and_an_empty_file_are_overlays(overlay):
     config = read_config(ROOT, overlay(json.dumps({"methods": {"bpg": {"qp": [1]}}}, indent="\t"), ""))
     assert config["methods"]["bpg"] == {"qp": [1]}

@@ -124,6 +124,9 @@ def test_the_plan_follows_the_settings(tiny_segmenter):
     assert planned() == ["lite0", "distortion"]
     assert planned(paired=False) == ["lite0"]
     assert planned(**everything) == known
+    further = {"second": {"segmenter": "street", "weights": tiny_segmenter}}
+    looks = plan_looks(judge="street", judges=further)
+    assert looks["judge_second"].identity["weights"] != looks["judge"].identity["weights"]
     own = plan_looks(segmenter="street", segmenter_weights=tiny_segmenter)["segmenter"].identity
     shipped = plan_looks(segmenter="street")["segmenter"].identity
     assert own["weights"] != shipped["weights"]

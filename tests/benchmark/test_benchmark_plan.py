@@ -207,6 +207,7 @@ def test_the_segmenter_looks_at_its_own_size_unless_it_has_that_of_the_protocol(
         inputs = ("sliding", "native", "working")
 
     monkeypatch.setattr(spic.benchmark.layout, "describe_segmenter", lambda name, weights: Info)
+    plan = Plan(SEGMENTER)
     assert plan.segmenter_input() == plan.segmenter_input("corrected") == "sliding"
     plan = Plan(SEGMENTER | {"segmenter_input": "working", "protocols": ["corrected", "official"]})
     assert plan.segmenter_input("official") == "native" and plan.settings("segmenter_input")["segmenter_input"] == (
@@ -275,6 +276,10 @@ def before() -> dict[str, str]:
         ({"decoder_weights": "any"}, CODING),
         ({"ssm_codec": "labelmap"}, CODING | {"encode bpg", "count_official"}),
         ({"judge": None}, {"look_at_originals", "score_originals", *NUMBERS}),
+        (
+            {"judges": {"second": {"segmenter": "street", "weights": None}}},
+            {"look_at_originals", "score_originals", *NUMBERS},
+        ),
         ({"classes_of_interest": ["car"]}, {"summarize", *PAGES}),
         ({"interval_block": 9}, {"summarize", *PAGES}),
         ({"methods": METHODS | {"bpg": {"qp": [44, 45]}}}, PAGES),

@@ -1,15 +1,16 @@
-"""Sizes and kinds of pictures on their way into a .spic file and out of it."""
-
-import functools
-import io
+"""Sizes of images on their way into a data set or a .spic file, and out of it."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from spic.errors import DataError
-from spic.pictures.reading import as_pixels, read_picture
-from spic.pictures.sizes import enlarge_labels, resize, working_size
+from spic.pictures.sizes import downscale, enlarge_labels, resize, to_working_size, upscale, working_size
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
 
 
 @pytest.mark.parametrize(
@@ -36,55 +37,6 @@ def test_native_sizes_are_rounded_up():
     assert working_size((300, 500), 96) == (288, 480)
 
 
-def test_arrays_of_every_kind():
-    gray = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    rgb = np.dstack((gray, gray, gray))
-    for image in (
-        gray,
-        gray[..., None],
-        rgb,
-        np.dstack((rgb, gray + 7)),
-        gray.astype(np.uint16) * 257,
-        rgb[::-1][::-1],
-    ):
-        assert np.array_equal(as_pixels(image), rgb)
-    wrong = (gray.astype(float), gray.astype(int), rgb[..., :2], rgb[None], gray[:0], None, b"bytes", [[1]])
-    for image in wrong:
-        with pytest.raises(DataError):
-            as_pixels(image)
-
-
-def test_pil_pictures_of_every_mode():
-    gray = Image.fromarray(np.linspace(0, 255, 64).astype(np.uint8).reshape(8, 8))
-    for mode in ("L", "P", "LA", "RGB", "RGBA", "RGBa", "La", "PA", "HSV", "CMYK", "1"):
-        steps = {"RGBa": ("RGBA", "RGBa"), "La": ("LA", "La"), "HSV": ("RGB", "HSV")}.get(mode, (mode,))
-        assert as_pixels(functools.reduce(Image.Image.convert, steps, gray)).shape == (8, 8, 3)
-    for mode in ("I", "F"):
-        with pytest.raises(DataError, match="their white level is undefined"):
-            as_pixels(gray.convert(mode))
-    deep = Image.fromarray(np.asarray(gray).astype(np.uint16) * 257)
-    assert deep.mode.startswith("I") and np.array_equal(as_pixels(deep)[..., 0], np.asarray(gray))
-
-
-def test_exif_rotation_is_applied_to_arrays_and_files(tmp_path):
-    picture = np.zeros((16, 32, 3), np.uint8)
-    picture[:, :16] = 200
-    image, exif = Image.fromarray(picture), Image.Exif()
-    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
-    image.save(tmp_path / "a.png", exif=exif)
-    for turned in (read_picture(tmp_path / "a.png"), as_pixels(Image.open(tmp_path / "a.png"))):
-        assert turned.shape == (32, 16, 3) and turned[0, 0, 0] == 200 and turned[-1, 0, 0] == 0
-    image.save(tmp_path / "b.png", exif=b"Exif\0\0MM\0*nonsense")
-    assert read_picture(tmp_path / "b.png").shape == (16, 32, 3)
-
-
-def test_a_cut_file_is_named_as_such():
-    out = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 50, 3), np.uint8)).save(out, "PNG")
-    with pytest.raises(DataError, match="not a readable"):
-        as_pixels(Image.open(io.BytesIO(out.getvalue()[:2000])))
-
-
 def test_resize_keeps_what_fits_and_the_mean():
     picture = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
     assert resize(picture, (64, 48)) is picture
@@ -101,3 +53,47 @@ def test_labels_grow_with_smooth_borders():
     assert np.mean(large != np.kron(labels, np.ones((8, 8)))) < 0.08
     edge = [int(np.argmax(row == 10)) for row in large[4:-4] if (row == 10).any()]
     assert np.abs(np.diff(edge)).max() <= 3  # and not steps of 8
+
+
+def test_working_size_of_a_camvid_frame(rng):
+    frame = rng.integers(256, size=(360, 480, 3), dtype=np.uint8)
+    labels = rng.integers(12, size=(360, 480), dtype=np.uint8)
+    scaled = np.asarray(Image.fromarray(frame).resize((512, 384), Image.Resampling.LANCZOS))
+    assert np.array_equal(to_working_size(frame), scaled[64:320])
+    scaled = np.asarray(Image.fromarray(labels).resize((512, 384), Image.Resampling.NEAREST))
+    assert np.array_equal(to_working_size(labels), scaled[64:320])
+
+
+@pytest.mark.parametrize("size", [(1024, 2048), (100, 100), (7, 3), (256, 512), (600, 513)])
+def test_working_size_of_anything(size):
+    assert to_working_size(np.full((*size, 3), 9, np.uint8)).shape == (256, 512, 3)
+    labels = np.arange(12, dtype=np.uint8).repeat(-(-size[0] * size[1] // 12))[: size[0] * size[1]].reshape(size)
+    assert set(np.unique(to_working_size(labels))) <= set(range(12))
+
+
+def test_working_size_keeps_what_fits(rng):
+    picture = rng.integers(256, size=(256, 512, 3), dtype=np.uint8)
+    assert np.array_equal(to_working_size(picture), picture)
+    wide = rng.integers(256, size=(256, 600, 3), dtype=np.uint8)
+    assert np.array_equal(to_working_size(wide), wide[:, 44:556])
+
+
+def test_a_thread_is_not_blown_up():
+    with pytest.raises(DataError, match="too narrow"):
+        to_working_size(np.zeros((1, 60000, 3), np.uint8))
+
+
+def test_downscale_is_the_rounded_mean(rng):
+    picture = rng.integers(256, size=(12, 20, 3), dtype=np.uint8)
+    mean = picture.astype(float).reshape(3, 4, 5, 4, 3).mean(axis=(1, 3))
+    small = downscale(picture)
+    assert small.dtype == np.uint8 and small.shape == (3, 5, 3)
+    assert np.array_equal(small, np.floor(mean + 0.5))
+    assert np.array_equal(downscale(np.full((4, 4, 3), 255, np.uint8)), np.full((1, 1, 3), 255))
+    assert downscale(picture, 2).shape == (6, 10, 3)
+    with pytest.raises(DataError, match="10x20"):
+        downscale(picture[:10])
+
+
+def test_upscale():
+    assert np.array_equal(upscale(np.full((2, 3, 3), 77, np.uint8), (8, 12)), np.full((8, 12, 3), 77))
