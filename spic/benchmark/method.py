@@ -11,7 +11,7 @@ import numpy as np
 
 from spic.machine import AUTO, Machine
 
-SHIPPED_DECODERS = {"decoder_weights": "street-decoder"}  # setting that names weights: the shipped ones it stands for
+SHIPPED_DECODERS = {"decoder_weights": "street-decoder"}  # weights used when the setting is null
 
 
 @dataclass(frozen=True)

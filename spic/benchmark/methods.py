@@ -173,7 +173,7 @@ class SpicMethod(UpsampledMethod):
 
 
 class _Ablation(Method):
-    """A method whose decoder sees one of the two conditions, `condition`; nothing that stands in for the other."""
+    """A method whose decoder sees one of the two conditions, `condition`; the other is replaced by zeros."""
 
     condition: str
 

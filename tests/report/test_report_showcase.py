@@ -149,7 +149,7 @@ def test_the_gallery_of_a_run_shows_one_protocol_near_the_rate(shown, truth, tmp
         text = page.read_text()
         (entry,) = json.loads(re.search(r"const pictures = (.*);\n", text)[1])
         assert [version["numbers"][:1] for version in entry["versions"][3:]] == [[["bpp", "0.300"]], [["bpp", "0.400"]]]
-        assert "<h1>&lt;r&gt;: every method at about 0.16 bits a pixel</h1>" in text and "Protocol corrected." in text
+        assert "<h1>&lt;r&gt;: every method at about 0.16 bits per pixel</h1>" in text and "Protocol corrected." in text
         assert 'const [startLeft, startRight] = ["BPG, QP 44", "SPIC, QP 30"];' in text
         assert len(json.loads(re.search(r"const legend = (.*);\n", text)[1])) == len(CAMVID11.classes)
     assert np.array_equal(read_webp(out.gallery / "pictures" / "0000-04.webp"), pictures["bpg"])

@@ -146,7 +146,7 @@ def coded_versions(chosen: Chosen, table: pd.DataFrame, coded: dict, settings: S
     table : pandas.DataFrame
         The per-picture table of one protocol.
     coded : dict
-        (method, point) to the folders of its coded files, one a chunk.
+        (method, point) to the folders of its coded files, one per chunk.
     settings : Settings
         As the run decodes.
     eye : Eye

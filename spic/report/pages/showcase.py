@@ -137,7 +137,7 @@ def show_run(given, params, out) -> None:
     showcase = Showcase(params.originals, params.ssm, space, *made, pictures)
     first, *_ = [*(label_of(method, at[method]) for method in BASELINES if method in at), ORIGINAL]
     page = Page(
-        title=f"{params.run}: every method at about {params.bpp} bits a pixel",
+        title=f"{params.run}: every method at about {params.bpp} bits per pixel",
         notes=f"Each method at the point whose mean rate over the run is nearest to {params.bpp} bpp; the numbers are "
         "those of the picture alone. mIoU compares segmentations of the original and of the rebuilt picture; the "
         f"judge's mIoU is by a network that no other part uses. Protocol {params.protocol}.",
