@@ -42,8 +42,8 @@ def sample(
         float (N, 3, H / coarse_factor, W / coarse_factor), rounded up, decoded coarse images in [-1, 1]. Where H and W
         are no multiples of what the network needs, everything is padded and the result cropped.
     noise : callable or sequence of int
-        `noise(shape) -> tensor` of standard normals, called once for a noised start and once per step of "published" and
-        "ancestral", the last (multiplied by zero) included; or one seed per image, so that an image does not
+        `noise(shape) -> tensor` of standard normals, called once for a noised start and once per step of "published"
+        and "ancestral", the last (multiplied by zero) included; or one seed per image, so that an image does not
         depend on those coded with it.
     sampling, **settings
         How: a `spic.scsrdm.sampling.Sampling`, by default the published one, and single settings of it that overrule
