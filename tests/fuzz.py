@@ -38,6 +38,7 @@ def targets(folder: Path) -> dict:
     from spic.codecs import codec_names, get_codec
     from spic.errors import SpicError
     from spic.receiver import Receiver
+    from spic.scsrdm.sampling import Sampling
 
     rng = np.random.default_rng(0)
     blocks = np.kron(rng.integers(0, 11, (4, 8)), np.ones((8, 8))).astype(np.uint8)
@@ -63,7 +64,7 @@ def targets(folder: Path) -> dict:
             print(f"{name} codes nothing: left out", file=sys.stderr)
     coarse = get_codec("bpg").encode(smooth[::4, ::4].astype(np.uint8), qp=30)
     common = {"size": (32, 64), "label_space": "camvid11", "coarse_codec": "bpg", "weights_id": "00000000"}
-    sampling = {"sampler": "ddim", "guidance": 1.5, "timesteps": [0, 9, 99]}
+    sampling = Sampling("ddim", timesteps=(0, 9, 99), guidance=1.5)
     spic = []
     for name in ("flif", "png"):
         ssm = get_codec(name).encode(blocks)

@@ -80,10 +80,7 @@ def check_classes(plan: Plan) -> None:
 
 
 def check_files(plan: Plan) -> None:
-    """`WeightsError` if weights, or `DataError` if another file that a run reads, are not there.
-
-    `ConfigError` for a path that Snakemake can not read as one.
-    """
+    """`WeightsError` if weights, or `DataError` if another file that a run reads, are not there."""
     config, given = plan.config, {}
     decoders = {get_method(name).decoder for name in config["methods"]} - {None}
     for kind in ("judge", "judges", "segmenter"):
@@ -97,8 +94,6 @@ def check_files(plan: Plan) -> None:
     given |= {key: [config[key]] for key in ("fid_weights", "lpips_weights", "steps_csv") if config[key] is not None}
     for key, files in given.items():
         for file in files:
-            if {"{", "}"} & set(str(file)):  # there is no way to quote them
-                raise ConfigError(f"{key}: {file}: Snakemake takes braces in a path for wildcards; a link will do")
             if not Path(file).is_file():
                 kind = DataError if key == "steps_csv" else WeightsError
                 raise kind(f"{key}: {file}: no such file")

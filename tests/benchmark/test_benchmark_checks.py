@@ -147,7 +147,7 @@ def check(*settings, points=True) -> None:
         (["fid_weights=none.pth"], "^fid_weights: none.pth: no such file$"),
         (["lpips_weights=none.pth"], "^lpips_weights: none.pth: no such file$"),
         (["steps_csv=none.csv"], "^steps_csv: none.csv: no such file$"),
-        (["judge_weights=/a{b}/w"], "judge_weights: /a{b}/w.safetensors: Snakemake takes braces"),
+        (["judge_weights=/a{b}/w"], "judge_weights: /a{b}/w.safetensors: no such file"),
         (["methods={bgp: {qp: [30]}}"], "unknown method 'bgp'"),
         (["methods={sr: {coarse_qp: [30]}}", "sr_weights=spic/weights/street-decoder"], "--condition both, not coarse"),
         (["classes_of_interest=[person]"], "'person' is none of sky"),

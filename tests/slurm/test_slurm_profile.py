@@ -10,7 +10,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SLURM = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())
-RULES = set(re.findall(r"^ *rule (\w+):", "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk")), re.M))
+TEXT = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+RULES = set(re.findall(r"^ *(?:use rule \w+ as|rule) (\w+)(?: with)?:", TEXT, re.M))
 
 
 def settings(monkeypatch, *arguments) -> dict:

@@ -38,8 +38,8 @@ def test_a_corrupted_artefact_stops_the_job_that_would_read_it(spare, smoke):
     assert not (spare.results / "tables").exists()
     shutil.rmtree(coded.parent)  # as the message says
     # what jobs killed while they wrote leave behind
-    (coded.parents[1] / ".coded.abc123.tmp").mkdir()
-    (coded.parents[1] / ".timing_encode.csv.abc.tmp").write_bytes(b"half")
+    (coded.parents[1] / ".coded.0abc1234.tmp").mkdir()
+    (coded.parents[1] / ".timing_encode.csv.0123cdef.tmp").write_bytes(b"half")
     spare("--cores", 1, CLAIMS)
     assert spare.tables() == smoke.tables()
     assert not list(spare.results.rglob(".*.tmp"))

@@ -60,7 +60,7 @@ def test_a_missing_file_in_a_folder_with_braces_is_named(empty_run, overlay):
     overlay.write_text(json.dumps(settings))
     done = empty_run("--dry-run", check=False, overlay=overlay)
     lines = (done.stdout + done.stderr).splitlines()
-    assert done.returncode == 1 and "config: /none/{chunk}/file: no such file" in lines
+    assert done.returncode == 1 and "config: lpips_weights: /none/{chunk}/file: no such file" in lines
 
 
 def copy_project(folder: Path) -> Path:
