@@ -39,16 +39,16 @@ try:
     sys.executable = plain_executable()  # which Snakemake writes into command lines
 except SpicError as error:
     sys.exit(f"spic: {error}")
-given = workflow.config_settings
+settings = workflow.config_settings
 try:
     # In place of what Snakemake has put together: see spic/benchmark/config.py.
     config.clear()
     config.update(
         read_config(
             ROOT,
-            given.configfiles,
-            given.config_args or [],
-            replace=given.replace_workflow_config,
+            settings.configfiles,
+            settings.config_args or [],
+            replace=settings.replace_workflow_config,
         )
     )
     plan = Plan(config, hashes="results/cache/hashes")

@@ -32,6 +32,7 @@ STAGES = {
     ],
 }
 POOL = {"alex": 3, "vgg": 2}  # side of the pooling window; the stride is 2
+_FIRST = "net.slice1.0.weight"
 FIRST = {(64, 3, 11, 11): "alex", (64, 3, 3, 3): "vgg"}  # shape of the first convolution
 
 
@@ -157,15 +158,24 @@ class Lpips:
 
 
 def network_of(weights_path) -> str:
-    """ "alex" or "vgg", as the file has it; empty for anything else, or where the file cannot be read."""
+    """ "alex" or "vgg", as the file has it; empty for anything else, or where the file cannot be read.
+
+    A run asks this several times while it is planned, so of safetensors the header alone is read, without torch.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(expand(weights_path))
     try:
-        return _network(_read(Path(expand(weights_path))))
-    except WeightsError:
+        if path.suffix != ".safetensors":
+            return _network(_read(path))
+        with safe_open(path, framework="numpy") as file:
+            return FIRST.get(tuple(file.get_slice(_FIRST).get_shape()), "")
+    except (WeightsError, SafetensorError, OSError):
         return ""  # its loader reports what is wrong
 
 
 def _network(state: dict) -> str:
-    first = state.get("net.slice1.0.weight")
+    first = state.get(_FIRST)
     return FIRST.get(tuple(getattr(first, "shape", ())), "")
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from spic.metrics.alexnet import ALEXNET
 from spic.metrics.observations import Sample
@@ -27,6 +28,9 @@ def weights(tmp_path_factory):
                 state[f"net.slice{number}.{index}.bias"] = torch.zeros(out)
             state[f"lin{number - 1}.model.1.weight"] = torch.rand(1, out, 1, 1)
         torch.save(state, folder / f"{name}.pth")
+        save_file(state, folder / f"{name}.safetensors")
+    (folder / "cut.safetensors").write_bytes(b"no header")
+    save_file({"other": torch.zeros(1)}, folder / "other.safetensors")
     return folder
 
 
@@ -37,7 +41,11 @@ def test_features_of_every_position(weights):
     assert features.shape == (15 * 31, 256) and features.dtype == np.float32 and features.std() > 0
 
 
-@pytest.mark.parametrize(("name", "found"), [("alex.pth", True), ("vgg.pth", False), ("none.pth", False)])
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [(f"{name}.{end}", name == "alex") for name in ("alex", "vgg", "none") for end in ("pth", "safetensors")]
+    + [("cut.safetensors", False), ("other.safetensors", False)],
+)
 def test_only_with_alexnet(name, found, weights):
     paths = ALEXNET.find_weights({"lpips_weights": str(weights / name)})
     assert paths == ([weights / name] if found else None)
