@@ -13,14 +13,18 @@ QPS := $(foreach qp,20 25 30 35 40 45,--qp $(qp))
 help:
 	@grep -E '^# make|^## ' $(MAKEFILE_LIST) | sed 's/^## /make /'
 
-# The environment, made anew when the dependencies change.
-$(VENV)/installed: pyproject.toml constraints.txt
+# The environment, made anew when the dependencies change: what a run needs; what the tests need beside it.
+$(VENV)/core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/installed: $(VENV)/core
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 ## demo      install, run the workflow on eight drawn street scenes, say where the figure is
-demo: $(VENV)/installed
+demo: $(VENV)/core
 	@$(BIN)/spic run --cores 2
 	@echo
 	@echo "Open in a browser:                      results/demo/report.html and results/demo/gallery/index.html"
@@ -54,7 +58,7 @@ soak: $(VENV)/installed
 	$(BIN)/python tests/soak.py $(N)
 
 ## figures   figures 2, 3, 4a, 4b and all tables, on drawn streets and on CamVid's validation clip: CAMVID=folder
-figures: $(VENV)/installed
+figures: $(VENV)/core
 	$(BIN)/spic run --cores 2
 	$(BIN)/spic run --cores 2 --configfile config/camvid.yaml --config dataset_root=$(CAMVID)
 
@@ -63,7 +67,7 @@ TRAIN = $(BIN)/spic train
 HOW = --minutes $(MINUTES) --leave-out 0001TP
 MAPS = --ssm runs/segmenter/street-segmenter
 ONE_STEP = --t-focus 0.9 --sampling-steps 1 --start 200
-train: $(VENV)/installed
+train: $(VENV)/core
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train]'
 	test -e runs/train.zip || $(TRAIN) pack runs/train.zip --root $(CAMVID) --scenes 400 $(QPS)
 	$(TRAIN) segmenter runs/train.zip runs/segmenter $(HOW) --network pyramid --scene-share 0.15 --seed 1
@@ -72,7 +76,7 @@ train: $(VENV)/installed
 	$(TRAIN) adversarial runs/train.zip runs/adversarial $(HOW) $(MAPS) --init runs/decoder/street-decoder
 
 ## ablations train the decoders of the methods sr and sdm after that, MINUTES=60 per stage, to go into runs/sr and runs/sdm
-ablations: $(VENV)/installed
+ablations: $(VENV)/core
 	$(TRAIN) decoder runs/train.zip runs/sr-first $(HOW) $(MAPS) --condition coarse --init runs/decoder/street-decoder $(ONE_STEP)
 	$(TRAIN) adversarial runs/train.zip runs/sr $(HOW) $(MAPS) --condition coarse --init runs/sr-first/street-decoder
 	$(TRAIN) decoder runs/train.zip runs/sdm-first $(HOW) $(MAPS) --condition ssm --init runs/decoder/street-decoder --t-focus 0.2
