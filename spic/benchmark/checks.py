@@ -1,6 +1,7 @@
 """Check, before the first job and without loading a network, that the parts of a run fit each other."""
 
 from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path
 
 from spic.benchmark.coding import method_settings
@@ -9,8 +10,9 @@ from spic.benchmark.methods import get_method
 from spic.benchmark.plan import Plan
 from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError, SpicError, WeightsError
+from spic.machine import pick_device
 from spic.pictures.labels import LabelSpace, get_label_space
-from spic.weights import FOLDER, weight_paths
+from spic.weights import FOLDER, read_config, weight_paths
 
 # What a decoder sees, by the setting that names its weights.
 CONDITIONS = {"decoder_weights": "both", "sr_weights": "coarse", "sdm_weights": "ssm"}
@@ -85,18 +87,15 @@ def check_files(plan: Plan) -> None:
     decoders = {get_method(name).decoder for name in config["methods"]} - {None}
     for kind in ("judge", "judges", "segmenter"):
         with _about(kind):
-            files = plan.network_files(kind)
-        given[f"{kind}_weights"] = [path for file in files for path in _with_config(Path(file))]
+            given[f"{kind}_weights"] = [path for file in plan.network_files(kind) for path in _with_config(Path(file))]
     for key in sorted(decoders):
         if config[key] is not None or key in SHIPPED_DECODERS:
-            path = config[key] or FOLDER / SHIPPED_DECODERS[key]
-            given[key] = _with_config(weight_paths(path)[0])
+            given[key] = _with_config(weight_paths(config[key] or FOLDER / SHIPPED_DECODERS[key])[0])
     given |= {key: [config[key]] for key in ("fid_weights", "lpips_weights", "steps_csv") if config[key] is not None}
     for key, files in given.items():
         for file in files:
             if not Path(file).is_file():
-                kind = DataError if key == "steps_csv" else WeightsError
-                raise kind(f"{key}: {file}: no such file")
+                raise (DataError if key == "steps_csv" else WeightsError)(f"{key}: {file}: no such file")
 
 
 def check_decoders(config: dict) -> None:
@@ -112,8 +111,6 @@ def check_decoders(config: dict) -> None:
 def check_device(config: dict) -> None:
     """`ConfigError` if the config names a card that this machine, where the run's jobs will be, does not have."""
     if config["device"].startswith("cuda"):  # else there is no need to load torch
-        from spic.machine import pick_device
-
         pick_device(config["device"])
 
 
@@ -132,7 +129,6 @@ def _with_config(tensors: Path) -> list[Path]:
 
 @contextmanager
 def _about(setting: str):
-    """Errors begin with the setting that is wrong."""
     try:
         yield
     except SpicError as error:
@@ -156,11 +152,10 @@ def check_networks(plan: Plan) -> None:
     }
     for owner, space in owners.values():
         _check_known(space, owner)
-    methods = [get_method(name) for name in config["methods"]]
+    methods = map(get_method, config["methods"])
     kinds = sorted({method.decoder for method in methods if method.decoder and method.needs_ssm})
-    for protocol in plan.protocols if kinds else ():
-        for kind in kinds:
-            _check_space(config.get(kind), kind, *owners[plan.sent(protocol)])
+    for protocol, kind in product(plan.protocols, kinds):
+        _check_space(config.get(kind), kind, *owners[plan.sent(protocol)])
 
 
 def _check_known(space: LabelSpace | None, owner: str) -> None:
@@ -199,8 +194,6 @@ def _decoder_classes(weights) -> tuple[str | None, int | None]:
 
 def _decoder_config(weights) -> dict:
     """What lies beside a decoder's weights, nothing where it can not be read: the job that loads it says why."""
-    from spic.weights import FOLDER, read_config
-
     with suppress(WeightsError):
         return read_config(weights or FOLDER / "street-decoder")
     return {}

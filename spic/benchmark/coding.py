@@ -4,8 +4,6 @@ What is seen in the images, and scored, is in `spic.benchmark.observations` and 
 Every output is written under a temporary name and renamed, so that a killed job leaves nothing half-written behind.
 """
 
-import csv
-import io
 import time
 from dataclasses import asdict
 from itertools import islice
@@ -21,6 +19,7 @@ from spic.files import atomic_folder, write_bytes
 from spic.machine import AUTO, Machine, set_threads
 from spic.pictures.labels import LabelSpace
 from spic.pictures.reading import read_labels, read_picture, write_png
+from spic.segmentation import get_segmenter
 from spic.strict_json import to_json
 
 BATCH = 4  # images a method decodes at once
@@ -33,31 +32,28 @@ def open_dataset(config: dict) -> Dataset:
 
 def method_settings(config: dict, machine: Machine = AUTO) -> Settings:
     """The part of a config that methods need, and where they run; missing keys take their defaults."""
-    names = Settings.__dataclass_fields__
-    return Settings(**{key: config[key] for key in names if key in config}, machine=machine)
+    return Settings(**{key: config[key] for key in Settings.__dataclass_fields__ if key in config}, machine=machine)
 
 
 def resolve(config: dict, out) -> None:
     """Decide once what "auto" means and write it: {"device", "dtype", "torch_threads"}."""
     machine = Machine(config["device"], config["dtype"], config["torch_threads"]).decided()
-    decided = {**config, "device": machine.device, "dtype": machine.dtype}
-    write_bytes(out, (to_json(decided, indent=1) + "\n").encode())
+    write_bytes(out, (to_json({**config, "device": machine.device, "dtype": machine.dtype}, indent=1) + "\n").encode())
 
 
 def prepare(config: dict, chunk: str, pictures, labels) -> None:
     """Write images and label maps of a chunk as PNG; the label folder stays empty where there are no labels."""
     dataset = open_dataset(config)
     size = config["chunk_size"] or len(dataset)
-    first = int(chunk) * size
     with atomic_folder(pictures) as picture_folder, atomic_folder(labels) as label_folder:
-        for i in range(first, min(first + size, len(dataset))):
-            picture, label_map = dataset.picture(i), dataset.labels(i)
-            what = f"data set {config['dataset']}, {dataset.names[i]}"
+        for i in range(len(dataset))[int(chunk) * size :][:size]:
+            picture, label_map, name = dataset.picture(i), dataset.labels(i), dataset.names[i]
+            what = f"data set {config['dataset']}, {name}"
             _check_picture(picture, (*dataset.size, 3), what)
-            write_png(picture_folder / f"{dataset.names[i]}.png", picture)
+            write_png(picture_folder / f"{name}.png", picture)
             if label_map is not None:
                 _check_labels(label_map, picture, dataset.label_space, what)
-                write_png(label_folder / f"{dataset.names[i]}.png", label_map)
+                write_png(label_folder / f"{name}.png", label_map)
 
 
 def segment(
@@ -148,8 +144,6 @@ def read_folder(folder):
 
 def load_segmenter(name, weights, machine: Machine, input_size=None):
     """The segmenter of that name on that machine; `input_size` is the config's `segmenter_input`."""
-    from spic.segmentation import get_segmenter
-
     set_threads(machine.threads)
     return get_segmenter(name, weights, machine.device, machine.dtype, input_size)
 
@@ -178,10 +172,6 @@ def _transmitted(coder: Method, pictures, ssm, limit):
 
 
 def _write_timing(path, seconds) -> None:
-    text = io.StringIO()
-    csv.writer(text).writerows([["n", "median_seconds", "total_seconds"], [len(seconds), *_summary(seconds)]])
-    write_bytes(path, text.getvalue().encode())
-
-
-def _summary(seconds):
-    return [round(float(np.median(seconds)), 5), round(float(np.sum(seconds)), 5)] if seconds else ["", 0]
+    median = round(float(np.median(seconds)), 5) if seconds else ""
+    text = f"n,median_seconds,total_seconds\r\n{len(seconds)},{median},{round(sum(seconds), 5)}\r\n"
+    write_bytes(path, text.encode())

@@ -37,9 +37,10 @@ class Plan(Layout):
     def coding_settings(self, folder: str, *keys: str) -> dict:
         """The settings of coding in a folder, with its protocol and the weights of its method's decoder."""
         (name, protocol), decoder = self.coders[folder], self.coder_method(folder).decoder
-        options = self.config["method_options"].get(name)
-        own = {"method_options": {name: options}} if options else {}
-        return {**self.settings(*keys, *filter(None, [decoder])), **own, "protocol": protocol}
+        settings = self.settings(*keys, *filter(None, [decoder]))
+        if options := self.config["method_options"].get(name):
+            settings["method_options"] = {name: options}
+        return {**settings, "protocol": protocol}
 
     def network_files(self, kind: str) -> list[str]:
         """Weights files of the "segmenter", "judge" or "judges"; empty where they need none or there is none."""
@@ -51,10 +52,9 @@ class Plan(Layout):
 
     def decoder_files(self, method: Method) -> list[str]:
         """Weights file of a method's decoder and the method's other files; empty where it has none."""
-        key, own = method.decoder, []
-        if key:
-            own = [str(weight_paths(self.config[key] or FOLDER / SHIPPED_DECODERS.get(key, ""))[0])]
-        return own + [str(path) for path in method.files()]
+        keys = [method.decoder] if method.decoder else []
+        own = [weight_paths(self.config[key] or FOLDER / SHIPPED_DECODERS.get(key, ""))[0] for key in keys]
+        return [str(path) for path in [*own, *method.files()]]
 
     def files(self, stage: str) -> list[str]:
         """Files of the user, most of them weights, that a stage other than coding reads."""
@@ -76,13 +76,13 @@ class Plan(Layout):
 
     def coder(self, folder: str) -> dict:
         """What coding in a folder depends on: settings, codecs, the decoder's weights."""
-        method = self.coder_method(folder)
-        code = fingerprints.plugin_version("spic.methods", self.coders[folder][0])
+        name, method = self.coders[folder][0], self.coder_method(folder)
         return {
-            "method": self.coders[folder][0],
+            "method": name,
             "settings": self.coding_settings(folder, *_CODING),
             "codecs": fingerprints.codec_versions(method.codecs()),
-            "code": code | fingerprints.library_versions(*["torch"] * bool(method.decoder)),
+            "code": fingerprints.plugin_version("spic.methods", name)
+            | fingerprints.library_versions(*["torch"] * bool(method.decoder)),
             "weights": fingerprints.weights_hashes(self.decoder_files(method), self._hashes),
         }
 
@@ -103,35 +103,48 @@ class Plan(Layout):
             case ["resolve"]:
                 return self.settings("device", "dtype", "torch_threads")
             case ["prepare", chunk]:
-                files = fingerprints.pictures_signature(self.dataset, int(chunk) * self.chunk_size, self.chunk_size)
-                settings = self.settings("dataset", "dataset_root", "split", "limit", "chunk_size")
-                return settings, fingerprints.plugin_version("spic.datasets", self.config["dataset"]), files
+                return (
+                    self.settings("dataset", "dataset_root", "split", "limit", "chunk_size"),
+                    fingerprints.plugin_version("spic.datasets", self.config["dataset"]),
+                    fingerprints.pictures_signature(self.dataset, int(chunk) * self.chunk_size, self.chunk_size),
+                )
             case ["segment", chunk]:
                 return *self._segmenter(stage), before("resolve"), before("prepare", chunk)
             case ["look_at_originals", chunk]:
-                judges = {name: one["segmenter"] for name, one in self.config["judges"].items()}
-                kinds = [self.config["judge"], *judges.values()]
-                judge = kinds[0], judges, [fingerprints.plugin_version("spic.segmenters", kind) for kind in kinds]
+                judge, judges = self.config["judge"], {k: v["segmenter"] for k, v in self.config["judges"].items()}
+                codes = [fingerprints.plugin_version("spic.segmenters", kind) for kind in (judge, *judges.values())]
                 seen = self.other_looks, self.weights(stage), fingerprints.observations_version(paired=False)
-                return *judge, *seen, before("resolve"), before("prepare", chunk)
+                return judge, judges, codes, *seen, before("resolve"), before("prepare", chunk)
             case ["score_originals", chunk]:
                 return before("segment", chunk), before("look_at_originals", chunk)
             case ["encode", chunk, folder, point]:
-                sent = before("segment" if self.sends(folder) == "segmenter" else "prepare", chunk)
-                value, limit = self.value(self.coders[folder][0], point), self.limit(folder, chunk)
-                return self.coder(folder), value, limit, before("prepare", chunk), sent
+                return (
+                    self.coder(folder),
+                    self.value(self.coders[folder][0], point),
+                    self.limit(folder, chunk),
+                    before("prepare", chunk),
+                    before("segment" if self.sends(folder) == "segmenter" else "prepare", chunk),
+                )
             case ["count_official", _, folder, _]:
                 return self.counted_codecs(folder), before("encode", *of)
             case ["decode", _, _, _]:
                 return before("resolve"), before("encode", *of)
             case ["look", chunk, _, _]:
-                seen = *self._segmenter(stage), fingerprints.observations_version(paired=True)
-                return *seen, before("segment", chunk), before("look_at_originals", chunk), before("decode", *of)
+                return (
+                    *self._segmenter(stage),
+                    fingerprints.observations_version(paired=True),
+                    before("segment", chunk),
+                    before("look_at_originals", chunk),
+                    before("decode", *of),
+                )
             case ["score", chunk, _, _, protocol]:
                 return protocol, before("score_originals", chunk), before("look", *of[:3])
             case ["summarize", folder, point, protocol]:
-                scores = [before("score", chunk, folder, point, protocol) for chunk in self.parts[protocol]]
-                return self.settings("classes_of_interest", "interval_block"), fingerprints.metrics_version(), scores
+                return (
+                    self.settings("classes_of_interest", "interval_block"),
+                    fingerprints.metrics_version(),
+                    [before("score", chunk, folder, point, protocol) for chunk in self.parts[protocol]],
+                )
             case ["tables"]:
                 return [before("summarize", *at.rsplit("/", 1), protocol) for protocol, *_, at in self.each_point()]
             case ["compare" | "figures" | "figure_pictures" | "gallery" | "overview"]:

@@ -42,9 +42,8 @@ class Reading:
 
 def point_columns(found: Iterable[str] = ()) -> list[str]:
     """Columns of points.csv: every metric with a value; of families the members among the columns in `found`."""
-    known = [row.name for row in columns_of(()) if row.value]
-    members = [row.name for row in columns_in(found) if row.value and row.name not in known]
-    return [*IDENTITY, "n", *known, *members, "ssm_source"]
+    metrics_of = dict.fromkeys(row.name for row in (*columns_of(()), *columns_in(found)) if row.value)
+    return [*IDENTITY, "n", *metrics_of, "ssm_source"]
 
 
 def summarize(identity: dict, scores: dict, features: dict, originals: dict, reading: Reading) -> dict:
@@ -71,8 +70,8 @@ def summarize(identity: dict, scores: dict, features: dict, originals: dict, rea
     DataError
         The three are not of the same images, or a class of interest does not exist.
     """
-    count = reading.protocol.pictures
-    scores, features, originals = (first_pictures(arrays, count) for arrays in (scores, features, originals))
+    parts = (scores, features, originals)
+    scores, features, originals = (first_pictures(arrays, reading.protocol.pictures) for arrays in parts)
     what = f"{identity['method']} {identity['point']}"
     check_names(features["names"], scores["names"], f"{what}: scores and features")
     check_names(scores["names"], originals["names"], f"{what}: its pictures and the originals")
@@ -89,15 +88,17 @@ def summarize(identity: dict, scores: dict, features: dict, originals: dict, rea
         ],
         "per_class": [{**keys, **row} for row in class_rows(scores)],
         "recall": [{**keys, **row} for row in _recall_rows(scores)],
-        "pictures": pd.DataFrame({**keys, **_pictures(evidence, rows)}),
+        "pictures": pd.DataFrame(
+            {**keys, "name": evidence.scores["names"].astype(str), **_computed(evidence, rows, "each")}
+        ),
     }
 
 
 def write_summary(summary: dict, path, pictures_path) -> None:
     """Write what `summarize` gives: JSON (null for NaN, "inf" for infinity), and a Parquet file of the images."""
-    summary = dict(summary)
-    write_parquet(summary.pop("pictures"), pictures_path)
-    write_bytes(path, (to_json(summary, infinite="inf", indent=1) + "\n").encode())
+    write_parquet(summary["pictures"], pictures_path)
+    rest = {name: rows for name, rows in summary.items() if name != "pictures"}
+    write_bytes(path, (to_json(rest, infinite="inf", indent=1) + "\n").encode())
 
 
 def write_parquet(table: pd.DataFrame, path) -> None:
@@ -110,23 +111,26 @@ def class_rows(scores: dict) -> list[dict]:
     """IoU of every class of the segmenter, from the totals of the set: columns class, iou, iou_gt."""
     iou = metrics.iou_per_class(scores["confusion"].sum(axis=0))
     truth = scores.get("confusion_gt")
-    iou_gt = metrics.iou_per_class(truth.sum(axis=0)) if truth is not None else np.full(len(iou), NOT_COMPUTED)
-    return [
-        {"class": str(name), "iou": a, "iou_gt": b} for name, a, b in zip(scores["classes"], iou, iou_gt, strict=True)
-    ]
+    iou_gt = metrics.iou_per_class(truth.sum(axis=0)) if truth is not None else NOT_COMPUTED
+    return pd.DataFrame({"class": scores["classes"].astype(str), "iou": iou, "iou_gt": iou_gt}).to_dict("records")
 
 
 def _values(evidence: Evidence, rows: list[Metric]) -> tuple[dict, dict]:
     """Value of each column, NaN where it was not computed, and the spread of those that have one."""
-    values, spread = {}, {}
-    for row in rows:
-        if row.value is None:
-            continue
-        value = row.value(evidence, row.needs) if row.needs in evidence.arrays else NOT_COMPUTED
+    values, spread = _computed(evidence, rows, "value"), {}
+    for name, value in values.items():
         if isinstance(value, tuple):
-            value, spread[row.name] = value
-        values[row.name] = value
+            values[name], spread[name] = value
     return values, spread
+
+
+def _computed(evidence: Evidence, rows: list[Metric], what: str) -> dict:
+    """The "value" or "each" of each column that has one, NaN where it was not computed."""
+    return {
+        row.name: getattr(row, what)(evidence, row.needs) if row.needs in evidence.arrays else NOT_COMPUTED
+        for row in rows
+        if getattr(row, what) is not None
+    }
 
 
 def _intervals(evidence: Evidence, rows: list[Metric]) -> dict:
@@ -134,15 +138,6 @@ def _intervals(evidence: Evidence, rows: list[Metric]) -> dict:
     rows = [row for row in rows if row.value and row.interval and row.needs in evidence.arrays]
     found = {row.name: row.interval(evidence, row.needs) for row in rows}
     return {name: ends for name, ends in found.items() if ends is not None}
-
-
-def _pictures(evidence: Evidence, rows: list[Metric]) -> dict:
-    """Columns of the per-picture table."""
-    columns = {"name": evidence.scores["names"].astype(str)}
-    for row in rows:
-        if row.each is not None:
-            columns[row.name] = row.each(evidence, row.needs) if row.needs in evidence.arrays else NOT_COMPUTED
-    return columns
 
 
 def _recall_rows(scores: dict) -> list[dict]:

@@ -26,8 +26,15 @@ def compare_run(given, params, out) -> None:
     text = f"# The paper's claims on {points['run'].iloc[0]}\n"
     for protocol, rows in points.groupby("protocol", sort=False):
         source = rows["ssm_source"].dropna()
-        facts = {"ssm_codec": params.ssm_codec, "ssm_source": source.iloc[0] if len(source) else "segmenter"}
-        claims.append(judge_claims(detailed, protocol=protocol, pictures=pictures, **facts))
+        claims.append(
+            judge_claims(
+                detailed,
+                protocol=protocol,
+                pictures=pictures,
+                ssm_codec=params.ssm_codec,
+                ssm_source=source.iloc[0] if len(source) else "segmenter",
+            )
+        )
         text += f"\n## Protocol `{protocol}`\n\n{claims_markdown(claims[-1])}"
         write_compressai(rows, folder / protocol, timing=timing[timing["protocol"] == protocol])
     write_csv(pd.concat(claims), out.claims)

@@ -61,36 +61,24 @@ def compressai_results(
         if column not in NOT_RESULTS and pd.api.types.is_numeric_dtype(rows[column]) and _finite(rows[column])
     }
     for stage, key in STAGES.items() if timing is not None else ():
-        seconds = _seconds(timing, method, stage, list(rows["point"]))
-        if seconds:
-            results[key] = seconds
-    return {"name": method, "description": description or _description(rows), "results": results}
+        known = timing[(timing["method"] == method) & (timing["stage"] == stage)].set_index("point")["mean_seconds"]
+        seconds = known.reindex(rows["point"])
+        if _finite(seconds):
+            results[key] = seconds.tolist()
+    if description is None:
+        first = rows.iloc[0]
+        parts = [f"{name} {first[name]}" for name in ("run", "protocol") if name in rows]
+        description = ", ".join(parts + ([f"{int(first['n'])} pictures"] if "n" in rows else []))
+    return {"name": method, "description": description, "results": results}
 
 
 def write_compressai(points: pd.DataFrame, folder, *, timing: pd.DataFrame | None = None) -> list[Path]:
     """Write `<method>.json` of every method into `folder` and return the paths; see `compressai_results`."""
-    paths = []
-    for method in dict.fromkeys(points["method"]):
-        path = Path(folder) / f"{method}.json"
-        text = to_json(compressai_results(points, method, timing=timing), indent=2)
-        write_bytes(path, (text + "\n").encode())
-        paths.append(path)
-    return paths
+    paths = {method: Path(folder) / f"{method}.json" for method in points["method"]}
+    for method, path in paths.items():
+        write_bytes(path, (to_json(compressai_results(points, method, timing=timing), indent=2) + "\n").encode())
+    return list(paths.values())
 
 
 def _finite(column: pd.Series) -> bool:
     return all(pd.notna(value) and math.isfinite(value) for value in column)
-
-
-def _seconds(timing: pd.DataFrame, method: str, stage: str, order: list) -> list[float]:
-    rows = timing[(timing["method"] == method) & (timing["stage"] == stage)]
-    known = dict(zip(rows["point"], rows["mean_seconds"], strict=True))
-    seconds = [float(known.get(point, math.nan)) for point in order]
-    return seconds if all(map(math.isfinite, seconds)) else []
-
-
-def _description(rows: pd.DataFrame) -> str:
-    first = rows.iloc[0]
-    parts = [f"{name} {first[name]}" for name in ("run", "protocol") if name in rows]
-    parts += [f"{int(first['n'])} pictures"] if "n" in rows else []
-    return ", ".join(parts)

@@ -52,9 +52,9 @@ def most_objects(maps: Sequence[np.ndarray], ids: list[int], count: int) -> list
     """
     size = tuple(side // ZOOM for side in maps[0].shape)
     found = [_best_window(labels, ids, size)[0] for labels in maps]
-    runs = [run for run in np.array_split(np.arange(len(maps)), count) if len(run)]
-    best = [int(max(run, key=lambda i: found[i])) for run in runs]  # the first of equals
-    return sorted(best, key=lambda i: -found[i])
+    runs = np.array_split(np.arange(len(maps)), count)
+    best = [int(max(run, key=found.__getitem__)) for run in runs if len(run)]  # the first of equals
+    return sorted(best, key=found.__getitem__, reverse=True)
 
 
 def _best_window(labels, ids, size) -> tuple[float, tuple[int, int]]:
@@ -74,8 +74,7 @@ def _best_window(labels, ids, size) -> tuple[float, tuple[int, int]]:
     sums = np.pad(weight.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
     best = np.argwhere(inside > inside.max() - 1e-9).astype(float)
-    rows, columns = np.nonzero(weight)
-    masses = weight[rows, columns]
-    centre = np.array([np.average(rows, weights=masses), np.average(columns, weights=masses)])
-    distance = ((best + np.array(size) / 2 - centre) ** 2).sum(1)  # among equals the one nearest to all objects
+    distance = ((best + np.array(size) / 2 - ndimage.center_of_mass(weight)) ** 2).sum(
+        1
+    )  # among equals the one nearest to all objects
     return round(float(inside.max()), 6), tuple(int(k) for k in best[distance.argmin()])

@@ -8,7 +8,7 @@ import pandas as pd
 from spic.metrics.columns import column
 from spic.metrics.objects import SIZE_LIMITS, SIZE_NAMES
 from spic.report.comparison import ANCHOR, at_one_rate
-from spic.report.figures.style import drawing, point_label, save, styles_of
+from spic.report.figures.style import drawing, label_of, point_label, save, styles_of
 from spic.report.tables import with_intervals
 
 RATE = "rate in bits per pixel (BPP)"
@@ -44,19 +44,17 @@ def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
         for name, style in styles_of(points["method"]).items():
             rows = points[points["method"] == name].dropna(subset=[metric]).sort_values("bpp")
             if len(rows):
-                _line(axes, rows["bpp"], rows[metric], style, _bars(rows, metric))
+                _line(axes, rows["bpp"], rows[metric], style)
+                _bars(axes, rows, metric, style)
         ssm = points.loc[points["method"] == ANCHOR, "bpp_ssm"].dropna()
         if len(ssm):
             axes.axvline(ssm.mean(), color="0.35", linestyle=":", linewidth=1.2, label="rate of the SSM", zorder=1)
         if not points[metric].notna().any():
             _note(axes, f"not computed from {int(points['n'].iloc[0])} picture(s)")
-        axes.set_xlim(left=0)
-        axes.set_ylim(**({"top": 1.0} if metric == "miou" else {"bottom": 0}))
-        axes.set_xlabel(RATE)
-        axes.set_ylabel(column(metric).axis)
-        _frame(axes)
         bars = ", bars: 95 % interval" if f"{metric}_low" in points and points[f"{metric}_low"].notna().any() else ""
-        axes.set_title(f"{_set(points)}{bars}")
+        ends = (None, 1.0) if metric == "miou" else (0, None)
+        axes.set(xlim=(0, None), ylim=ends, xlabel=RATE, ylabel=column(metric).axis, title=f"{_set(points)}{bars}")
+        _frame(axes)
 
 
 def rate_split(points: pd.DataFrame, stem) -> None:
@@ -67,8 +65,6 @@ def rate_split(points: pd.DataFrame, stem) -> None:
         "coarse image": (rows["bpp_coarse"].fillna(0), "#de8f05", "///"),
     }
     with _sheet(stem, (6.4, 1.3 + 0.3 * max(len(rows), 2))) as ((axes,),):
-        styles = styles_of(points["method"])
-        names = [f"{styles[m].label}, {point_label(p)}" for m, p in zip(rows["method"], rows["point"], strict=True)]
         left = np.zeros(len(rows))
         for what, (values, color, hatch) in shares.items():
             axes.barh(
@@ -85,12 +81,10 @@ def rate_split(points: pd.DataFrame, stem) -> None:
             )
         if not len(rows):
             _note(axes, "no method of this run sends an SSM")
-        axes.set_yticks(range(len(rows)), names)
+        axes.set_yticks(range(len(rows)), map(label_of, rows["method"], rows["point"]))
         axes.invert_yaxis()
-        axes.set_xlim(0, 1.45 * left.max() if len(rows) else 1)
-        axes.set_xlabel(RATE)
+        axes.set(xlim=(0, 1.45 * left.max() if len(rows) else 1), xlabel=RATE, title=_set(points))
         _frame(axes, "x")
-        axes.set_title(_set(points))
 
 
 def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
@@ -113,15 +107,13 @@ def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
                 markeredgecolor="white", markersize=8, label=_at(row, style), clip_on=False,
             )  # fmt: skip
         axes.set_yticks(range(len(classes)), classes)
-        axes.set_xlim(0, 1)
         for i in range(0, len(classes), 2):
             axes.axhspan(i - 0.5, i + 0.5, color="0.95", zorder=0)
         if not classes:
             _note(axes, "no class is in any map")
-        axes.set_ylim((len(classes) or 4) - 0.5, -0.5)
-        axes.set_xlabel("IoU to the segmented original")
-        _frame(axes, "x")
+        axes.set(xlim=(0, 1), ylim=((len(classes) or 4) - 0.5, -0.5), xlabel="IoU to the segmented original")
         axes.set_title(f"{_set(points)}, at about the same rate")
+        _frame(axes, "x")
 
 
 def recall_by_size(points: pd.DataFrame, recall: pd.DataFrame, stem) -> None:
@@ -149,9 +141,8 @@ def recall_by_size(points: pd.DataFrame, recall: pd.DataFrame, stem) -> None:
                 counts = pd.Series(0, SIZE_NAMES)
             ticks = [f"{text}\nn = {n}" for text, n in zip(SIZES.values(), counts, strict=True)]
             axes.set_xticks(range(len(SIZES)), ticks, fontsize=8)
-            axes.set_xlim(-0.3, len(SIZES) - 0.7)
-            axes.set_ylim(0, 1)
-            axes.set_title({"all": "all small objects"}.get(name, name))
+            title = "all small objects" if name == "all" else name
+            axes.set(xlim=(-0.3, len(SIZES) - 0.7), ylim=(0, 1), title=title)
             _frame(axes)
         for axes in grid[:, 0]:
             axes.set_ylabel("share still there")
@@ -163,11 +154,9 @@ def steps_curves(steps: pd.DataFrame, stem) -> None:
     """Quality and time over the steps of the decoder, one line per sampler, from the file of `benchmarks/steps.py`."""
     marks = list(zip(["#0173b2", "#de8f05", "#029e73", "#cc78bc", "#949494", "#000000"], "os^DXv", strict=True))
     keys = [k for k in ("sampler", "frames", "start", "guidance") if k == "sampler" or steps[k].nunique() > 1]
-    metrics = [
-        name for name in ("miou", "miou_independent", "fd_lite0", "psnr", "seconds") if steps[name].notna().any()
-    ]
+    metrics = steps[["miou", "miou_independent", "fd_lite0", "psnr", "seconds"]].dropna(axis=1, how="all").columns
+    samplers = list(steps["sampler"].unique())
     with _sheet(stem, (9.4, 5.6), 3, shape=(2, 3)) as grid:
-        samplers = list(dict.fromkeys(steps["sampler"]))
         for axes in grid.flat[len(metrics) :]:
             axes.remove()
         for axes, metric in zip(grid.flat, metrics, strict=False):
@@ -180,31 +169,30 @@ def steps_curves(steps: pd.DataFrame, stem) -> None:
                     rows["steps"], rows[metric], color=color, marker=marker, linestyle=dash, markeredgecolor="white",
                     label=", ".join(words),
                 )  # fmt: skip
-            axes.set_xscale("log")
-            ticks = sorted(steps["steps"].unique())
-            axes.set_xticks(ticks, [str(k) for k in ticks], fontsize=8)
-            axes.set_xlabel("steps of the decoder")
-            axes.minorticks_off()
             title = "seconds per image" if metric == "seconds" else column(metric).axis
-            axes.set_title(title.replace(" (EfficientNet-Lite0 features)", ", fd_lite0"))
+            title = title.replace(" (EfficientNet-Lite0 features)", ", fd_lite0")
+            axes.set(xscale="log", xlabel="steps of the decoder", title=title)
+            ticks = sorted(steps["steps"].unique())
+            axes.set_xticks(ticks, map(str, ticks), fontsize=8)
+            axes.minorticks_off()
             _frame(axes)
 
 
-def _line(axes, x, y, style, bars=None, label=None) -> None:
+def _line(axes, x, y, style, label=None) -> None:
     axes.plot(
         x, y, label=label or style.label, color=style.color, marker=style.marker, linestyle=style.dash,
         markersize=7, markeredgecolor="white", linewidth=1.6,
     )  # fmt: skip
-    if bars is not None:
-        axes.errorbar(x, y, yerr=bars, fmt="none", ecolor=style.color, elinewidth=1, alpha=0.6, zorder=1.5)
 
 
-def _bars(rows, metric):
-    """Lengths below and above, for `errorbar`; None without intervals."""
-    if f"{metric}_low" not in rows or rows[f"{metric}_low"].isna().all():
-        return None
-    bars = np.array([rows[metric] - rows[f"{metric}_low"], rows[f"{metric}_high"] - rows[metric]])
-    return np.where(np.isfinite(bars), bars.clip(0), 0)
+def _bars(axes, rows, metric, style) -> None:
+    """95 % intervals, where there are any."""
+    if f"{metric}_low" in rows and rows[f"{metric}_low"].notna().any():
+        bars = np.array([rows[metric] - rows[f"{metric}_low"], rows[f"{metric}_high"] - rows[metric]])
+        bars = np.where(np.isfinite(bars), bars.clip(0), 0)
+        axes.errorbar(
+            rows["bpp"], rows[metric], yerr=bars, fmt="none", ecolor=style.color, elinewidth=1, alpha=0.6, zorder=1.5
+        )
 
 
 def _at(row: dict, style) -> str:

@@ -80,8 +80,9 @@ def draw_run(given, params, out, machine: Machine) -> None:
     """
     labelled = all(png_files(folder) for folder in given.labels)
     space = get_label_space(params.truth_space) if labelled else label_space(Path(given.space).read_text())
-    guides = given.labels if labelled else given.ssm
-    chosen = choose(given.pictures, guides, space, given.sent, params.limits, params.names)
+    chosen = choose(
+        given.pictures, given.labels if labelled else given.ssm, space, given.sent, params.limits, params.names
+    )
     settings, eye = method_settings(params.settings, machine), Eye(load_segmenter(**params.segmenter, machine=machine))
     figures = {"figure3": uncompressed_versions(chosen, params.methods, settings, eye)}
     figure3(figures["figure3"], "" if "sr" in params.methods else NO_SR, out.figure3_svg.removesuffix(".svg"))
@@ -156,9 +157,9 @@ def coded_versions(chosen: Chosen, table: pd.DataFrame, coded: dict, settings: S
     original = eye.original(chosen.picture.pixels)
     versions = [original]
     for row in reversed(rows):
-        method, point = row["method"], row["point"]
-        pixels = _decoded(get_method(method, settings), coded[method, point], chosen.name)
-        versions.append(eye.version(original, method, point, label_of(method, point), pixels, row["bpp"]))
+        at = row["method"], row["point"]
+        pixels = _decoded(get_method(at[0], settings), coded[at], chosen.name)
+        versions.append(eye.version(original, *at, label_of(*at), pixels, row["bpp"]))
     return Subject(chosen.name, chosen.corner, versions)
 
 
@@ -166,9 +167,7 @@ def uncompressed_versions(chosen: list[Chosen], methods, settings: Settings, eye
     """Figure 3: original, then those of `UNCOMPRESSED` that are among `methods`, from the coarse image without loss."""
     settings = replace(settings, coarse_codec="lossless")
     subjects = [[eye.original(one.picture.pixels)] for one in chosen]
-    for method in UNCOMPRESSED:
-        if method not in methods:
-            continue
+    for method in (name for name in UNCOMPRESSED if name in methods):
         coder, title = get_method(method, settings), label_of(method)
         parts = [coder.encode(one.picture, COARSE_FACTOR) for one in chosen]
         decoded = coder.decode(parts, [one.name for one in chosen])

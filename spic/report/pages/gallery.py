@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+from PIL import Image
 
 from spic.errors import DataError
 from spic.files import atomic_folder, write_bytes
@@ -63,9 +64,14 @@ class Page:
         """The HTML for entries made by `entry`; `DataError` if it would exceed `MAX_PAGE`."""
         if not entries:
             raise DataError("gallery: no picture to show")
-        legend = [[name, "#{:02x}{:02x}{:02x}".format(*colour)] for name, colour in self.legend]
-        texts = {"title": self.title, "notes": self.notes, "start": self.start}
-        data = render("gallery.html.j2", pictures=entries, legend=legend, **texts).encode()
+        data = render(
+            "gallery.html.j2",
+            pictures=entries,
+            legend=[[name, "#{:02x}{:02x}{:02x}".format(*colour)] for name, colour in self.legend],
+            title=self.title,
+            notes=self.notes,
+            start=self.start,
+        ).encode()
         if len(data) > MAX_PAGE:
             raise DataError(f"gallery: a page of {len(data)} bytes for {len(entries)} pictures; show fewer")
         return data
@@ -100,8 +106,7 @@ def write_gallery(folder, page: Page, pictures: Iterable[tuple[str, list[Version
     with atomic_folder(folder) as temporary:
         for i, (name, versions) in enumerate(pictures):
             files = [f"pictures/{i:04d}-{j:02d}.webp" for j in range(len(versions))]
-            shown = [(one.label, file, one.numbers) for one, file in zip(versions, files, strict=True)]
-            entries.append(entry(name, _size(versions), shown))
+            entries.append(_entry(name, versions, files))
             for version, file in zip(versions, files, strict=True):
                 write_bytes(temporary / file, _webp(version.pixels, lossless=True, quality=60))
         write_bytes(temporary / "index.html", page.render(entries))
@@ -113,15 +118,13 @@ def write_preview(path, page: Page, pictures: Iterable[tuple[str, list[Version]]
 
     Arguments and errors as in `write_gallery`.
     """
-    entries = []
-    for name, versions in pictures:
-        shown = [(one.label, _data_uri(one.pixels), one.numbers) for one in versions]
-        entries.append(entry(name, _size(versions), shown))
+    entries = [_entry(name, versions, [_data_uri(one.pixels) for one in versions]) for name, versions in pictures]
     write_bytes(path, page.render(entries))
 
 
-def _size(versions: list[Version]) -> tuple[int, int]:
-    return versions[0].pixels.shape[:2] if versions else (0, 0)
+def _entry(name: str, versions: list[Version], files: list[str]) -> dict:
+    size = versions[0].pixels.shape[:2] if versions else (0, 0)
+    return entry(name, size, [(one.label, file, one.numbers) for one, file in zip(versions, files, strict=True)])
 
 
 def _numbers(numbers: dict) -> list:
@@ -137,8 +140,6 @@ def _data_uri(pixels: np.ndarray) -> str:
 
 
 def _webp(pixels: np.ndarray, **options) -> bytes:
-    from PIL import Image
-
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="WEBP", method=3, **options)  # 4 takes thrice the time for 1 %
     return buffer.getvalue()

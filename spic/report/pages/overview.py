@@ -90,8 +90,7 @@ def write_overview(given, params, out) -> None:
         links=[("gallery/index.html", "pictures by every method"), ("tables.html", "all tables")],
     )
     write_bytes(out.page, overview_html(run).encode())
-    shown = {heading: tables[name] for name, heading in HEADINGS.items()}
-    write_table_page(out.tables, f"{params.run}: all tables", shown)
+    write_table_page(out.tables, f"{params.run}: all tables", {HEADINGS[name]: tables[name] for name in tables})
 
 
 def _made_with(paths) -> dict:
@@ -105,7 +104,7 @@ def _made_with(paths) -> dict:
 
 def shown_metrics(points: pd.DataFrame) -> list[Metric]:
     """The metrics of a table that the first page compares, in its order."""
-    shown = [metric for metric in columns_in(points) if metric.compared and metric.place is not None]
+    shown = (metric for metric in columns_in(points) if metric.compared and metric.place is not None)
     return sorted(shown, key=lambda metric: metric.place)
 
 

@@ -111,12 +111,12 @@ class Showcase:
         ssm = self.space.colorize(read_labels(Path(self.ssm[chunk]) / f"{name}.png"))
         found = [Version(ORIGINAL, original), Version(SSM, ssm, _rate(spent.get("bpp_ssm")))]
         if sender:
-            data = (Path(self.coded[sender][chunk]) / f"{name}.picture.spic").read_bytes()
-            found.append(Version(COARSE, enlarged(coarse_of(data), ssm.shape), _rate(spent["bpp_coarse"])))
-        for method, point in at.items():
-            numbers = table.loc[(method, point, name)]
-            folder = Path(self.decoded[method, point][chunk])
-            found.append(Version(label_of(method, point), read_picture(folder / f"{name}.png"), under(numbers)))
+            file = read_spic(Path(self.coded[sender][chunk], f"{name}.picture.spic").read_bytes())
+            coarse = as_pixels(get_codec(file.coarse_codec).decode(file.coarse))
+            found.append(Version(COARSE, enlarged(coarse, ssm.shape), _rate(spent["bpp_coarse"])))
+        for point in at.items():
+            pixels = read_picture(Path(self.decoded[point][chunk]) / f"{name}.png")
+            found.append(Version(label_of(*point), pixels, under(table.loc[(*point, name)])))
         return found
 
 
@@ -130,12 +130,12 @@ def show_run(given, params, out) -> None:
     """
     points, pictures = read_csv(given.points), pd.read_parquet(given.all_pictures)
     at = choose_points(points[points["protocol"] == params.protocol], params.bpp)
-    truth = params.truth_space  # set where ground truth is sent
-    space = get_label_space(truth) if truth else label_space(Path(given.space).read_text())
+    # `truth_space` is set where ground truth is sent
+    space = get_label_space(params.truth_space) if params.truth_space else label_space(Path(given.space).read_text())
     pictures = pictures[pictures["protocol"] == params.protocol]
-    made = (_by_point(params.decoded), _by_point(params.coded))
-    showcase = Showcase(params.originals, params.ssm, space, *made, pictures)
-    first, *_ = [*(label_of(method, at[method]) for method in BASELINES if method in at), ORIGINAL]
+    decoded, coded = _by_point(params.decoded), _by_point(params.coded)
+    showcase = Showcase(params.originals, params.ssm, space, decoded, coded, pictures)
+    first = next((label_of(method, at[method]) for method in BASELINES if method in at), ORIGINAL)
     page = Page(
         title=f"{params.run}: every method at about {params.bpp} bits per pixel",
         notes=f"Each method at the point whose mean rate over the run is nearest to {params.bpp} bpp; the numbers are "
@@ -160,12 +160,6 @@ def under(row) -> dict:
             shown[found.label] = f"{found.form.format(row[found.name])} of {total:.0f}"
             break
     return shown
-
-
-def coarse_of(data: bytes) -> np.ndarray:
-    """The coarse image that a `.spic` file sends, uint8 (h, w, 3); needs no network."""
-    file = read_spic(data)
-    return as_pixels(get_codec(file.coarse_codec).decode(file.coarse))
 
 
 def enlarged(coarse: np.ndarray, shape) -> np.ndarray:
