@@ -9,7 +9,7 @@ from spic.scsrdm.checkpoint import save_checkpoint
 from spic.scsrdm.config import ScsrdmConfig, config_from_official
 from spic.scsrdm.info import only_space
 from spic.scsrdm.sampling import Sampling
-from spic.weights.reading import expand, read_tensors
+from spic.weights.reading import expand, read_state_dict
 
 _AVERAGED = ("ema", "model_ema", "ema_model", "ema_state_dict")
 _RAW = ("model", "state_dict", "model_state_dict", "network")
@@ -61,7 +61,7 @@ def convert_checkpoint(
             raise ConfigError(f"label space {space} does not have the {network.num_classes} classes of the network")
         settings["label_space"] = space
     settings.setdefault("sampling", Sampling().to_dict())
-    state, kind = _choose(_load(source), ema, source)
+    state, kind = _choose(read_state_dict(source), ema, source)
     settings["converted"] = {"from": source.name, "tensors": kind}
     try:
         return save_checkpoint(target, state, settings, dtype)
@@ -84,13 +84,6 @@ def _read_config(source: Path, config) -> dict:
     if not isinstance(settings.get("official", {}), dict):
         raise ConfigError(f'{path}: "official" is not a table of options')
     return settings
-
-
-def _load(path: Path) -> dict:
-    content = read_tensors(path)
-    if not isinstance(content, dict):
-        raise WeightsError(f"{path}: not a state dict")
-    return content
 
 
 def _choose(content: dict, ema: bool | None, path: Path) -> tuple[dict, str]:

@@ -59,6 +59,18 @@ def read_tensors(path, load=None):
         raise WeightsError(f"{path}: {reason}") from None
 
 
+def read_state_dict(path, advice: str = "") -> dict:
+    """`read_tensors` of a file that holds a table; `advice` says in each `WeightsError` which file it should be."""
+    end = f"; {advice}" if advice else ""
+    try:
+        state = read_tensors(path)
+    except WeightsError as error:
+        raise WeightsError(f"{error}{end}") from None
+    if not isinstance(state, dict):
+        raise WeightsError(f"{path}: not a state dict{end}")
+    return state
+
+
 def _reader(path: Path):
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file

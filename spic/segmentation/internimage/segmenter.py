@@ -8,7 +8,7 @@ from spic.machine import autocast, pick_device, pick_dtype
 from spic.pictures.labels import CITYSCAPES19
 from spic.segmentation.internimage import INPUTS
 from spic.segmentation.internimage.checkpoint import load_checkpoint
-from spic.segmentation.internimage.resized import resize
+from spic.segmentation.internimage.upernet import resize
 
 NATIVE_SIZE = (1024, 2048)  # height and width at which the authors test
 WINDOW = (512, 1024)  # height and width of the crops they train on
