@@ -173,23 +173,15 @@ class SpicMethod(UpsampledMethod):
 
 
 class _Ablation(Method):
-    """A method whose decoder sees one of the two conditions, `condition`; the other is replaced by zeros."""
-
-    condition: str
+    """A method whose decoder sees one of the two conditions; the other is replaced by zeros."""
 
     @cached_property
     def _network(self):
-        from spic.scsrdm.decoder import Decoder
+        from spic.scsrdm.decoder import one_sided
 
         own = self.settings
-        if self.missing:
-            raise ConfigError(f"{self.missing}: none are shipped, and none are given (docs/decoder.md)")
-        weights = getattr(own, self.decoder)
         set_threads(own.machine.threads)
-        network = Decoder(weights, own.machine.device, own.machine.dtype)
-        if network.model.config.condition != self.condition:
-            raise ConfigError(f"{weights}: {self.decoder} must be trained with --condition {self.condition}")
-        return network
+        return one_sided(self.decoder, getattr(own, self.decoder), own.machine.device, own.machine.dtype)
 
     def _rebuild(self, maps: list[np.ndarray], coarse: list[np.ndarray]) -> list[np.ndarray]:
         # one at a time, so that no image depends on its companions
@@ -204,7 +196,6 @@ class SrMethod(_Ablation, UpsampledMethod):
     """
 
     decoder = "sr_weights"
-    condition = "coarse"
     counts_officially = False
 
     def decode(self, parts, names):
@@ -223,7 +214,6 @@ class SdmMethod(_Ablation):
     parameter = "simplify"
     needs_ssm = True
     decoder = "sdm_weights"
-    condition = "ssm"
 
     def codecs(self):
         return {"ssm": get_codec(self.settings.ssm_codec)}

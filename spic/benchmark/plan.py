@@ -4,9 +4,10 @@ The rules of the workflow declare their jobs and ask here; nothing of this needs
 """
 
 from spic.benchmark.layout import Layout
-from spic.benchmark.method import SHIPPED_DECODERS, Method
+from spic.benchmark.method import Method
 from spic.metrics.columns import observations
 from spic.provenance import fingerprints
+from spic.scsrdm.info import SHIPPED_DECODERS
 from spic.segmentation import describe_segmenter
 from spic.weights import FOLDER, weight_paths
 
