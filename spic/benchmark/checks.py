@@ -85,8 +85,12 @@ def check_files(plan: Plan) -> None:
     decoders = {get_method(name).decoder for name in config["methods"]} - {None}
     for kind in ("judge", "judges", "segmenter"):
         with _about(kind):
-            files = plan.network_files(kind)
-        given[f"{kind}_weights"] = [path for file in files for path in _with_config(Path(file))]
+            networks = [one for one in plan.networks(kind) if one.weights is not None]
+        given[f"{kind}_weights"] = [
+            file
+            for one in networks
+            for file in ((one.weights, *one.beside) if one.beside else _with_config(one.weights))
+        ]
     for key in sorted(decoders):
         if config[key] is not None or key in SHIPPED_DECODERS:
             path = config[key] or FOLDER / SHIPPED_DECODERS[key]

@@ -25,7 +25,7 @@ from spic.metrics.columns import observations
 from spic.metrics.observations import Observation, Sample
 from spic.pictures.labels import LabelSpace, get_label_space
 from spic.pictures.reading import read_labels, read_picture
-from spic.provenance.fingerprints import module_version, plugin_version, stage_version
+from spic.provenance.fingerprints import module_version, segmenter_version, stage_version
 from spic.segmentation import describe_segmenter
 from spic.strict_json import to_json
 from spic.weights import weight_paths
@@ -121,7 +121,7 @@ def plan_looks(
         def build():
             return _segmentation(load_segmenter(kind, weights, machine, size))
 
-        code = plugin_version("spic.segmenters", kind)
+        code = segmenter_version(kind)
         network(name, build, _segmenter_files(kind, weights), network=kind, code=code, dtype=machine.dtype, input=size)
 
     def observe(one: Observation, weights):
@@ -308,9 +308,10 @@ def _digest_of_maps(maps: Maps | None, paths, content: str | None) -> str:
 
 
 def _segmenter_files(kind, weights) -> list[Path]:
-    """Weights of a segmenter and the config beside them."""
-    path = describe_segmenter(kind, weights).weights
-    return [] if path is None else list(dict.fromkeys((Path(path), *weight_paths(path))))
+    """Weights of a segmenter and the config and other files beside them."""
+    info = describe_segmenter(kind, weights)
+    own = () if info.weights is None else (Path(info.weights), *weight_paths(info.weights))
+    return list(dict.fromkeys((*own, *info.beside)))
 
 
 def _digest_of_files(paths) -> str:

@@ -7,7 +7,7 @@ from spic.benchmark.layout import Layout
 from spic.benchmark.method import SHIPPED_DECODERS, Method
 from spic.metrics.columns import observations
 from spic.provenance import fingerprints
-from spic.segmentation import describe_segmenter
+from spic.segmentation import SegmenterInfo, describe_segmenter
 from spic.weights import FOLDER, weight_paths
 
 _CODING = ("ssm_codec", "coarse_codec", "seed")
@@ -41,13 +41,16 @@ class Plan(Layout):
         own = {"method_options": {name: options}} if options else {}
         return {**self.settings(*keys, *filter(None, [decoder])), **own, "protocol": protocol}
 
-    def network_files(self, kind: str) -> list[str]:
-        """Weights files of the "segmenter", "judge" or "judges"; empty where they need none or there is none."""
+    def networks(self, kind: str) -> list[SegmenterInfo]:
+        """What is known of the "segmenter", "judge" or "judges" before they load; empty where there is none."""
         if kind == "judges":
-            found = [describe_segmenter(one["segmenter"], one["weights"]) for one in self.config[kind].values()]
-        else:
-            found = [self.network(kind)] if self.config[kind] is not None else []
-        return [str(one.weights) for one in found if one.weights is not None]
+            return [describe_segmenter(one["segmenter"], one["weights"]) for one in self.config[kind].values()]
+        return [self.network(kind)] if self.config[kind] is not None else []
+
+    def network_files(self, kind: str) -> list[str]:
+        """Their files, weights most of them; empty where they need none."""
+        found = self.networks(kind)
+        return [str(file) for one in found for file in (one.weights, *one.beside) if file is not None]
 
     def decoder_files(self, method: Method) -> list[str]:
         """Weights file of a method's decoder and the method's other files; empty where it has none."""
@@ -111,7 +114,7 @@ class Plan(Layout):
             case ["look_at_originals", chunk]:
                 judges = {name: one["segmenter"] for name, one in self.config["judges"].items()}
                 kinds = [self.config["judge"], *judges.values()]
-                judge = kinds[0], judges, [fingerprints.plugin_version("spic.segmenters", kind) for kind in kinds]
+                judge = kinds[0], judges, [fingerprints.segmenter_version(kind) for kind in kinds]
                 seen = self.other_looks, self.weights(stage), fingerprints.observations_version(paired=False)
                 return *judge, *seen, before("resolve"), before("prepare", chunk)
             case ["score_originals", chunk]:
@@ -140,5 +143,5 @@ class Plan(Layout):
 
     def _segmenter(self, stage: str) -> tuple:
         """The segmenter, and all weights of a stage."""
-        code = fingerprints.plugin_version("spic.segmenters", self.config["segmenter"])
+        code = fingerprints.segmenter_version(self.config["segmenter"])
         return self.settings("segmenter", "segmenter_input"), code, self.weights(stage)
