@@ -67,8 +67,8 @@ def check_methods(plan: Plan) -> None:
             if sorted(point) != sorted(wanted):
                 told, found = (" and ".join(map(repr, names)) for names in (wanted, point))
                 raise ConfigError(f"method {name} is set by {told}, not {found}")
-        if method.missing:
-            raise ConfigError(f"method {name} needs {method.missing}, and none are shipped (docs/decoder.md)")
+        if method.lack:
+            raise ConfigError(f"method {name} needs {method.lack}")
 
 
 def check_classes(plan: Plan) -> None:

@@ -36,10 +36,10 @@ class Plan(Layout):
 
     def coding_settings(self, folder: str, *keys: str) -> dict:
         """The settings of coding in a folder, with its protocol and the weights of its method's decoder."""
-        (name, protocol), decoder = self.coders[folder], self.coder_method(folder).decoder
+        (name, protocol), method = self.coders[folder], self.coder_method(folder)
         options = self.config["method_options"].get(name)
         own = {"method_options": {name: options}} if options else {}
-        return {**self.settings(*keys, *filter(None, [decoder])), **own, "protocol": protocol}
+        return {**self.settings(*keys, *filter(None, [method.decoder]), *method.reads), **own, "protocol": protocol}
 
     def networks(self, kind: str) -> list[SegmenterInfo]:
         """What is known of the "segmenter", "judge" or "judges" before they load; empty where there is none."""
@@ -64,7 +64,7 @@ class Plan(Layout):
         segmenter, judge = self.network_files("segmenter"), self.network_files("judge") + self.network_files("judges")
         seen = [one for one in observations().values() if stage == "look" or not one.paired]
         observed = [str(path) for one in seen for path in one.find_weights(self.config) or []]
-        drawn_by = [self.method(name, self.first) for name in ("spic", "sr") if name in self.points]
+        drawn_by = [self.method(name, self.first) for name in self.uncompressed[1:]]
         return {
             "segment": segmenter,
             "look_at_originals": judge + observed + segmenter * bool(self.other_looks),
@@ -72,6 +72,17 @@ class Plan(Layout):
             "figures": [self.config["steps_csv"]] if self.config["steps_csv"] else [],
             "figure_pictures": segmenter + [path for method in drawn_by for path in self.decoder_files(method)],
         }[stage]
+
+    @property
+    def uncompressed(self) -> list[str]:
+        """Methods in figure 3, in its order: "upsampled" and what the run has of the others."""
+        return ["upsampled", *(name for name in ("sr", "ldm", "spic") if name in self.points)]
+
+    def figure_settings(self) -> dict:
+        """The settings of coding that figures 2 and 3 depend on."""
+        keys = ["ssm_codec", "coarse_codec", "decoder_weights", "sr_weights", "seed"]
+        keys += ["ldm_weights", "method_options"] * ("ldm" in self.points)
+        return {**self.settings(*keys), "protocol": self.first}
 
     def weights(self, stage: str) -> dict[str, str]:
         """Hashes of these files, {name: SHA-256}."""
@@ -85,7 +96,7 @@ class Plan(Layout):
             "method": self.coders[folder][0],
             "settings": self.coding_settings(folder, *_CODING),
             "codecs": fingerprints.codec_versions(method.codecs()),
-            "code": code | fingerprints.library_versions(*["torch"] * bool(method.decoder)),
+            "code": code | fingerprints.library_versions(*["torch"] * bool(method.decoder), *method.libraries),
             "weights": fingerprints.weights_hashes(self.decoder_files(method), self._hashes),
         }
 
