@@ -64,26 +64,14 @@ if plan.painted:
             names=lambda wildcards: config["figure_pictures"],
             limits=[plan.parts[plan.first][chunk] for chunk in PAINTED_CHUNKS],
             coded=[(method, point) for method, point, *_ in PAINTED_CODED],
-            methods=[
-                "upsampled",
-                *(method for method in ("sr", "spic") if method in plan.points),
-            ],
+            methods=plan.uncompressed,
             truth_space=TRUTH_SPACE,
             segmenter={
                 "name": config["segmenter"],
                 "weights": config["segmenter_weights"],
                 "input_size": plan.segmenter_input(plan.first),
             },
-            settings={
-                **plan.settings(
-                    "ssm_codec",
-                    "coarse_codec",
-                    "decoder_weights",
-                    "sr_weights",
-                    "seed",
-                ),
-                "protocol": plan.first,
-            },
+            settings=plan.figure_settings(),
             weights=plan.weights("figure_pictures"),
             identity=plan.fingerprint("figure_pictures"),
         script:

@@ -66,8 +66,8 @@ def check_methods(plan: Plan) -> None:
             if sorted(point) != sorted(wanted):
                 told, found = (" and ".join(map(repr, names)) for names in (wanted, point))
                 raise ConfigError(f"method {name} is set by {told}, not {found}")
-        if method.missing:
-            raise ConfigError(f"method {name} needs {method.missing}, and none are shipped (docs/decoder.md)")
+        if method.lack:
+            raise ConfigError(f"method {name} needs {method.lack}")
 
 
 def check_classes(plan: Plan) -> None:
@@ -84,7 +84,12 @@ def check_files(plan: Plan) -> None:
     decoders = {get_method(name).decoder for name in config["methods"]} - {None}
     for kind in ("judge", "judges", "segmenter"):
         with _about(kind):
-            given[f"{kind}_weights"] = [path for file in plan.network_files(kind) for path in _with_config(Path(file))]
+            networks = [one for one in plan.networks(kind) if one.weights is not None]
+        given[f"{kind}_weights"] = [
+            file
+            for one in networks
+            for file in ((one.weights, *one.beside) if one.beside else _with_config(Path(one.weights)))
+        ]
     for key in sorted(decoders):
         if config[key] is not None or key in SHIPPED_DECODERS:
             given[key] = _with_config(weight_paths(config[key] or FOLDER / SHIPPED_DECODERS[key])[0])

@@ -35,6 +35,8 @@ class Settings:
     decoder_weights: str | None = None
     sr_weights: str | None = None
     sdm_weights: str | None = None
+    ldm_weights: str | None = None
+    learned_python: str | None = None
     machine: Machine = AUTO
     seed: int = 0
     protocol: str = "corrected"
@@ -60,6 +62,8 @@ class Method(ABC):
         Whether coded bytes or images depend on `Settings.protocol`; the workflow then keeps them apart.
     counts_officially : bool
         Whether `official_parts` differs from what `encode` makes.
+    reads : tuple of str
+        Further `Settings` that results depend on, and `libraries`, whose versions do.
     """
 
     parameter: str | tuple[str, ...]
@@ -68,6 +72,8 @@ class Method(ABC):
     decoder = None
     follows_protocol = False
     counts_officially = False
+    reads: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -82,6 +88,11 @@ class Method(ABC):
         if self.decoder in (None, *SHIPPED_DECODERS) or getattr(self.settings, self.decoder) is not None:
             return None
         return self.decoder
+
+    @property
+    def lack(self) -> str | None:
+        """What this method needs and has not, in words that follow "method NAME needs"; None where it is ready."""
+        return f"{self.missing}, and none are shipped (docs/decoder.md)" if self.missing else None
 
     def check_point(self, value) -> None:
         """`ConfigError` where no image of the working size can be coded at the point `value`; asked before a run."""

@@ -252,7 +252,9 @@ _BUILT_IN = {
     "upsampled": UpsampledMethod,
     "sr": SrMethod,
     "sdm": SdmMethod,
+    "ldm": "spic.benchmark.ldm:LdmMethod",
 }
+_WITH_OPTIONS = ("ldm",)
 
 
 def method_names() -> list[str]:
@@ -271,7 +273,7 @@ def get_method(name: str, settings: Settings | None = None) -> Method:
     options = settings.method_options.get(name) or {}
     if name in plugins.names("spic.methods", _BUILT_IN):
         make = plugins.find("spic.methods", _BUILT_IN, name, "method")
-        if options and name in _BUILT_IN:
+        if options and name in _BUILT_IN and name not in _WITH_OPTIONS:
             raise ConfigError(f"method_options: method {name} has no options")
         method = make(replace(settings, options=options))
         if not isinstance(method, Method):

@@ -27,7 +27,7 @@ from spic.metrics.columns import observations
 from spic.metrics.observations import Observation, Sample
 from spic.pictures.labels import LabelSpace, get_label_space
 from spic.pictures.reading import read_labels, read_picture
-from spic.provenance.fingerprints import module_version, plugin_version, stage_version
+from spic.provenance.fingerprints import module_version, segmenter_version, stage_version
 from spic.segmentation import describe_segmenter
 from spic.strict_json import to_json
 from spic.weights import weight_paths
@@ -126,11 +126,11 @@ def plan_looks(
         looks[name] = Look(identity, build, paired, maps)
 
     def segmentation(name, kind, weights, size=None):
-        path = describe_segmenter(kind, weights).weights
-        files = [] if path is None else dict.fromkeys((Path(path), *weight_paths(path)))  # and the config beside it
-        code = plugin_version("spic.segmenters", kind)
+        info = describe_segmenter(kind, weights)
+        own = () if info.weights is None else (Path(info.weights), *weight_paths(info.weights))
+        files = dict.fromkeys((*own, *info.beside))  # the config beside the weights is one of them
         build = partial(_segmentation, kind, weights, machine, size)
-        network(name, build, files, network=kind, code=code, dtype=machine.dtype, input=size)
+        network(name, build, files, network=kind, code=segmenter_version(kind), dtype=machine.dtype, input=size)
 
     def observe(one: Observation, weights):
         def build():

@@ -8,7 +8,7 @@ from spic.benchmark.method import Method
 from spic.metrics.columns import observations
 from spic.provenance import fingerprints
 from spic.scsrdm.info import SHIPPED_DECODERS
-from spic.segmentation import describe_segmenter
+from spic.segmentation import SegmenterInfo, describe_segmenter
 from spic.weights import FOLDER, weight_paths
 
 _CODING = ("ssm_codec", "coarse_codec", "seed")
@@ -37,19 +37,22 @@ class Plan(Layout):
 
     def coding_settings(self, folder: str, *keys: str) -> dict:
         """The settings of coding in a folder, with its protocol and the weights of its method's decoder."""
-        (name, protocol), decoder = self.coders[folder], self.coder_method(folder).decoder
-        settings = self.settings(*keys, *filter(None, [decoder]))
+        (name, protocol), method = self.coders[folder], self.coder_method(folder)
+        settings = self.settings(*keys, *filter(None, [method.decoder]), *method.reads)
         if options := self.config["method_options"].get(name):
             settings["method_options"] = {name: options}
         return {**settings, "protocol": protocol}
 
-    def network_files(self, kind: str) -> list[str]:
-        """Weights files of the "segmenter", "judge" or "judges"; empty where they need none or there is none."""
+    def networks(self, kind: str) -> list[SegmenterInfo]:
+        """What is known of the "segmenter", "judge" or "judges" before they load; empty where there is none."""
         if kind == "judges":
-            found = [describe_segmenter(one["segmenter"], one["weights"]) for one in self.config[kind].values()]
-        else:
-            found = [self.network(kind)] if self.config[kind] is not None else []
-        return [str(one.weights) for one in found if one.weights is not None]
+            return [describe_segmenter(one["segmenter"], one["weights"]) for one in self.config[kind].values()]
+        return [self.network(kind)] if self.config[kind] is not None else []
+
+    def network_files(self, kind: str) -> list[str]:
+        """Their files, weights most of them; empty where they need none."""
+        found = self.networks(kind)
+        return [str(file) for one in found for file in (one.weights, *one.beside) if file is not None]
 
     def decoder_files(self, method: Method) -> list[str]:
         """Weights file of a method's decoder and the method's other files; empty where it has none."""
@@ -62,7 +65,7 @@ class Plan(Layout):
         segmenter, judge = self.network_files("segmenter"), self.network_files("judge") + self.network_files("judges")
         seen = [one for one in observations().values() if stage == "look" or not one.paired]
         observed = [str(path) for one in seen for path in one.find_weights(self.config) or []]
-        drawn_by = [self.method(name, self.first) for name in ("spic", "sr") if name in self.points]
+        drawn_by = [self.method(name, self.first) for name in self.uncompressed[1:]]
         return {
             "segment": segmenter,
             "look_at_originals": judge + observed + segmenter * bool(self.other_looks),
@@ -70,6 +73,17 @@ class Plan(Layout):
             "figures": [self.config["steps_csv"]] if self.config["steps_csv"] else [],
             "figure_pictures": segmenter + [path for method in drawn_by for path in self.decoder_files(method)],
         }[stage]
+
+    @property
+    def uncompressed(self) -> list[str]:
+        """Methods in figure 3, in its order: "upsampled" and what the run has of the others."""
+        return ["upsampled", *(name for name in ("sr", "ldm", "spic") if name in self.points)]
+
+    def figure_settings(self) -> dict:
+        """The settings of coding that figures 2 and 3 depend on."""
+        keys = ["ssm_codec", "coarse_codec", "decoder_weights", "sr_weights", "seed"]
+        keys += ["ldm_weights", "method_options"] * ("ldm" in self.points)
+        return {**self.settings(*keys), "protocol": self.first}
 
     def weights(self, stage: str) -> dict[str, str]:
         """Hashes of these files, {name: SHA-256}."""
@@ -83,7 +97,7 @@ class Plan(Layout):
             "settings": self.coding_settings(folder, *_CODING),
             "codecs": fingerprints.codec_versions(method.codecs()),
             "code": fingerprints.plugin_version("spic.methods", name)
-            | fingerprints.library_versions(*["torch"] * bool(method.decoder)),
+            | fingerprints.library_versions(*["torch"] * bool(method.decoder), *method.libraries),
             "weights": fingerprints.weights_hashes(self.decoder_files(method), self._hashes),
         }
 
@@ -113,7 +127,7 @@ class Plan(Layout):
                 return *self._segmenter(stage), before("resolve"), before("prepare", chunk)
             case ["look_at_originals", chunk]:
                 judge, judges = self.config["judge"], {k: v["segmenter"] for k, v in self.config["judges"].items()}
-                codes = [fingerprints.plugin_version("spic.segmenters", kind) for kind in (judge, *judges.values())]
+                codes = [fingerprints.segmenter_version(kind) for kind in (judge, *judges.values())]
                 seen = self.other_looks, self.weights(stage), fingerprints.observations_version(paired=False)
                 return judge, judges, codes, *seen, before("resolve"), before("prepare", chunk)
             case ["score_originals", chunk]:
@@ -154,5 +168,5 @@ class Plan(Layout):
 
     def _segmenter(self, stage: str) -> tuple:
         """The segmenter, and all weights of a stage."""
-        code = fingerprints.plugin_version("spic.segmenters", self.config["segmenter"])
+        code = fingerprints.segmenter_version(self.config["segmenter"])
         return self.settings("segmenter", "segmenter_input"), code, self.weights(stage)

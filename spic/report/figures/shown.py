@@ -29,7 +29,7 @@ from spic.report.zoom import ZOOM, most_objects, zoom_box, zoom_classes
 
 PICTURES = 3  # rows of figure 3
 NO_SR = "Super-resolution without the SSM (method sr) is left out: the run has no such method, which needs sr_weights."
-UNCOMPRESSED = ("upsampled", "sr", "spic")  # methods of figure 3, in its order
+UNCOMPRESSED = ("upsampled", "sr", "ldm", "spic")  # methods of figure 3, in its order
 
 
 @dataclass(frozen=True)

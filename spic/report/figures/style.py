@@ -34,6 +34,7 @@ STYLES = {  # the colours of seaborn's palette "colorblind"
     "spic": Style("SPIC", "#0173b2", "o"),
     "spic_labelmap": Style("SPIC, SSM by labelmap", "#56b4e9", "P", (0, (5, 1))),
     "sr": Style("super-resolution, no SSM", "#de8f05", "v", (0, (4, 1, 1, 1))),
+    "ldm": Style("super-resolution, latent diffusion", "#5f3f8f", "<", (0, (5, 1, 1, 1))),
     "sdm": Style("SSM alone (SDM)", "#949494", "X", (0, (1, 1))),
     "upsampled": Style("coarse image, upsampled", "#029e73", "s", (0, (3, 1.5))),
     "bpg": Style("BPG", "#d55e00", "^", (0, (6, 1, 1, 1, 1, 1))),
