@@ -227,12 +227,6 @@ class Layout:
         return "shown" if self.config["keep"] == "scores" else "decoded"
 
     @cached_property
-    def plots(self) -> list[str]:
-        """Names of the figures that are drawn from tables."""
-        names = ["figure4a", "figure4b", "rate_split", "iou_per_class"]
-        return names + ["recall_by_size"] * bool(self.config["judge"]) + ["steps"] * bool(self.config["steps_csv"])
-
-    @cached_property
     def painted(self) -> list[str]:
         """Names of the figures that show images."""
         return ["figure2"] * ("bpg" in self.points) + ["figure3"] if "spic" in self.points else []
@@ -241,11 +235,11 @@ class Layout:
         """Result files for CompressAI's tools, one per protocol and method."""
         return [f"{self.root}/tables/compressai/{p}/{name}.json" for p in self.protocols for name in self.points]
 
-    def targets(self) -> list[str]:
-        """What a run makes: tables, figures, gallery and a first page (the report follows by itself)."""
+    def targets(self, plots=()) -> list[str]:
+        """What a run makes: tables, figures (`plots` and `painted`), gallery and first page; then comes the report."""
         paths = [f"tables/{name}.csv" for name in (*TABLES, "matched", "bd")]
         paths += ["tables/pictures.parquet", "tables/claims.csv", "tables/claims.md"]
-        paths += [f"figures/{name}.{suffix}" for name in self.plots + self.painted for suffix in ("svg", "png")]
+        paths += [f"figures/{name}.{suffix}" for name in (*plots, *self.painted) for suffix in ("svg", "png")]
         return [f"{self.root}/{path}" for path in (*paths, "gallery", "overview.html")] + self.compressai_files()
 
 

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import spic.report.figures as package
 from spic.benchmark.summary import point_columns
 from spic.metrics.objects import SIZE_NAMES
 from spic.pictures.reading import read_picture
 from spic.report.figures import curves as figures_curves
+from spic.report.figures import figures, plots
 from spic.report.figures.curves import (
-    figure4,
     iou_per_class,
     rate_curves,
     rate_split,
@@ -85,7 +86,9 @@ def steps():
 
 
 def draw(points, folder, intervals=None):
-    figure4(points, {name: folder / f"figure{name}" for name in ("4a", "4b")}, intervals)
+    tables = {"points": points, "intervals": pd.DataFrame(columns=INTERVAL_COLUMNS) if intervals is None else intervals}
+    for name in ("figure4a", "figure4b"):
+        figures()[name].draw(tables, folder / name)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -192,3 +195,29 @@ def test_a_legend_takes_fewer_columns_before_it_is_cut_off(points, monkeypatch, 
     (legend,) = drawn[0].legends
     places = {round(text.get_window_extent().x0) for text in legend.get_texts()}
     assert len(places) == columns and legend.get_window_extent().width <= drawn[0].bbox.width
+
+
+PSNR_FIGURE = '''
+"""PSNR over rate: a figure in one file."""
+
+from spic.report.figures import Figure
+from spic.report.figures.curves import DETAILS, rate_curves
+
+FIGURES = (
+    Figure("psnr", DETAILS, "PSNR over rate", lambda tables, stem: rate_curves(tables["points"], "psnr", stem)),
+)
+'''
+
+
+def test_one_file_adds_a_figure(points, tmp_path, monkeypatch):
+    (tmp_path / "psnr_over_rate.py").write_text(PSNR_FIGURE)
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    figures.cache_clear()
+    try:
+        assert "psnr" in plots({"judge": None, "steps_csv": None})
+        figures()["psnr"].draw({"points": points}, tmp_path / "psnr")
+    finally:
+        monkeypatch.undo()
+        figures.cache_clear()
+    assert "PSNR (dB)" in words(tmp_path / "psnr.svg") and (tmp_path / "psnr.png").stat().st_size
+    assert "psnr" not in plots({"judge": None, "steps_csv": None})

@@ -8,6 +8,7 @@ import pandas as pd
 from spic.metrics.columns import column
 from spic.metrics.objects import SIZE_LIMITS, SIZE_NAMES
 from spic.report.comparison import ANCHOR, at_one_rate
+from spic.report.figures import Figure
 from spic.report.figures.style import drawing, label_of, point_label, save, styles_of
 from spic.report.tables import with_intervals
 
@@ -19,27 +20,16 @@ SIZES = dict(
 )
 
 
-def figure4(points: pd.DataFrame, stems: dict[str, str], intervals: pd.DataFrame | None = None) -> None:
-    """Draw figures 4a (mIoU over rate) and 4b (FID over rate, or `fd_lite0` where FID was not computed).
-
-    Parameters
-    ----------
-    points : pandas.DataFrame
-        The rows of one protocol of `points.csv`.
-    stems : dict
-        "4a" and "4b" to the files' paths without suffix; SVG and PNG are written.
-    intervals : pandas.DataFrame, optional
-        `intervals.csv`: draws the 95 % intervals as bars.
-    """
-    distance = "fid" if points["fid"].notna().all() else "fd_lite0"
-    if intervals is not None:
-        points = with_intervals(points, intervals[intervals["protocol"].isin(points["protocol"])])
-    rate_curves(points, "miou", stems["4a"])
-    rate_curves(points, distance, stems["4b"])
+def distance_of(points: pd.DataFrame) -> str:
+    """The distance of figure 4b: FID, or `fd_lite0` where FID was not computed."""
+    return "fid" if points["fid"].notna().all() else "fd_lite0"
 
 
 def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
-    """One curve per method of `metric` over bits per pixel; the SSM's rate is the dotted line."""
+    """One curve per method of `metric` over bits per pixel (figure 4): points of one protocol, with intervals if any.
+
+    The SSM's rate is the dotted line.
+    """
     with _sheet(stem, (6.4, 5.0), 3) as ((axes,),):
         for name, style in styles_of(points["method"]).items():
             rows = points[points["method"] == name].dropna(subset=[metric]).sort_values("bpp")
@@ -232,3 +222,38 @@ def _sheet(stem, size, columns=2, shape=(1, 1), **layout):
                 break
             legend.remove()
         save(figure, stem)
+
+
+def _spread(tables):
+    return with_intervals(tables["points"], tables["intervals"])
+
+
+RESULT, DETAILS = "1 Result", "3 Details"
+FIGURES = (
+    Figure(
+        "figure4a", RESULT, "figure 4a: mIoU over rate",
+        lambda tables, stem: rate_curves(_spread(tables), "miou", stem),
+    ),
+    Figure(
+        "figure4b", RESULT, "figure 4b: Fréchet distance over rate",
+        lambda tables, stem: rate_curves(_spread(tables), distance_of(tables["points"]), stem),
+    ),
+    Figure(
+        "rate_split", DETAILS, "rate: SSM and coarse image",
+        lambda tables, stem: rate_split(tables["points"], stem),
+    ),
+    Figure(
+        "iou_per_class", DETAILS, "IoU of every class",
+        lambda tables, stem: iou_per_class(tables["points"], tables["per_class"], stem),
+    ),
+    Figure(
+        "recall_by_size", DETAILS, "small objects kept, by size",
+        lambda tables, stem: recall_by_size(tables["points"], tables["recall"], stem),
+        wanted=lambda config: config["judge"] is not None,
+    ),
+    Figure(
+        "steps", DETAILS, "steps of the decoder",
+        lambda tables, stem: steps_curves(tables["steps"], stem),
+        wanted=lambda config: config["steps_csv"] is not None,
+    ),
+)  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 
 from spic.pictures.labels import LabelSpace
 from spic.pictures.sizes import upscale
+from spic.report.figures import Figure
 from spic.report.figures.style import DPI, drawing, save
 from spic.report.zoom import ZOOM
 
@@ -190,3 +191,9 @@ class _Canvas:
             bbox_to_anchor=(GAP / self.width, 1 - top / self.height), borderpad=0, borderaxespad=0,
             handlelength=1, columnspacing=1.5, labelspacing=0.3,
         )  # fmt: skip
+
+
+FIGURES = (
+    Figure("figure2", "2 Pictures", "figure 2: BPG and SPIC at one rate"),
+    Figure("figure3", "2 Pictures", "figure 3: super-resolution, nothing compressed"),
+)
