@@ -71,7 +71,7 @@ def grid_places(image: np.ndarray) -> np.ndarray:
 
 def colour_error(evidence: Evidence, key: str) -> float:
     """Mean difference of Cb and Cr to the original in small objects, 0..255; NaN without such pixels."""
-    pixels, total = _total(evidence, key, 0)[_index("objects"), CHROMA]
+    pixels, total = _sums(evidence, key, 0, "objects", CHROMA)
     return _ratio(total, pixels)
 
 
@@ -83,7 +83,7 @@ def relative(quantity: int, group: str):
     """
 
     def value(evidence: Evidence, key: str) -> float:
-        own, original = (_total(evidence, key, which)[_index(group), quantity, 1] for which in (0, 1))
+        own, original = (_sums(evidence, key, which, group, quantity)[1] for which in (0, 1))
         return _ratio(own, original)
 
     return value
@@ -100,13 +100,9 @@ def grid(period: int):
     return value
 
 
-def _total(evidence, key, which):
-    """Sums over the set, (groups, 3, 2): of the reconstructions (0) or the originals (1)."""
-    return evidence.scores[key][:, which].sum(axis=0)
-
-
-def _index(group: str) -> int:
-    return list(GROUPS).index(group)
+def _sums(evidence, key, which, group, quantity):
+    """Pixels and sum over the set, (2,): of the reconstructions (0) or the originals (1)."""
+    return evidence.scores[key][:, which].sum(axis=0)[list(GROUPS).index(group), quantity]
 
 
 def _build(weights, device):

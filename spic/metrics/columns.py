@@ -218,13 +218,13 @@ RATE = {"needs": "names", "interval": None, "lower_is_better": True, "compared":
 COUNT = {"needs": "objects", "value": None, "interval": None, "digits": 0, "compared": False, "place": None}
 
 ROWS = (
-    Metric("bpp", "bpp", **RATE, value=of.rate("bpp"), each=of.rate_each("bpp")),
-    Metric("bpp_ssm", "bpp of the SSM", **RATE, short="SSM", value=of.rate("ssm"), each=of.rate_each("ssm")),
+    Metric("bpp", "bpp", **RATE, **of.rate("bpp")),
+    Metric("bpp_ssm", "bpp of the SSM", **RATE, short="SSM", **of.rate("ssm")),
     Metric(
         "bpp_coarse", "bpp of the coarse image", **RATE, short="coarse",
-        value=of.rate("coarse"), each=of.rate_each("coarse"),
+        **of.rate("coarse"),
     ),
-    Metric("bpp_file", "bpp of the file", **RATE, short="file", value=of.rate("file"), each=of.rate_each("file")),
+    Metric("bpp_file", "bpp of the file", **RATE, short="file", **of.rate("file")),
     Metric("miou", "mIoU", "confusion", **MIOU, place=1, axis="mIoU to the segmented original"),
     Metric("miou_all", "mIoU over all classes", "confusion", value=of.miou_all, interval=None, each=None, place=None),
     Metric(

@@ -125,7 +125,7 @@ class Lite0Features(FeatureExtractor):
         with torch.device("meta"):  # no numbers are drawn that the file's replace
             model = LiteFeatures()
         load_imagenet(model, "lite0")
-        super().__init__(_without_padding(_folded(model)), device, batch_size)
+        super().__init__(_folded(model), device, batch_size)
 
     def patches(self, pictures: np.ndarray) -> np.ndarray:
         """Features of the 128x128 patches of images, for `fd_patch`: local texture, and more samples than images.
@@ -193,7 +193,22 @@ class InceptionFeatures(FeatureExtractor):
     dim = 2048
 
     def __init__(self, weights_path, device: str = "auto", batch_size: int = 1):
-        model, self.published = _load_inception(Path(expand(weights_path)))
+        from unittest import mock
+
+        path = Path(expand(weights_path))
+        needed = f"the weights of FID are {FID_WEIGHTS_FILE}, published at {FID_WEIGHTS_URL}"
+        state = read_state_dict(path, needed)
+        import_torchvision()
+        from pytorch_fid import inception
+
+        # pytorch-fid only knows how to fetch its weights; here it is handed the ones from the file instead.
+        with mock.patch.object(inception, "load_state_dict_from_url", lambda *args, **kwargs: state):
+            try:
+                model = inception.InceptionV3()
+            except (RuntimeError, AttributeError, TypeError) as error:
+                reason = str(error).partition("\n")[0][:120] or type(error).__name__
+                raise WeightsError(f"{path}: does not fit the network ({reason}); {needed}") from None
+        self.published = sha256(path).startswith("6726825d")
         super().__init__(model, device, batch_size)
 
     def _features(self, x):
@@ -240,49 +255,3 @@ def _folded(model):
             elif isinstance(child, nn.ReLU6):
                 child.inplace = True
     return model
-
-
-def _without_padding(model):
-    """Spare the strided convolutions the copy for TensorFlow's lopsided padding: a fifth of the network's time.
-
-    An even side gets one row or column more behind than in front of it. A kernel with a row and a column of zeros in
-    front does the same under even padding, without a padded copy of the largest maps, and gives the same numbers to the
-    last bit. An odd side goes the old way.
-    """
-    from torch import nn
-    from torch.nn import functional as F
-
-    class EvenPadding(nn.Module):
-        def __init__(self, convolution):
-            super().__init__()
-            self.convolution = convolution
-            self.weight = nn.Parameter(F.pad(convolution.weight, (1, 0, 1, 0)), requires_grad=False)
-
-        def forward(self, x):
-            c = self.convolution
-            if x.shape[2] % 2 or x.shape[3] % 2:
-                return c(x)
-            return F.conv2d(x, self.weight, c.bias, c.stride, (c.kernel_size[0] - 1) // 2, 1, c.groups)
-
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Conv2d) and child.stride == (2, 2):
-                setattr(parent, name, EvenPadding(child))
-    return model
-
-
-def _load_inception(path: Path):
-    from unittest import mock
-
-    needed = f"the weights of FID are {FID_WEIGHTS_FILE}, published at {FID_WEIGHTS_URL}"
-    state = read_state_dict(path, needed)
-    import_torchvision()
-    from pytorch_fid import inception
-
-    # pytorch-fid only knows how to fetch its weights; here it is handed the ones from the file instead.
-    with mock.patch.object(inception, "load_state_dict_from_url", lambda *args, **kwargs: state):
-        try:
-            return inception.InceptionV3(), sha256(path).startswith("6726825d")
-        except (RuntimeError, AttributeError, TypeError) as error:
-            reason = str(error).partition("\n")[0][:120] or type(error).__name__
-            raise WeightsError(f"{path}: does not fit the network ({reason}); {needed}") from None

@@ -154,8 +154,8 @@ def kernel(evidence: Evidence, key: str):
     return found.mean, found.std
 
 
-def rate(part: str):
-    """Bits per pixel over the set that are spent on "bpp" (all payloads), "ssm", "coarse" or "file"."""
+def rate(part: str) -> dict:
+    """Bits per pixel spent on "bpp" (all payloads), "ssm", "coarse" or "file": `value` and `each` of a `Metric`."""
 
     def value(evidence: Evidence, key: str) -> float:
         scores, spent = evidence.scores, _spent(evidence.scores)[part]
@@ -163,17 +163,11 @@ def rate(part: str):
             return NAN
         return bpp(int(spent.sum()), int(scores["height"]), int(scores["width"]) * evidence.count)
 
-    return value
-
-
-def rate_each(part: str):
-    """The same of each image."""
-
-    def value(evidence: Evidence, key: str):
+    def each(evidence: Evidence, key: str):
         spent, pixels = _spent(evidence.scores)[part], int(evidence.scores["height"]) * int(evidence.scores["width"])
         return NAN if spent is None else 8 * spent / pixels
 
-    return value
+    return {"value": value, "each": each}
 
 
 def _spent(scores: dict) -> dict:

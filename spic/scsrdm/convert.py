@@ -6,7 +6,7 @@ from pathlib import Path
 from spic.errors import ConfigError, WeightsError
 from spic.pictures.labels import get_label_space
 from spic.scsrdm.checkpoint import save_checkpoint
-from spic.scsrdm.config import ScsrdmConfig, config_from_official
+from spic.scsrdm.config import network_of
 from spic.scsrdm.info import only_space
 from spic.scsrdm.sampling import Sampling
 from spic.weights.reading import expand, read_state_dict
@@ -51,10 +51,9 @@ def convert_checkpoint(
     """
     source = Path(expand(source))
     settings = _read_config(source, config)
-    official = settings.pop("official", None)
-    if official is not None:
-        settings["network"] = config_from_official(official)
-    network = ScsrdmConfig.from_dict(settings.setdefault("network", {}))
+    network = network_of({"network": {}, **settings})
+    settings.pop("official", None)
+    settings["network"] = network.to_dict()
     space = label_space or settings.get("label_space") or only_space(network.num_classes)
     if space is not None:
         if get_label_space(space).num_classes != network.num_classes:

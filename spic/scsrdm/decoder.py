@@ -114,8 +114,7 @@ class Decoder:
         labels = torch.from_numpy(np.ascontiguousarray(ssm)).to(self.device)
         small = torch.from_numpy(np.ascontiguousarray(coarse)).to(self.device)
         small = small.permute(0, 3, 1, 2).float() / 127.5 - 1
-        onehot = one_hot(labels, self.model.config.ssm_planes)
-        x = sample(model, onehot, small, **settings)
+        x = sample(model, one_hot(labels, self.model.config.ssm_planes), small, **settings)
         x = ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return x.permute(0, 2, 3, 1).cpu().numpy()
 

@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from spic.errors import ConfigError
 from spic.scsrdm import schedule
@@ -28,10 +29,8 @@ class Scsrdm(UNet):
 
     def __init__(self, config: ScsrdmConfig):
         super().__init__(config)
-        self.refine = None
-        if config.refine_channels:
-            shape = (config.refine_channels, config.ssm_planes, config.refine_blocks, config.finish_channels)
-            self.refine = Refine(*shape)
+        shape = (config.refine_channels, config.ssm_planes, config.refine_blocks, config.finish_channels)
+        self.refine = Refine(*shape) if config.refine_channels else None
         self._abar = {}  # alphas_cumprod on each device; no buffer, so the state dict stays the published one
 
     def forward(self, x_t, t, ssm_onehot, coarse):
@@ -69,7 +68,8 @@ class Scsrdm(UNet):
         planes, wiener, s = self._precondition(x_t, t, c)
         outputs = self.run(planes, times, conditions)
         outputs = [self._refined(*each, wiener, s, c) for each in zip(outputs, conditions, strict=True)]
-        return [torch.cat([self._coloured(wiener + s * raw[:, :3]), raw[:, 3:]], dim=1) for raw in outputs]
+        coloured = half_chroma if self.config.chroma == "half" else nn.Identity()
+        return [torch.cat([coloured(wiener + s * raw[:, :3]), raw[:, 3:]], dim=1) for raw in outputs]
 
     def condition(self, ssm_onehot) -> Condition:
         if self.config.condition == "coarse":
@@ -112,9 +112,6 @@ class Scsrdm(UNet):
             coarse = torch.zeros_like(coarse)
         factor, mode = self.config.coarse_factor, self.config.upsampling
         return F.interpolate(coarse.float(), scale_factor=factor, mode=mode, align_corners=False)
-
-    def _coloured(self, x0):
-        return half_chroma(x0) if self.config.chroma == "half" else x0
 
     def _refined(self, raw, condition, wiener, s, c):
         if self.refine is None:

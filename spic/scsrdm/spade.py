@@ -29,7 +29,7 @@ class GroupNorm(nn.GroupNorm):
     def __init__(self, channels: int):
         super().__init__(GROUPS, channels)
 
-    def forward(self, x):
+    def forward(self, x, conditions=None):
         return group_norm(x, self.weight, self.bias)
 
 
@@ -61,8 +61,7 @@ class Spade(nn.Module):
     def modulation(self, ssm, dtype=None):
         """Scale 1 + gamma and shift beta, both (N, channels, h, w), for an SSM of that size."""
         hidden = self.mlp_shared(ssm)
-        scale, shift = 1 + self.mlp_gamma(hidden), self.mlp_beta(hidden)
-        return scale.to(dtype or scale.dtype), shift.to(dtype or shift.dtype)
+        return tuple(part.to(dtype or part.dtype) for part in (1 + self.mlp_gamma(hidden), self.mlp_beta(hidden)))
 
 
 class Condition:
@@ -98,10 +97,6 @@ class Condition:
                 room -= cost
                 self.kept[spade.index] = spade.modulation(ssm, dtype)
         return self
-
-    def tensors(self) -> list:
-        """All that is held."""
-        return [*self.ssm, *(tensor for pair in self.kept.values() for tensor in pair)]
 
     def modulation(self, spade: Spade, dtype):
         """Scale and shift of one SPADE, (N or 1, channels, h, w)."""

@@ -10,6 +10,7 @@ Sources: Dhariwal and Nichol 2021 (arXiv 2105.05233), section 3; Wang et al. (ar
 """
 
 import math
+from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from spic.scsrdm.config import ScsrdmConfig
+from spic.scsrdm.refine import zeroed
 from spic.scsrdm.spade import Condition, GroupNorm, NullCondition, Spade
 
 
@@ -28,28 +30,6 @@ def timestep_embedding(t, channels: int):
     return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
-class Downsample(nn.Module):
-    """Halve by a convolution of stride 2."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.op = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
-
-    def forward(self, x):
-        return self.op(x)
-
-
-class Upsample(nn.Module):
-    """Double by repeating pixels, then convolve."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x):
-        return self.conv(_double(x))
-
-
 class Attention(nn.Module):
     """Multi-head self-attention over the pixels, added to its input; q, k and v lie together head by head."""
 
@@ -58,7 +38,7 @@ class Attention(nn.Module):
         self.heads = heads
         self.norm = GroupNorm(channels)
         self.qkv = nn.Conv1d(channels, 3 * channels, 1)
-        self.proj_out = _zeroed(nn.Conv1d(channels, channels, 1))
+        self.proj_out = zeroed(nn.Conv1d(channels, channels, 1))
 
     def forward(self, x):
         n, channels, height, width = x.shape
@@ -71,7 +51,10 @@ class Attention(nn.Module):
 
 
 class _Block(nn.Module):
-    """What both residual blocks share: resampling, time conditioning, skip connection."""
+    """What both residual blocks share: resampling, time conditioning, skip connection.
+
+    Their `parts` are: first norm, first convolution, second norm, and what follows it.
+    """
 
     def __init__(self, channels: int, out: int, embedding: int, scale_shift: bool, resample):
         super().__init__()
@@ -81,18 +64,19 @@ class _Block(nn.Module):
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, 2 * out if scale_shift else out))
         self.skip_connection = nn.Identity() if channels == out else nn.Conv2d(channels, out, 1)
 
-    def _forward(self, x, times, normalised, in_conv, out_norm, out_layers):
-        hidden = F.silu(normalised)
+    def forward(self, x, times, conditions):
+        in_norm, in_conv, out_norm, out_layers = self.parts()
+        hidden = F.silu(in_norm(x, conditions))
         if self.resample is not None:
             hidden, x = self.resample(hidden), self.resample(x)
         hidden = in_conv(hidden)
         time = times[:, self.time_columns, None, None]
         if self.scale_shift:
             scale, shift = time.chunk(2, dim=1)
-            hidden = torch.addcmul(shift.to(hidden.dtype), out_norm(hidden), (1 + scale).to(hidden.dtype))
+            normalised = out_norm(hidden, conditions)
+            hidden = torch.addcmul(shift.to(hidden.dtype), normalised, (1 + scale).to(hidden.dtype))
         else:
-            time = time.to(hidden.dtype)
-            hidden = out_norm(hidden + time)
+            hidden = out_norm(hidden + time.to(hidden.dtype), conditions)
         return self.skip_connection(x) + out_layers(hidden)
 
 
@@ -102,13 +86,12 @@ class ResBlock(_Block):
     def __init__(self, channels, out, embedding, scale_shift, resample=None):
         super().__init__(channels, out, embedding, scale_shift, resample)
         self.in_layers = nn.Sequential(GroupNorm(channels), nn.SiLU(), nn.Conv2d(channels, out, 3, padding=1))
+        last = zeroed(nn.Conv2d(out, out, 3, padding=1))
         # The released weights count a dropout layer at index 2.
-        last = _zeroed(nn.Conv2d(out, out, 3, padding=1))
         self.out_layers = nn.Sequential(GroupNorm(out), nn.SiLU(), nn.Identity(), last)
 
-    def forward(self, x, times):
-        norm, rest = self.out_layers[0], self.out_layers[1:]
-        return self._forward(x, times, self.in_layers[0](x), self.in_layers[2], norm, rest)
+    def parts(self):
+        return self.in_layers[0], self.in_layers[2], self.out_layers[0], self.out_layers[1:]
 
 
 class SpadeResBlock(_Block):
@@ -119,14 +102,10 @@ class SpadeResBlock(_Block):
         self.in_norm = Spade(channels, ssm_channels, hidden, level)
         self.in_layers = nn.Sequential(nn.SiLU(), nn.Conv2d(channels, out, 3, padding=1))
         self.out_norm = Spade(out, ssm_channels, hidden, level - (resample is not None))
-        self.out_layers = nn.Sequential(nn.SiLU(), nn.Identity(), _zeroed(nn.Conv2d(out, out, 3, padding=1)))
+        self.out_layers = nn.Sequential(nn.SiLU(), nn.Identity(), zeroed(nn.Conv2d(out, out, 3, padding=1)))
 
-    def forward(self, x, times, conditions):
-        def out_norm(hidden):
-            return self.out_norm(hidden, conditions)
-
-        normalised = self.in_norm(x, conditions)
-        return self._forward(x, times, normalised, self.in_layers[1], out_norm, self.out_layers)
+    def parts(self):
+        return self.in_norm, self.in_layers[1], self.out_norm, self.out_layers
 
 
 class Stage(nn.Sequential):
@@ -134,12 +113,7 @@ class Stage(nn.Sequential):
 
     def forward(self, x, times, conditions=None):
         for layer in self:
-            if isinstance(layer, SpadeResBlock):
-                x = layer(x, times, conditions)
-            elif isinstance(layer, ResBlock):
-                x = layer(x, times)
-            else:
-                x = layer(x)
+            x = layer(x, times, conditions) if isinstance(layer, _Block) else layer(x)
         return x
 
 
@@ -178,14 +152,16 @@ class UNet(nn.Module):
                 channels = out
                 skips.append(channels)
             if level < len(levels) - 1:
-                down = block(channels, channels, _halve) if config.resblock_updown else Downsample(channels)
+                if config.resblock_updown:
+                    down = block(channels, channels, nn.AvgPool2d(2))
+                else:
+                    down = nn.Sequential(OrderedDict(op=nn.Conv2d(channels, channels, 3, stride=2, padding=1)))
                 self.input_blocks.append(Stage(down))
                 skips.append(channels)
 
         middle = Attention(channels, config.heads(channels))
-        deepest = len(levels) - 1
-        ends = [spade_block(channels, channels, deepest) for _ in range(2)]
-        self.middle_block = Stage(ends[0], middle, ends[1])
+        first, last = (spade_block(channels, channels, len(levels) - 1) for _ in range(2))
+        self.middle_block = Stage(first, middle, last)
 
         self.output_blocks = nn.ModuleList()
         for level, out in reversed(list(enumerate(levels))):
@@ -193,11 +169,15 @@ class UNet(nn.Module):
                 layers = [spade_block(channels + skips.pop(), out, level), *attention(out, level)]
                 channels = out
                 if level and i == config.num_res_blocks:
-                    up = spade_block(out, out, level, _double) if config.resblock_updown else Upsample(out)
-                    layers.append(up)
+                    larger = nn.Upsample(scale_factor=2)
+                    if config.resblock_updown:
+                        layers.append(spade_block(out, out, level, larger))
+                    else:
+                        convolution = nn.Conv2d(out, out, 3, padding=1)
+                        layers.append(nn.Sequential(OrderedDict(larger=larger, conv=convolution)))
                 self.output_blocks.append(Stage(*layers))
         head = nn.Conv2d(channels, config.out_channels * patch * patch, 3, padding=1)
-        self.out = nn.Sequential(GroupNorm(channels), nn.SiLU(), _zeroed(head))
+        self.out = nn.Sequential(GroupNorm(channels), nn.SiLU(), zeroed(head))
 
         self.blocks = [module for module in self.modules() if isinstance(module, _Block)]
         self.spades = [module for module in self.modules() if isinstance(module, Spade)]
@@ -283,21 +263,5 @@ class UNet(nn.Module):
         return self.input_blocks[0][0].weight.dtype
 
 
-def _copied(x, copies: int):
-    """x so many times along the batch; `repeat` would lose channels_last."""
+def _copied(x, copies: int):  # `repeat` would lose channels_last
     return x if copies == 1 else torch.cat([x] * copies)
-
-
-def _halve(x):
-    return F.avg_pool2d(x, 2)
-
-
-def _double(x):
-    return F.interpolate(x, scale_factor=2, mode="nearest")
-
-
-def _zeroed(layer):
-    """Start a layer at zero, so that a fresh residual block is the identity."""
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-    return layer

@@ -5,6 +5,7 @@ and draws in one step from the noiseless coarse image, as the shipped sampling d
 """
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -207,9 +208,6 @@ def train_adversarial(
         batch = left_out.draw(recipe.batch, rng)
         return trainer.compare(trainer.draw(probe, batch, rng), batch, rng, 1.0)
 
-    def evaluate(state):
-        return mean_losses(trainer.model, state, look, _LOOKS, seed)
-
     state = train(
         trainer.model,
         trainer.losses,
@@ -227,7 +225,7 @@ def train_adversarial(
             "seed": seed,
         },
         companions={"discriminators": trainer.discriminators},
-        evaluate=evaluate if validation else None,
+        evaluate=partial(mean_losses, look=look, count=_LOOKS, seed=seed) if validation else None,
         evaluate_every=evaluate_every,
         **saving,
     )

@@ -38,9 +38,7 @@ class Discriminators(nn.Module):
 
     def __init__(self, num_classes: int, planes: int, width: int = 48):
         super().__init__()
-        self.num_classes = num_classes
-        scale = {"width": LITE[ENCODER][0], "depth": LITE[ENCODER][1]}
-        self.segmenter = StreetNet(StreetConfig(num_classes=num_classes + 1, **scale))
+        self.segmenter = StreetNet(StreetConfig(num_classes + 1, *LITE[ENCODER]))
         load_imagenet(self.segmenter.encoder, ENCODER)
         self.segmenter.encoder.requires_grad_(False)
         _to_group_norm(self.segmenter.decoder)

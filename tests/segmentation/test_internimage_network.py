@@ -94,7 +94,7 @@ def maps_of(model, x):
     with torch.inference_mode():
         logits = model(x)
         features = maps.pop("features")
-        maps["aux_lowres"] = model.auxiliary_head(features)
+        maps["aux_lowres"] = model.auxiliary_head.conv_seg(model.auxiliary_head.convs(features[2]))
     for hook in hooks:
         hook.remove()
     maps |= {f"feat{i}": feature for i, feature in enumerate(features)}

@@ -62,8 +62,7 @@ class DCNv3(nn.Module):
         mask = _at_least_float32(self.mask(query))
         mask = mask.unflatten(-1, (self.groups, POINTS)).softmax(-1).flatten(-2)
         operator = by_gather if self.fast and x.device.type == "cpu" else by_grid_sample
-        y = operator(value.to(offset.dtype), offset, mask, self.groups, self.offset_scale)
-        return self.output_proj(y)
+        return self.output_proj(operator(value.to(offset.dtype), offset, mask, self.groups, self.offset_scale))
 
 
 def by_grid_sample(value, offset, mask, groups: int, offset_scale: float):

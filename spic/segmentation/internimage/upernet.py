@@ -20,29 +20,27 @@ _AT_ONCE = 64  # output channels of `conv3x3_of_maps` at once: bounds the memory
 class UPerNet(nn.Module):
     """Normalised images (N, 3, H, W) to logits (N, classes, H, W).
 
-    `auxiliary_head` served the training only; it is here because the official files have it.
+    `auxiliary_head`, on the third feature, served the training only; it is here because the official files have it.
     """
 
     def __init__(self, size: Size, num_classes: int):
         super().__init__()
         self.backbone = InternImage(size)
         self.decode_head = DecodeHead(size.level_channels, num_classes)
-        self.auxiliary_head = AuxiliaryHead(size.level_channels[2], num_classes)
+        convs = nn.Sequential(ConvModule(size.level_channels[2], 256, 3))
+        self.auxiliary_head = nn.ModuleDict({"conv_seg": nn.Conv2d(256, num_classes, 1), "convs": convs})
 
     def forward(self, x):
         return resize(self.decode_head(self.backbone(x)), x.shape[-2:])
 
 
-class ConvModule(nn.Module):
+class ConvModule(nn.Sequential):
     """Convolution without bias, batch norm, ReLU."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int):
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=False)
-        self.bn = nn.BatchNorm2d(channels_out)
-
-    def forward(self, x):
-        return F.relu(self.bn(self.conv(x)))
+        self.bn, self.act = nn.BatchNorm2d(channels_out), nn.ReLU()
 
 
 class ConvOfMaps(ConvModule):
@@ -91,18 +89,6 @@ class DecodeHead(nn.Module):
             above = lateral + resize(above, lateral.shape[-2:])
             maps.insert(0, self.fpn_convs[i](above))
         return self.conv_seg(self.fpn_bottleneck(maps))
-
-
-class AuxiliaryHead(nn.Module):
-    """Head on the third feature, for the training loss only."""
-
-    def __init__(self, channels: int, num_classes: int):
-        super().__init__()
-        self.conv_seg = nn.Conv2d(256, num_classes, 1)
-        self.convs = nn.Sequential(ConvModule(channels, 256, 3))
-
-    def forward(self, features):
-        return self.conv_seg(self.convs(features[2]))
 
 
 def resize(x, size):
