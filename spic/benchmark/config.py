@@ -21,9 +21,10 @@ def read_config(clone, overlays=(), settings: Iterable[str] = (), replace: bool 
     ----------
     clone : path-like
         Folder with `config.yaml` and `config/schema.yaml`; the latter says what each key means.
-    overlays : iterable of path-like
-        YAML or JSON files, each over what comes before it. A key replaces what was there, with one exception: of
-        mappings (`methods`, `gallery`) each entry does. So a method has the points of the last file that names it.
+    overlays : iterable of path-like or dict
+        YAML or JSON files, or what is in one, each over what comes before it. A key replaces what was there, with one
+        exception: of mappings (`methods`, `gallery`) each entry does. So a method has the points of the last file
+        that names it.
     settings : iterable of str
         What `--config` was given, "key=text", over all files; the text is YAML. It stays text where the schema wants
         that: `run=007` is the run "007".
@@ -47,7 +48,8 @@ def read_config(clone, overlays=(), settings: Iterable[str] = (), replace: bool 
     schema = _schema(clone)
     layers = [] if replace else [load(clone / "config.yaml")]
     config = {}
-    for layer in [*layers, *map(load, overlays), parse_settings(settings, schema)]:
+    layers += [overlay if isinstance(overlay, dict) else load(overlay) for overlay in overlays]
+    for layer in [*layers, parse_settings(settings, schema)]:
         _put_over(config, layer)
     if isinstance(config.get("methods"), dict):
         # an overlay's null leaves out a method, or a list of points that it does not want
