@@ -4,7 +4,15 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(workflow.basedir)
+# The clone. Of a module from a hosted repository Snakemake keeps only copies of the files that were asked for.
+RULES = workflow.current_basedir
+ROOT = (
+    Path(RULES.get_path_or_uri(secret_free=False))
+    if RULES.is_local
+    else Path(workflow.source_path("../config/schema.yaml")).parent
+).parent
+# Whether another workflow uses this one: its `config:` is then all there is, as a `configfile` would be.
+MODULE = not workflow.modifier.is_main_snakefile()
 sys.path.insert(0, str(ROOT))
 # Scripts run in processes of their own, perhaps in a conda environment without the package: they find it here.
 os.environ.update(
@@ -43,15 +51,18 @@ except SpicError as error:
 settings = workflow.config_settings
 try:
     # In place of what Snakemake has put together: see spic/benchmark/config.py.
-    config.clear()
-    config.update(
-        read_config(
+    complete = (
+        read_config(ROOT, [dict(config)], replace=True)
+        if MODULE
+        else read_config(
             ROOT,
             settings.configfiles,
             settings.config_args or [],
             replace=settings.replace_workflow_config,
         )
     )
+    config.clear()
+    config.update(complete)
     plan = Plan(config, hashes="results/cache/hashes")
     # Jobs that Snakemake starts for itself, on a cluster, read this file again: there the points are known to be good.
     check_run(plan, points=workflow.is_main_process)
@@ -81,6 +92,11 @@ wildcard_constraints:
     ),
     protocol="|".join(plan.protocols),
     chunk=r"\d+",
+
+
+def placed(path):
+    """A path of the plan as a job's parameter: where a module has a `prefix`, it stands before it."""
+    return workflow.modifier.modify_path(path)
 
 
 def given(paths):

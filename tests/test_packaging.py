@@ -204,3 +204,39 @@ def test_the_wheel_installs_into_an_empty_environment(wheel, tmp_path):
     subprocess.run([*command, str(wheel)], check=True)
     (tmp_path / "elsewhere").mkdir()
     there_and_back(python, tmp_path / "elsewhere", tmp_path / "venv")
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_pin_their_actions_and_name_what_there_is(path):
+    import yaml
+
+    found = yaml.safe_load(path.read_text())
+    targets = set(re.findall(r"^([\w$()/-]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert found["permissions"] == {"contents": "read"} and found[True]  # YAML takes `on` for true
+    steps = [step for job in found["jobs"].values() for step in job["steps"]]
+    for step in steps:
+        assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", step.get("uses", "actions/own@" + 40 * "0"))
+        for target in re.findall(r"\bmake (\S+)", step.get("run", "")):
+            assert target.replace(".venv", "$(VENV)") in targets, target
+        for file in re.findall(r"\S+\.(?:py|yaml|txt)\b", step.get("run", "")):
+            assert (ROOT / file).exists(), file
+    assert len(re.findall(r"uses: \S+ # v\d+\.\d+\.\d+", path.read_text())) == sum("uses" in step for step in steps)
+
+
+def test_workflows_check_and_release():
+    said = "\n".join(path.read_text() for path in WORKFLOWS)
+    assert all(f"make {target}" in said for target in ("test", "lint", "docs", "dist"))
+
+
+def test_the_dockerfile_follows_the_install_steps():
+    """It can not be built here: its steps are those of the README, its versions those of the constraints."""
+    steps, constraints = (ROOT / "Dockerfile").read_text(), pins((ROOT / "constraints.txt").read_text())
+    readme = (ROOT / "README.md").read_text()
+    for name in ("torch", "torchvision"):
+        assert f"{name}=={constraints[name]}" in steps and f"`{name}=={constraints[name]}`" in readme
+    for step in ("python3 -m venv .venv", "make .venv/core"):
+        assert step in steps and step in readme
+    assert f"FROM python:{PYTHONS[0]}-slim" in steps and "never built" in steps and "never built" in readme

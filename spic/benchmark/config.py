@@ -25,9 +25,10 @@ def read_config(clone, overlays=(), settings: Iterable[str] = (), replace: bool 
     ----------
     clone : path-like
         Folder with `config.yaml` and `config/schema.yaml`; the latter says what each key means.
-    overlays : iterable of path-like
-        YAML or JSON files, each over what comes before it. A key replaces what was there, with one exception: of
-        mappings (`methods`, `gallery`) each entry does. So a method has the points of the last file that names it.
+    overlays : iterable of path-like or dict
+        YAML or JSON files, or what is in one, each over what comes before it. A key replaces what was there, with one
+        exception: of mappings (`methods`, `gallery`) each entry does. So a method has the points of the last file
+        that names it.
     settings : iterable of str
         What `--config` was given, "key=text", over all files; the text is YAML. It stays text where the schema wants
         that: `run=007` is the run "007".
@@ -47,8 +48,9 @@ def read_config(clone, overlays=(), settings: Iterable[str] = (), replace: bool 
     """
     clone, config = Path(clone), {}
     schema = load(clone / "config" / "schema.yaml")
-    layers = [] if replace else [clone / "config.yaml"]
-    for layer in [*map(load, [*layers, *overlays]), parse_settings(settings, schema)]:
+    layers = [*([] if replace else [clone / "config.yaml"]), *overlays]
+    layers = [layer if isinstance(layer, dict) else load(layer) for layer in layers]
+    for layer in [*layers, parse_settings(settings, schema)]:
         _put_over(config, layer)
     if isinstance(config.get("methods"), dict):
         # an overlay's null leaves out a method, or a list of points that it does not want
