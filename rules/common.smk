@@ -104,6 +104,7 @@ def decoder_weights(wildcards):
 CATEGORIES = {
     "figure4a": ("1 Result", "figure 4a: mIoU over rate"),
     "figure4b": ("1 Result", "figure 4b: Fréchet distance over rate"),
+    "channel": ("1 Result", "a noisy channel: quality over SNR"),
     "figure2": ("2 Pictures", "figure 2: BPG and SPIC at one rate"),
     "figure3": ("2 Pictures", "figure 3: super-resolution, nothing compressed"),
     "rate_split": ("3 Details", "rate: SSM and coarse image"),

@@ -245,8 +245,10 @@ class Layout:
             "claims.csv",
             "claims.md",
         ]
-        figures = [f"{name}.{suffix}" for name in self.plots + self.painted for suffix in ("svg", "png")]
+        drawn = self.plots + self.painted + ["channel"] * bool(self.config["channel"])
+        figures = [f"{name}.{suffix}" for name in drawn for suffix in ("svg", "png")]
         paths = [f"tables/{name}" for name in tables] + [f"figures/{name}" for name in figures]
+        paths += ["tables/channel.csv", "channel.html"] if self.config["channel"] else []
         return [f"{self.root}/{path}" for path in (*paths, "gallery", "overview.html")] + self.compressai_files()
 
 

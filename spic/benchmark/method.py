@@ -61,6 +61,8 @@ class Method(ABC):
         Whether coded bytes or images depend on `Settings.protocol`; the workflow then keeps them apart.
     counts_officially : bool
         Whether `official_parts` differs from what `encode` makes.
+    message_names : tuple of str
+        What `messages` gives.
     """
 
     parameter: str | tuple[str, ...]
@@ -69,6 +71,7 @@ class Method(ABC):
     decoder = None
     follows_protocol = False
     counts_officially = False
+    message_names = ("image",)
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -114,6 +117,20 @@ class Method(ABC):
         is the length of all that is sent (`bpp_file`); without that key the payloads are all that is sent.
         """
         return {part: len(data) for part, data in parts.items()}
+
+    def messages(self, parts: dict[str, bytes]) -> dict[str, bytes]:
+        """What a coded image is sent as over a noisy channel, {message: bytes}: each arrives whole or is lost.
+
+        By default one message, "image", of all parts.
+        """
+        return {"image": b"".join(parts.values())}
+
+    def stand_ins(self, value) -> dict[tuple[str, ...], tuple[str, dict]]:
+        """What shows an image of which some messages are lost, {messages that arrived: (method, its point)}.
+
+        Where neither all messages arrived nor those that are named here, the image is lost.
+        """
+        return {}
 
     def extension(self, part: str) -> str:
         """File extension of a part, without the dot."""

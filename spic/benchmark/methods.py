@@ -111,6 +111,7 @@ class SpicMethod(UpsampledMethod):
     needs_ssm = True
     decoder = "decoder_weights"
     follows_protocol = True
+    message_names = ("ssm", "coarse")
 
     def __init__(self, settings: Settings):
         super().__init__(settings)
@@ -137,6 +138,14 @@ class SpicMethod(UpsampledMethod):
             return super().sizes(parts)
         file = read_spic(parts["picture"])
         return {"ssm": len(file.ssm), "coarse": len(file.coarse), "file": len(parts["picture"])}
+
+    def messages(self, parts):
+        """SSM and coarse image, each with what else the file says, so that either can be decoded by itself."""
+        data, sizes = parts["picture"], self.sizes(parts)
+        return {"ssm": data[: len(data) - sizes["coarse"]], "coarse": data[sizes["ssm"] :]}
+
+    def stand_ins(self, value):
+        return {("coarse",): ("sr", {self.parameter: value}), ("ssm",): ("sdm", {"simplify": 0})}
 
     def encode(self, picture, value):
         if picture.ssm is None or picture.ssm.shape != picture.pixels.shape[:2]:

@@ -139,11 +139,12 @@ def first_pictures(arrays: dict, count: int | None) -> dict:
     return {key: value[:count] if _a_picture_each(key, value, n) else value for key, value in arrays.items()}
 
 
-_CONSTANT = ("height", "width", "classes", "judge_classes", "object_classes", "persons")
+# Arrays of a set, with no entry for each image.
+CONSTANT = ("height", "width", "classes", "judge_classes", "object_classes", "persons")
 
 
 def _a_picture_each(key, value, n) -> bool:
-    return key not in _CONSTANT and value.shape[:1] == (n,)
+    return key not in CONSTANT and value.shape[:1] == (n,)
 
 
 def _join(chunks: list[dict], where) -> dict[str, np.ndarray]:
@@ -151,7 +152,7 @@ def _join(chunks: list[dict], where) -> dict[str, np.ndarray]:
     if any(key != keys[0] for key in keys):
         raise DataError(f"{where} and its neighbours hold different scores; remove them and run again")
     return {
-        key: value if key in _CONSTANT else np.concatenate([chunk[key] for chunk in chunks])
+        key: value if key in CONSTANT else np.concatenate([chunk[key] for chunk in chunks])
         for key, value in chunks[0].items()
     }
 
