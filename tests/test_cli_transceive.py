@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from spic import Receiver, Transmitter
-from spic.bitstream import read_spic
+from spic.bitstream import read_spic, write_spic
 from spic.cli import app
 from spic.pictures.reading import read_labels, read_picture, write_png
 
@@ -249,3 +250,24 @@ def test_help_and_info_are_quick(folder, encode):
             )
             times.append(float(result.stderr))
         assert min(times) < limit, times
+
+
+def test_files_of_which_a_part_is_missing(folder, encode, decode, tiny_ablations):
+    run(*encode, folder / "a.png")
+    file = read_spic((folder / "a.spic").read_bytes())
+    for name in ("ssm", "coarse"):
+        (folder / f"no {name}.spic").write_bytes(write_spic(replace(file, **{name: None})))
+    weights = [f"--{key.replace('_', '-')}={path}" for key, path in tiny_ablations.items()]
+    result = invoke(*decode, *weights, folder / "no ssm.spic", "-o", folder / "x.png")
+    assert result.exit_code == 0 and read_picture(folder / "x.png").shape == (48, 96, 3)
+    assert result.stderr == f"spic: {folder}/no ssm.spic: the SSM is missing; decoded from the coarse image alone\n"
+    assert json.loads(run(*decode, *weights, folder / "no coarse.spic", "--json"))["notes"] == [
+        "the coarse image is missing; decoded from the SSM alone"
+    ]
+    assert "the coarse image is missing" in fail("decode", "--part", "preview", folder / "no coarse.spic", "--force")
+    assert "sdm_weights: none" in fail(*decode, folder / "no coarse.spic", "--force")
+    text = run("info", folder / "no ssm.spic")
+    assert "version 2" in text and "SSM          missing" in text and "residual     none" in text
+    record = json.loads(run("info", folder / "no ssm.spic", "--json"))
+    assert record["missing"] == ["ssm"] and record["ssm_bytes"] == record["residual_bytes"] == 0
+    assert "version 1" in run("info", folder / "a.spic")

@@ -23,8 +23,8 @@ RECORDED = Path(__file__).with_name("versions.json")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # the text of a syntax tree may differ between two
 
 _IMAGES = ["pictures/*.py", "weights/*.py"]
-_METHODS = ["benchmark/method*.py", "benchmark/protocols.py", "transmitter.py", "receiver.py", "bitstream.py"]
-_METHODS += ["codecs/simplify.py", "benchmark/symbols.py"]
+_METHODS = ["benchmark/method*.py", "benchmark/protocols.py", "transmitter.py", "receiver.py", "bitstream/*.py"]
+_METHODS += ["codecs/simplify.py", "codecs/residual.py", "benchmark/symbols.py", "channel/spicfile.py"]
 _NETWORKS = ["machine.py", "run/cards.py", "networks/*.py"]
 _SEGMENTERS = [*_NETWORKS, "segmentation/**/*.py"]
 _REPORT = ["report/**/*.py", "metrics/**/*.py", "pictures/labels.py"]

@@ -4,16 +4,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spic.benchmark.coding import method_settings
-from spic.benchmark.method import SHIPPED_DECODERS
 from spic.benchmark.methods import get_method
 from spic.benchmark.plan import Plan
 from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError, SpicError, WeightsError
 from spic.pictures.labels import LabelSpace, get_label_space
+from spic.scsrdm.info import CONDITIONS, SHIPPED_DECODERS
 from spic.weights import FOLDER, weight_paths
-
-# What a decoder sees, by the setting that names its weights.
-CONDITIONS = {"decoder_weights": "both", "sr_weights": "coarse", "sdm_weights": "ssm"}
 
 
 def check_run(plan: Plan, points: bool = True) -> None:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spic.machine import AUTO, Machine
-
-SHIPPED_DECODERS = {"decoder_weights": "street-decoder"}  # weights used when the setting is null
+from spic.scsrdm.info import SHIPPED_DECODERS
 
 
 @dataclass(frozen=True)

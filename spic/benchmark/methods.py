@@ -14,6 +14,7 @@ from spic import plugins
 from spic.benchmark.method import Method, Picture, Settings
 from spic.benchmark.protocols import get_protocol
 from spic.bitstream import read_spic, write_spic
+from spic.channel.spicfile import to_messages
 from spic.codecs import codec_names, get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
 from spic.machine import set_threads
@@ -140,9 +141,8 @@ class SpicMethod(UpsampledMethod):
         return {"ssm": len(file.ssm), "coarse": len(file.coarse), "file": len(parts["picture"])}
 
     def messages(self, parts):
-        """SSM and coarse image, each with what else the file says, so that either can be decoded by itself."""
-        data, sizes = parts["picture"], self.sizes(parts)
-        return {"ssm": data[: len(data) - sizes["coarse"]], "coarse": data[sizes["ssm"] :]}
+        """SSM and coarse image, each with the head of the file, so that either can be decoded by itself."""
+        return to_messages(parts["picture"])
 
     def stand_ins(self, value):
         return {("coarse",): ("sr", {self.parameter: value}), ("ssm",): ("sdm", {"simplify": 0})}
@@ -182,23 +182,15 @@ class SpicMethod(UpsampledMethod):
 
 
 class _Ablation(Method):
-    """A method whose decoder sees one of the two conditions, `condition`; the other is replaced by zeros."""
-
-    condition: str
+    """A method whose decoder sees one of the two conditions; the other is replaced by zeros."""
 
     @cached_property
     def _network(self):
-        from spic.scsrdm.decoder import Decoder
+        from spic.scsrdm.decoder import one_sided
 
         own = self.settings
-        if self.missing:
-            raise ConfigError(f"{self.missing}: none are shipped, and none are given (docs/decoder.md)")
-        weights = getattr(own, self.decoder)
         set_threads(own.machine.threads)
-        network = Decoder(weights, own.machine.device, own.machine.dtype)
-        if network.model.config.condition != self.condition:
-            raise ConfigError(f"{weights}: {self.decoder} must be trained with --condition {self.condition}")
-        return network
+        return one_sided(self.decoder, getattr(own, self.decoder), own.machine.device, own.machine.dtype)
 
     def _rebuild(self, maps: list[np.ndarray], coarse: list[np.ndarray]) -> list[np.ndarray]:
         # one at a time, so that no image depends on its companions
@@ -213,7 +205,6 @@ class SrMethod(_Ablation, UpsampledMethod):
     """
 
     decoder = "sr_weights"
-    condition = "coarse"
     counts_officially = False
 
     def decode(self, parts, names):
@@ -232,7 +223,6 @@ class SdmMethod(_Ablation):
     parameter = "simplify"
     needs_ssm = True
     decoder = "sdm_weights"
-    condition = "ssm"
 
     def codecs(self):
         return {"ssm": get_codec(self.settings.ssm_codec)}

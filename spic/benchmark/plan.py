@@ -5,10 +5,11 @@ The rules of the workflow declare their jobs and ask here; nothing of this needs
 
 from spic.benchmark.layout import Layout
 from spic.benchmark.lost import averaged_images, training_split
-from spic.benchmark.method import SHIPPED_DECODERS, Method
+from spic.benchmark.method import Method
 from spic.channel.losses import MEASURED
 from spic.metrics.columns import observations
 from spic.provenance import fingerprints
+from spic.scsrdm.info import SHIPPED_DECODERS
 from spic.segmentation import describe_segmenter
 from spic.weights import FOLDER, sha256, weight_paths
 

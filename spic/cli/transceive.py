@@ -39,6 +39,8 @@ SsmCodec = Annotated[str, typer.Option(help="Lossless codec of the segmentation 
 CoarseCodec = Annotated[str, typer.Option(help="Codec of the coarse image.")]
 SegmenterWeights = Annotated[Path | None, typer.Option(help="Weights of the segmenter; shipped ones by default.")]
 DecoderWeights = Annotated[Path | None, typer.Option(help="Weights of the decoder; shipped ones by default.")]
+SrWeights = Annotated[Path | None, typer.Option(help="Decoder for files without a map; shipped ones by default.")]
+SdmWeights = Annotated[Path | None, typer.Option(help="Decoder for files without a coarse image; likewise.")]
 AnyWeights = Annotated[bool, typer.Option("--any-weights", help="Decode also files that were made for other weights.")]
 Sampler = Annotated[str | None, typer.Option(help="ddim, ancestral or published.")]
 Steps = Annotated[int | None, typer.Option(help="Steps of the sampler.")]
@@ -114,6 +116,8 @@ def decode(
     ] = "picture",
     weights: DecoderWeights = None,
     any_weights: AnyWeights = False,
+    sr_weights: SrWeights = None,
+    sdm_weights: SdmWeights = None,
     sampler: Sampler = None,
     steps: Steps = None,
     start: Start = None,
@@ -129,6 +133,7 @@ def decode(
     """Rebuild images from .spic files, at their original size.
 
     PNG, or what the suffix of OUT says. Sampler, steps, start, guidance and seed overrule what the file recommends.
+    A part that the file lacks (lost on a channel, say) is named on stderr, and the image made from the other one.
     """
     if part not in ("picture", "preview", "coarse", "ssm"):
         raise ConfigError(f"--part {part}: expected picture, preview, coarse or ssm")
@@ -144,6 +149,8 @@ def decode(
         max_pixels=max_pixels,
         sampling=_sampling(sampler, steps, start, guidance),
         seed=seed,
+        sr_weights=sr_weights,
+        sdm_weights=sdm_weights,
         device=device,
         dtype=dtype,
     )
@@ -151,13 +158,19 @@ def decode(
 
     def work(source):
         data = files.read_bytes_from(source)
+        notes = []
         if part in ("coarse", "ssm"):
-            picture = getattr(receiver.parts(data), part)
+            picture = receiver.parts(data).get(part)
+        elif part == "preview":
+            picture = receiver.preview(data)
         else:
-            picture = receiver.decode(data) if part == "picture" else receiver.preview(data)
+            (picture,), notes = receiver.decode_all([data]), receiver.notes(data)
+        for note in notes:
+            complain(DataError(f"{source}: {note}"))
         files.write_picture_to(targets[source], picture)
         height, width = picture.shape[:2]
         record = {"input": str(source), "output": str(targets[source]), "width": width, "height": height}
+        record["notes"] = notes
         report(record, f"{targets[source]}: {width}x{height}", as_json, targets[source] == files.STDIO)
 
     files.for_each("decoding", sources, work)
@@ -165,11 +178,11 @@ def decode(
 
 def info(inputs: SpicFiles, max_pixels: MaxPixels = MAX_PIXELS, as_json: Json = False):
     """Say what .spic files hold; no network is loaded."""
-    from spic.bitstream import read_spic
+    from spic.bitstream import read_spic, version_of
 
     def work(source):
         data = files.read_bytes_from(source)
-        record = _describe(read_spic(data, max_pixels), len(data))
+        record = {"version": version_of(data), **_describe(read_spic(data, max_pixels), len(data))}
         report({"input": str(source), **record}, _long(source, record), as_json)
 
     files.for_each("reading", files.find_sources(inputs, (".spic",), beside=IMAGES), work)
@@ -240,10 +253,11 @@ def _sampling(sampler, steps, start, guidance) -> dict | None:
 
 def _describe(file, num_bytes: int) -> dict:
     """What `--json` says about a `.spic` file."""
-    record = {key: value for key, value in asdict(file).items() if key not in ("size", "original_size")}
+    left_out = ("size", "original_size", "ssm", "coarse", "residual")
+    record = {key: value for key, value in asdict(file).items() if key not in left_out}
     record["sampling"] = file.sampling and file.sampling.to_dict()
-    for name in ("ssm", "coarse"):
-        record[f"{name}_bytes"] = len(record.pop(name))
+    record |= {f"{name}_bytes": length for name, length in file.bytes_of_parts.items()}
+    record["residual_codec"] = file.residual and file.residual.codec
     (height, width), (working_height, working_width) = file.original_size, file.size
     return {
         "width": width,
@@ -253,11 +267,14 @@ def _describe(file, num_bytes: int) -> dict:
         "bytes": num_bytes,
         "bpp": file.bpp,
         **record,
+        "missing": list(file.missing),
     }
 
 
 def _print(record: dict, as_json: bool, on_stderr: bool) -> None:
-    line = "{output}: {bytes} bytes, {bpp:.4f} bpp (SSM {ssm_bytes}, coarse {coarse_bytes} bytes)".format(**record)
+    residual = ", residual {residual_bytes}" if record["residual_bytes"] else ""
+    line = "{output}: {bytes} bytes, {bpp:.4f} bpp (SSM {ssm_bytes}, coarse {coarse_bytes}" + residual + " bytes)"
+    line = line.format(**record)
     report(record, line, as_json, on_stderr)
 
 
@@ -270,13 +287,20 @@ def _long(source: Path, record: dict) -> str:
         sampling = ", ".join(f"{key} {value}" for key, value in sampling.items())
     name = shipped_as(record["weights_id"])
     known = f" (shipped: {name})" if name else ""
-    overhead = record["bytes"] - record["ssm_bytes"] - record["coarse_bytes"]
+    overhead = record["bytes"] - sum(record[f"{name}_bytes"] for name in ("ssm", "coarse", "residual"))
+    parts = {
+        "ssm": "{ssm_bytes} bytes, {ssm_codec}, {label_space}",
+        "coarse": "{coarse_bytes} bytes, {coarse_codec}",
+        "residual": "{residual_bytes} bytes, {residual_codec}" if record["residual_bytes"] else "none",
+    }
+    parts |= dict.fromkeys(record["missing"], "missing")
     return (
-        "{0}: {bytes} bytes\n"
+        "{0}: {bytes} bytes, version {version}\n"
         "  picture      {width}x{height}, coded at {working_width}x{working_height}\n"
         "  rate         {bpp:.4f} bpp of the coded size, without the {1} bytes of the container\n"
-        "  SSM          {ssm_bytes} bytes, {ssm_codec}, {label_space}\n"
-        "  coarse       {coarse_bytes} bytes, {coarse_codec}\n"
+        f"  SSM          {parts['ssm']}\n"
+        f"  coarse       {parts['coarse']}\n"
+        f"  residual     {parts['residual']}\n"
         "  decoder      {weights_id}{2}\n"
         "  sampling     {3}\n"
         "  seed         {seed}"
