@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from spic.channel.codes import PACKET_BYTES, Code
-from spic.channel.packets import arrived, split
+from spic.channel.packets import arrived, payload_bytes, split
 from spic.errors import ConfigError
 
 MEASURED = Path(__file__).with_name("measured.json")
@@ -93,18 +93,23 @@ def measure(code: Code, seed: int = 0, words: int = WORDS) -> list[list]:
         row has no packet that arrives, the last none that is lost.
     """
     rng = np.random.default_rng(seed)
-    low = math.floor(10 * math.log10(2**code.efficiency - 1) / STEP_DB)  # capacity: below it nothing can arrive
-    rows = []
-    while not rows or rows[-1][1]:
-        snr_db = STEP_DB * (low + len(rows))
-        lost = sent = 0
-        while sent < words and lost < ENOUGH and not (lost == sent == 2 * _BATCH):
-            packets = split(rng.bytes(_BATCH * (code.packet_bytes - 8)), code.packet_bytes)
-            found = code.send(packets, snr_db, np.ones(len(packets)), rng)
-            lost, sent = lost + int((~arrived(found)).sum()), sent + len(packets)
-        rows.append([snr_db, lost, sent])
-    first = max((i for i, (_, lost, sent) in enumerate(rows) if lost == sent), default=0)
-    return rows[first:]
+    step = math.floor(10 * math.log10(2**code.efficiency - 1) / STEP_DB)  # capacity: below it hardly anything arrives
+    rows = [_count(code, step * STEP_DB, words, rng)]
+    while rows[0][1] < rows[0][2]:
+        rows.insert(0, _count(code, rows[0][0] - STEP_DB, words, rng))
+    while rows[-1][1]:
+        rows.append(_count(code, rows[-1][0] + STEP_DB, words, rng))
+    return rows[max(i for i, (_, lost, sent) in enumerate(rows) if lost == sent) :]
+
+
+def _count(code: Code, snr_db: float, words: int, rng: np.random.Generator) -> list:
+    """SNR, packets lost and packets sent; two batches are enough where all are lost."""
+    lost = sent = 0
+    while sent < words and lost < ENOUGH and not lost == sent == 2 * _BATCH:
+        packets = split(rng.bytes(_BATCH * payload_bytes(code.packet_bytes)), code.packet_bytes)
+        found = code.send(packets, snr_db, np.ones(len(packets)), rng)
+        lost, sent = lost + int((~arrived(found)).sum()), sent + len(packets)
+    return [snr_db, lost, sent]
 
 
 def _uncoded(code: Code) -> BlockErrors:

@@ -128,7 +128,7 @@ def test_curves_fall_from_one_to_zero_and_lie_above_capacity():
 
 def test_a_code_that_nobody_measured_is_measured():
     pytest.importorskip("sionna")
-    rows = measure(Code("qpsk", "3/4", 16), words=100)
+    rows = measure(Code("qpsk", "3/4", 16), words=50)
     assert rows[0][1] == rows[0][2] and rows[-1][1] == 0
     assert all(b[0] - a[0] == 0.25 for a, b in pairwise(rows))
 

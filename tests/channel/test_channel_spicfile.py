@@ -29,7 +29,7 @@ def test_each_message_is_head_and_section_and_any_of_them_make_a_file(file):
 
 
 def test_nothing_arrived():
-    with pytest.raises(BitstreamError, match="nothing of the .spic file arrived"):
+    with pytest.raises(BitstreamError, match=r"nothing of the \.spic file arrived"):
         from_messages({})
     with pytest.raises(BitstreamError, match="wrong magic"):
         to_messages(b"JPEG")
