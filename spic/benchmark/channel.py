@@ -132,8 +132,12 @@ def channel_table(identity: dict, points: list[Files], lost: list, channel: dict
             uses = np.mean([method.channel_uses(coded[str(name)]) for name in own["names"]])
             rows.append(symbol_row(one, own, float(uses), reading))
             continue
-        shown = {came: (name, point_name(point)) for came, (name, point) in method.stand_ins(value).items()}
-        shown = {came: scores[at] for came, at in shown.items() if at in scores}
+        shown = {}
+        for came, candidates in method.stand_ins(value).items():
+            found = [(name, point_name(point)) for name, point in candidates]
+            at = next((at for at in found if at in scores), None)
+            if at is not None:
+                shown[came] = scores[at]
         sent = Sent(one.method, one.point, message_sizes(method, coded, own["names"]), own, shown)
         rows += point_rows(sent, nothing, channel, reading, draws)
     rows = [{**identity, **row} for row in [*rows, lost_row(nothing, reading)]]

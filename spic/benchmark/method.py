@@ -124,10 +124,10 @@ class Method(ABC):
         """
         return {"image": b"".join(parts.values())}
 
-    def stand_ins(self, value) -> dict[tuple[str, ...], tuple[str, dict]]:
-        """What shows an image of which some messages are lost, {messages that arrived: (method, its point)}.
+    def stand_ins(self, value) -> dict[tuple[str, ...], list[tuple[str, dict]]]:
+        """What shows an image of which some messages are lost: {messages that arrived: [(method, its point), ...]}.
 
-        Where neither all messages arrived nor those that are named here, the image is lost.
+        The first point that the run has is taken; where there is none the image is lost.
         """
         return {}
 

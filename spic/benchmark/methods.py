@@ -145,7 +145,8 @@ class SpicMethod(UpsampledMethod):
         return to_messages(parts["picture"])
 
     def stand_ins(self, value):
-        return {("coarse",): ("sr", {self.parameter: value}), ("ssm",): ("sdm", {"simplify": 0})}
+        coarse = {self.parameter: value}
+        return {("coarse",): [("sr", coarse), ("upsampled", coarse)], ("ssm",): [("sdm", {"simplify": 0})]}
 
     def encode(self, picture, value):
         if picture.ssm is None or picture.ssm.shape != picture.pixels.shape[:2]:

@@ -69,7 +69,8 @@ def test_messages_of_methods():
     assert {name: size.tolist() for name, size in sizes.items()} == {k: [len(v)] for k, v in to_messages(data).items()}
     assert tuple(sizes) == spic.message_names and bpg.message_names == ("image",)
     assert message_sizes(bpg, {"a": {"picture": b"12345"}}, ["a"])["image"].tolist() == [5]
-    assert spic.stand_ins(35) == {("coarse",): ("sr", {"coarse_qp": 35}), ("ssm",): ("sdm", {"simplify": 0})}
+    shown, coarse = spic.stand_ins(35), {"coarse_qp": 35}
+    assert shown == {("coarse",): [("sr", coarse), ("upsampled", coarse)], ("ssm",): [("sdm", {"simplify": 0})]}
 
 
 def test_patterns_by_hand():
