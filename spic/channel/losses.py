@@ -21,7 +21,7 @@ from spic.errors import ConfigError
 
 MEASURED = Path(__file__).with_name("measured.json")
 STEP_DB = 0.25
-WORDS, ENOUGH = 2000, 200  # most words per SNR, and errors after which there is no need for more
+WORDS = 2000  # most words per SNR; once a tenth of them is lost there is no need for more
 _BATCH = 50
 _BPSK_DB = 10 * math.log10(2)  # a bit of QPSK has half of the symbol's power in one of the two dimensions
 
@@ -89,8 +89,8 @@ def measure(code: Code, seed: int = 0, words: int = WORDS) -> list[list]:
     Returns
     -------
     list of [float, int, int]
-        SNR in dB (multiples of 0.25), packets lost, packets sent: up to `words`, fewer once 200 are lost. The first
-        row has no packet that arrives, the last none that is lost.
+        SNR in dB (multiples of 0.25), packets lost, packets sent: up to `words`, fewer once a tenth of these is lost.
+        The first row has no packet that arrives, the last none that is lost.
     """
     rng = np.random.default_rng(seed)
     step = math.floor(10 * math.log10(2**code.efficiency - 1) / STEP_DB)  # capacity: below it hardly anything arrives
@@ -105,7 +105,7 @@ def measure(code: Code, seed: int = 0, words: int = WORDS) -> list[list]:
 def _count(code: Code, snr_db: float, words: int, rng: np.random.Generator) -> list:
     """SNR, packets lost and packets sent; two batches are enough where all are lost."""
     lost = sent = 0
-    while sent < words and lost < ENOUGH and not lost == sent == 2 * _BATCH:
+    while sent < words and lost < words // 10 and not lost == sent == 2 * _BATCH:
         packets = split(rng.bytes(_BATCH * payload_bytes(code.packet_bytes)), code.packet_bytes)
         found = code.send(packets, snr_db, np.ones(len(packets)), rng)
         lost, sent = lost + int((~arrived(found)).sum()), sent + len(packets)
