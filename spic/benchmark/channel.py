@@ -20,7 +20,7 @@ from spic.benchmark.summary import Reading
 from spic.benchmark.symbols import SymbolMethod
 from spic.channel.losses import check_known
 from spic.channel.realisations import Realisations, channel_uses, schemes, shares
-from spic.errors import ConfigError
+from spic.errors import ConfigError, DataError
 from spic.metrics import finite_psnr
 from spic.metrics import statistics as of
 from spic.metrics.columns import Metric, columns_of
@@ -145,11 +145,17 @@ def channel_table(identity: dict, points: list[Files], lost: list, channel: dict
 
 
 def message_sizes(method: Method, coded: dict[str, dict[str, bytes]], names) -> dict[str, np.ndarray]:
-    """Bytes of each message of the images `names`, int64 (N,), of files as `read_coded` gives them."""
-    found = [{name: len(data) for name, data in method.messages(coded[str(image)]).items()} for image in names]
-    if any(row.keys() != found[0].keys() for row in found):
-        raise ConfigError("one image of a point is sent as other messages than another one")
-    return {name: np.array([row[name] for row in found], np.int64) for name in found[0]}
+    """Bytes of each message of the images `names`, int64 (N,), of files as `read_coded` gives them.
+
+    `DataError` where an image is sent as other messages than the method's `message_names`.
+    """
+    rows = []
+    for image in map(str, names):
+        sent = method.messages(coded[image])
+        if tuple(sent) != method.message_names:
+            raise DataError(f"{image} is sent as {', '.join(sent)}, not as {', '.join(method.message_names)}")
+        rows.append([len(data) for data in sent.values()])
+    return dict(zip(method.message_names, np.array(rows, np.int64).T, strict=True))
 
 
 def point_rows(sent: Sent, lost: dict, channel: dict, reading: Reading, draws: Realisations) -> list[dict]:

@@ -1,5 +1,7 @@
 """A noisy channel around the points of a run: patterns, weights and averages against counts by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,13 +11,13 @@ from spic.benchmark.lost import averaged_images, mean_images, training_split
 from spic.benchmark.methods import get_method
 from spic.benchmark.protocols import CORRECTED
 from spic.benchmark.summary import Reading
-from spic.bitstream import SpicFile, write_spic
+from spic.bitstream import SpicFile, read_spic, write_spic
 from spic.channel import Code
 from spic.channel.losses import BlockErrors
 from spic.channel.realisations import Realisations, Scheme, channel_uses, schemes, shares
 from spic.channel.spicfile import to_messages
 from spic.datasets import get_dataset
-from spic.errors import ConfigError
+from spic.errors import ConfigError, DataError
 from spic.metrics import iou_per_class
 from spic.pictures.reading import read_picture, write_png
 
@@ -69,6 +71,13 @@ def test_messages_of_methods():
     assert {name: size.tolist() for name, size in sizes.items()} == {k: [len(v)] for k, v in to_messages(data).items()}
     assert tuple(sizes) == spic.message_names and bpg.message_names == ("image",)
     assert message_sizes(bpg, {"a": {"picture": b"12345"}}, ["a"])["image"].tolist() == [5]
+    full = write_spic(read_spic(data), version=2)  # the same messages, whatever the version
+    assert {name: size.tolist() for name, size in message_sizes(spic, {"a": {"picture": full}}, ["a"]).items()} == {
+        name: size.tolist() for name, size in sizes.items()
+    }
+    lost = write_spic(replace(read_spic(data), ssm=None))
+    with pytest.raises(DataError, match="a is sent as coarse, not as ssm, coarse"):
+        message_sizes(spic, {"a": {"picture": lost}}, ["a"])
     shown, coarse = spic.stand_ins(35), {"coarse_qp": 35}
     assert shown == {("coarse",): [("sr", coarse), ("upsampled", coarse)], ("ssm",): [("sdm", {"simplify": 0})]}
 
