@@ -19,6 +19,11 @@ include: "rules/figures.smk"
 include: "rules/report.smk"
 
 
+if config["channel"]:
+
+    include: "rules/channel.smk"
+
+
 rule all:
     default_target: True
     input:

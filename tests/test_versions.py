@@ -25,6 +25,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # the text of a s
 _IMAGES = ["pictures/*.py", "weights/*.py"]
 _METHODS = ["benchmark/method*.py", "benchmark/ldm.py", "benchmark/learned*.py", "benchmark/protocols.py"]
 _METHODS += ["transmitter.py", "receiver.py", "bitstream/*.py", "codecs/simplify.py", "codecs/residual.py"]
+_METHODS += ["benchmark/symbols.py", "channel/spicfile.py"]
 _NETWORKS = ["machine.py", "run/cards.py", "networks/*.py"]
 _SEGMENTERS = [*_NETWORKS, "segmentation/**/*.py"]
 _REPORT = ["report/**/*.py", "metrics/**/*.py", "pictures/labels.py"]
@@ -54,6 +55,9 @@ STAGES = {
     "figure_pictures": [*_IMAGES, *_REPORT, *_SEGMENTERS, *_METHODS, "scsrdm/**/*.py"],
     "gallery": [*_IMAGES, *_REPORT],
     "overview": _REPORT,
+    "mean_images": [*_IMAGES, "datasets/**/*.py", "benchmark/lost.py", "benchmark/coding.py:open_dataset"],
+    "channel": [*_METHODS, *_SCORES, "benchmark/summary.py", "benchmark/channel.py", "channel/*.py"],
+    "channel_figure": [*_REPORT, "benchmark/channel.py"],
 }
 # Code of each codec; a file of its name and codecs/base.py join.
 CODECS = {

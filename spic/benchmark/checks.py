@@ -48,6 +48,10 @@ def check_run(plan: Plan, points: bool = True) -> None:
     plan.segmenter_input()
     if plan.painted:
         plan.painted_chunks()
+    if config["channel"]:
+        from spic.benchmark.channel import check_channel
+
+        check_channel(config["channel"], {name: plan.method(name, plan.first) for name in plan.points})
     if points:
         check_points(plan)
 

@@ -239,7 +239,11 @@ class Layout:
         """What a run makes: tables, figures (`plots` and `painted`), gallery and first page; then comes the report."""
         paths = [f"tables/{name}.csv" for name in (*TABLES, "matched", "bd")]
         paths += ["tables/pictures.parquet", "tables/claims.csv", "tables/claims.md"]
-        paths += [f"figures/{name}.{suffix}" for name in (*plots, *self.painted) for suffix in ("svg", "png")]
+        drawn = [*plots, *self.painted]
+        if self.config["channel"]:
+            drawn.append("channel")
+            paths += ["tables/channel.csv", "channel.html"]
+        paths += [f"figures/{name}.{suffix}" for name in drawn for suffix in ("svg", "png")]
         return [f"{self.root}/{path}" for path in (*paths, "gallery", "overview.html")] + self.compressai_files()
 
 

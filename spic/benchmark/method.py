@@ -64,6 +64,8 @@ class Method(ABC):
         Whether `official_parts` differs from what `encode` makes.
     reads : tuple of str
         Further `Settings` that results depend on, and `libraries`, whose versions do.
+    message_names : tuple of str
+        What `messages` gives.
     """
 
     parameter: str | tuple[str, ...]
@@ -74,6 +76,7 @@ class Method(ABC):
     counts_officially = False
     reads: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    message_names = ("image",)
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -124,6 +127,20 @@ class Method(ABC):
         is the length of all that is sent (`bpp_file`); without that key the payloads are all that is sent.
         """
         return {part: len(data) for part, data in parts.items()}
+
+    def messages(self, parts: dict[str, bytes]) -> dict[str, bytes]:
+        """What a coded image is sent as over a noisy channel, {message: bytes}: each arrives whole or is lost.
+
+        By default one message, "image", of all parts.
+        """
+        return {"image": b"".join(parts.values())}
+
+    def stand_ins(self, value) -> dict[tuple[str, ...], list[tuple[str, dict]]]:
+        """What shows an image of which some messages are lost: {messages that arrived: [(method, its point), ...]}.
+
+        The first point that the run has is taken; where there is none the image is lost.
+        """
+        return {}
 
     def extension(self, part: str) -> str:
         """File extension of a part, without the dot."""

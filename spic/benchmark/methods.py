@@ -14,6 +14,7 @@ from spic import plugins
 from spic.benchmark.method import Method, Picture, Settings
 from spic.benchmark.protocols import get_protocol
 from spic.bitstream import read_spic, write_spic
+from spic.channel.spicfile import to_messages
 from spic.codecs import codec_names, get_codec
 from spic.errors import BitstreamError, ConfigError, DataError
 from spic.machine import set_threads
@@ -111,6 +112,7 @@ class SpicMethod(UpsampledMethod):
     needs_ssm = True
     decoder = "decoder_weights"
     follows_protocol = True
+    message_names = ("ssm", "coarse")
 
     def __init__(self, settings: Settings):
         super().__init__(settings)
@@ -137,6 +139,14 @@ class SpicMethod(UpsampledMethod):
             return super().sizes(parts)
         file = read_spic(parts["picture"])
         return {"ssm": len(file.ssm), "coarse": len(file.coarse), "file": len(parts["picture"])}
+
+    def messages(self, parts):
+        """SSM and coarse image, each with the head of the file, so that either can be decoded by itself."""
+        return to_messages(parts["picture"])
+
+    def stand_ins(self, value):
+        coarse = {self.parameter: value}
+        return {("coarse",): [("sr", coarse), ("upsampled", coarse)], ("ssm",): [("sdm", {"simplify": 0})]}
 
     def encode(self, picture, value):
         if picture.ssm is None or picture.ssm.shape != picture.pixels.shape[:2]:

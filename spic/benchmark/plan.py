@@ -4,12 +4,14 @@ The rules of the workflow declare their jobs and ask here; nothing of this needs
 """
 
 from spic.benchmark.layout import Layout
+from spic.benchmark.lost import averaged_images, training_split
 from spic.benchmark.method import Method
+from spic.channel.losses import MEASURED
 from spic.metrics.columns import observations
 from spic.provenance import fingerprints
 from spic.scsrdm.info import SHIPPED_DECODERS
 from spic.segmentation import SegmenterInfo, describe_segmenter
-from spic.weights import FOLDER, weight_paths
+from spic.weights import FOLDER, sha256, weight_paths
 
 _CODING = ("ssm_codec", "coarse_codec", "seed")
 
@@ -101,6 +103,21 @@ class Plan(Layout):
             "weights": fingerprints.weights_hashes(self.decoder_files(method), self._hashes),
         }
 
+    def channel_points(self) -> list[dict]:
+        """What the channel needs of each point of the first protocol: names, settings, files of its chunks."""
+        return [
+            {
+                "method": name,
+                "point": point,
+                "parameters": self.points[name][point],
+                "settings": self.coding_settings(self.folders[name, protocol], *_CODING),
+                "scores": self.of_chunks(protocol, folder, f"scores_{protocol}.npz"),
+                "coded": self.of_chunks(protocol, folder, "coded"),
+            }
+            for protocol, name, point, folder in self.each_point()
+            if protocol == self.first
+        ]
+
     def counted_codecs(self, folder: str) -> dict[str, str]:
         """Versions of the codecs behind the files that protocol `official` counts."""
         return fingerprints.codec_versions(self.coder_method(folder).counted_codecs())
@@ -160,6 +177,21 @@ class Plan(Layout):
                     fingerprints.metrics_version(),
                     [before("score", chunk, folder, point, protocol) for chunk in self.parts[protocol]],
                 )
+            case ["mean_images", chunk]:
+                shown = training_split(self.config)
+                files = [fingerprints.pictures_signature(shown, i, 1) for i in averaged_images(shown)]
+                return files, before("prepare", chunk)
+            case ["look_at_lost", chunk]:
+                seen = *self._segmenter("look"), fingerprints.observations_version(paired=True)
+                return *seen, before("segment", chunk), before("look_at_originals", chunk), before("mean_images", chunk)
+            case ["score_lost", chunk]:
+                return self.first, before("score_originals", chunk), before("look_at_lost", chunk)
+            case ["channel"]:
+                lost = [before("score_lost", chunk) for chunk in self.parts[self.first]]
+                own = self.config["channel"], sha256(MEASURED), fingerprints.metrics_version()
+                return *own, self.settings("interval_block"), before("tables"), lost
+            case ["channel_figure"]:
+                return before("channel")
             case ["tables"]:
                 return [before("summarize", *at.rsplit("/", 1), protocol) for protocol, *_, at in self.each_point()]
             case ["compare" | "figures" | "figure_pictures" | "gallery" | "overview"]:

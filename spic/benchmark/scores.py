@@ -137,18 +137,19 @@ def read_features(folders) -> dict[str, np.ndarray]:
 
 def first_pictures(arrays: dict, count: int | None) -> dict:
     """The same arrays for the first `count` images; None keeps all."""
-    one_each = [key for key in arrays if key not in _CONSTANT and arrays[key].shape[:1] == arrays["names"].shape]
+    one_each = [key for key in arrays if key not in CONSTANT and arrays[key].shape[:1] == arrays["names"].shape]
     return arrays | {key: arrays[key][:count] for key in one_each}
 
 
-_CONSTANT = ("height", "width", "classes", "judge_classes", "object_classes", "persons")
+# Arrays of a set, with no entry for each image.
+CONSTANT = ("height", "width", "classes", "judge_classes", "object_classes", "persons")
 
 
 def _join(chunks: list[dict], where) -> dict[str, np.ndarray]:
     if any(chunk.keys() != chunks[0].keys() for chunk in chunks):
         raise DataError(f"{where} and its neighbours hold different scores; remove them and run again")
     return {
-        key: value if key in _CONSTANT else np.concatenate([chunk[key] for chunk in chunks])
+        key: value if key in CONSTANT else np.concatenate([chunk[key] for chunk in chunks])
         for key, value in chunks[0].items()
     }
 

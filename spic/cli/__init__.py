@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from spic import __version__
-from spic.cli import codec, compare, demo, files, provenance, train, transceive, weights
+from spic.cli import codec, compare, demo, files, provenance, train, transceive, transmit, weights
 from spic.cli.common import Commands, Device, Dtype, Force, Source, about, group, print_anything
 from spic.errors import ConfigError
 
@@ -22,6 +22,7 @@ _ABOUT = "Semantic-preserving image coding: pictures as segmentation map and coa
 app = group(_ABOUT, cls=Commands, add_completion=True)
 for command in (transceive.encode, transceive.decode, transceive.info, transceive.roundtrip):
     app.command()(command)
+app.command()(transmit.transmit)
 app.command()(compare.compare)
 app.command()(demo.demo)
 app.command()(provenance.provenance)

@@ -46,8 +46,17 @@ VERSIONS = {
     "figure_pictures": 1,
     "gallery": 1,
     "overview": 1,
+    "mean_images": 1,
+    "channel": 1,
+    "channel_figure": 1,
 }
-_STAGES = {"count_official": "count", "look_at_originals": "look", "score_originals": "score"}  # of rules not named so
+_STAGES = {  # of rules not named so
+    "count_official": "count",
+    "look_at_originals": "look",
+    "look_at_lost": "look",
+    "score_originals": "score",
+    "score_lost": "score",
+}
 # Distributions that a stage computes with; those of codecs are in `Codec.versions`.
 LIBRARIES = {
     "prepare": ("pillow",),
