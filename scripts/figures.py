@@ -1,5 +1,6 @@
 """Draw all figures that a run's tables hold, as its first protocol has them."""
 
+from spic.benchmark.anchors import read_anchor
 from spic.report.figures.curves import figure4, iou_per_class, rate_split, recall_by_size, steps_curves
 from spic.report.tables import read_csv
 from spic.run.job import job
@@ -11,7 +12,8 @@ with job(snakemake):
     points, per_class, recall, intervals = (
         table[table["protocol"] == snakemake.params.protocol] for table in tables.values()
     )
-    figure4(points, {"4a": stems["figure4a"], "4b": stems["figure4b"]}, intervals)
+    anchors = [read_anchor(path) for path in snakemake.params.anchors]
+    figure4(points, {"4a": stems["figure4a"], "4b": stems["figure4b"]}, intervals, anchors)
     rate_split(points, stems["rate_split"])
     iou_per_class(points, per_class, stems["iou_per_class"])
     if "recall_by_size" in stems:

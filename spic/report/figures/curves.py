@@ -1,5 +1,6 @@
 """Figures from the tables of a run: rate against quality (figure 4), and where rate and quality come from."""
 
+from collections.abc import Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -19,7 +20,9 @@ SIZES = dict(
 )
 
 
-def figure4(points: pd.DataFrame, stems: dict[str, str], intervals: pd.DataFrame | None = None) -> None:
+def figure4(
+    points: pd.DataFrame, stems: dict[str, str], intervals: pd.DataFrame | None = None, anchors: Sequence[dict] = ()
+) -> None:
     """Draw figures 4a (mIoU over rate) and 4b (FID over rate, or `fd_lite0` where FID was not computed).
 
     Parameters
@@ -30,21 +33,32 @@ def figure4(points: pd.DataFrame, stems: dict[str, str], intervals: pd.DataFrame
         "4a" and "4b" to the files' paths without suffix; SVG and PNG are written.
     intervals : pandas.DataFrame, optional
         `intervals.csv`: draws the 95 % intervals as bars.
+    anchors : sequence of dict
+        Published numbers of others (`spic.benchmark.anchors.read_anchor`), drawn where they have the metric.
     """
     distance = "fid" if points["fid"].notna().all() else "fd_lite0"
     if intervals is not None:
         points = with_intervals(points, intervals[intervals["protocol"].isin(points["protocol"])])
-    rate_curves(points, "miou", stems["4a"])
-    rate_curves(points, distance, stems["4b"])
+    rate_curves(points, "miou", stems["4a"], anchors)
+    rate_curves(points, distance, stems["4b"], anchors)
 
 
-def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
-    """One curve per method of `metric` over bits per pixel; the SSM's rate is the dotted line."""
+def rate_curves(points: pd.DataFrame, metric: str, stem, anchors: Sequence[dict] = ()) -> None:
+    """One curve per method of `metric` over bits per pixel; the SSM's rate is the dotted line.
+
+    Anchors that have the metric are thin and gray, each with its warning in the legend.
+    """
     with _sheet(stem, (6.4, 5.0), 3) as ((axes,),):
         for name, style in styles_of(points["method"]).items():
             rows = points[points["method"] == name].dropna(subset=[metric]).sort_values("bpp")
             if len(rows):
                 _line(axes, rows["bpp"], rows[metric], style, _bars(rows, metric))
+        known = [anchor for anchor in anchors if metric in anchor["results"]]
+        for anchor, marker in zip(known, "x+1234|_" * len(known), strict=False):
+            results, warning = anchor["results"], f" ({anchor['warning']})" if anchor["warning"] else ""
+            pairs = sorted(zip(results["bpp"], results[metric], strict=True))
+            label, look = anchor["name"] + warning, {"color": "0.6", "linewidth": 0.7, "zorder": 1}
+            axes.plot(*zip(*pairs, strict=True), marker=marker, markersize=5, label=label, **look)
         ssm = points.loc[points["method"] == ANCHOR, "bpp_ssm"].dropna()
         if len(ssm):
             axes.axvline(ssm.mean(), color="0.35", linestyle=":", linewidth=1.2, label="rate of the SSM", zorder=1)
