@@ -7,7 +7,7 @@ rule figures:
         per_class=rules.tables.output.per_class,
         recall=rules.tables.output.recall,
         intervals=rules.tables.output.intervals,
-        steps=given(plan.files("figures")),
+        given=given(plan.files("figures")),
     output:
         **figure_files(PLOTS),
         record=f"{RUN}/figures/figures.provenance.json",
@@ -21,7 +21,8 @@ rule figures:
         protocol=plan.first,
         names=PLOTS,
         steps=lambda wildcards: config["steps_csv"],
-        steps_content=plan.weights("figures"),
+        anchors=lambda wildcards: config["anchors"],
+        given_content=plan.weights("figures"),
         identity=plan.fingerprint("figures"),
     script:
         "../scripts/figures.py"

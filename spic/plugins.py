@@ -1,7 +1,8 @@
 """Looking things up by name: what is built in, and what other packages offer by entry points.
 
 The groups are `spic.codecs`, `spic.segmenters`, `spic.methods`, `spic.datasets`, `spic.label_spaces` and
-`spic.metrics`; docs/extending.md says what each takes.
+`spic.metrics`; docs/extending.md says what each takes. (`spic.learned` is looked up by the worker of a learned codec,
+in its own environment.)
 """
 
 from importlib import import_module

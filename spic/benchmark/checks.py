@@ -4,6 +4,7 @@ from contextlib import contextmanager, suppress
 from itertools import product
 from pathlib import Path
 
+from spic.benchmark.anchors import read_anchor
 from spic.benchmark.coding import method_settings
 from spic.benchmark.methods import get_method
 from spic.benchmark.plan import Plan
@@ -98,6 +99,9 @@ def check_files(plan: Plan) -> None:
         if config[key] is not None or key in SHIPPED_DECODERS:
             given[key] = _with_config(weight_paths(config[key] or FOLDER / SHIPPED_DECODERS[key])[0])
     given |= {key: [config[key]] for key in ("fid_weights", "lpips_weights", "steps_csv") if config[key] is not None}
+    with _about("anchors"):
+        for file in config["anchors"]:
+            read_anchor(file)
     for key, files in given.items():
         for file in files:
             if not Path(file).is_file():

@@ -22,7 +22,7 @@ _MULTIPLE = 32  # of the sides of the coarse image; it is continued by its last 
 
 
 class LdmMethod(UpsampledMethod):
-    """The coarse image through a published super-resolution model, latent diffusion (Rombach et al. 2022), 4x.
+    """The coarse image through a published super-resolution model, 4x latent diffusion, as the paper does in figure 3.
 
     Options: `steps` of the sampler (DDIM), 100 by default, and its `eta`, 1 by default. `ldm_weights` is the folder.
     """

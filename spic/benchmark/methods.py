@@ -263,8 +263,9 @@ _BUILT_IN = {
     "sr": SrMethod,
     "sdm": SdmMethod,
     "ldm": "spic.benchmark.ldm:LdmMethod",
+    "learned": "spic.benchmark.learned:LearnedMethod",
 }
-_WITH_OPTIONS = ("ldm",)
+_WITH_OPTIONS = ("ldm", "learned")
 
 
 def method_names() -> list[str]:

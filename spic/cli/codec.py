@@ -17,7 +17,8 @@ CodecName = Annotated[str, typer.Argument(metavar="NAME", help="A name of `spic 
 
 @app.command("list")
 def list_codecs():
-    """Every codec: name, kind, file extension, quality setting, longest side it takes."""
+    """Every codec: name, kind, file extension, quality setting, longest side it takes; then all other methods."""
+    from spic.benchmark.methods import get_method, method_names
     from spic.codecs import codec_names, get_codec
 
     for name in codec_names():
@@ -28,6 +29,15 @@ def list_codecs():
             continue
         sides = f"sides up to {codec.max_side}" if codec.max_side else ""
         typer.echo(f"{name:18}{codec.kind:9}{codec.extension:6}{codec.quality_name or 'lossless':10}{sides}".rstrip())
+    for name in sorted(set(method_names()) - set(codec_names())):
+        try:
+            method = get_method(name)
+        except ConfigError as error:
+            complain(error)
+            continue
+        setting = method.parameter if isinstance(method.parameter, str) else ", ".join(method.parameter)
+        needs = f"needs {method.missing}" if method.missing else ""
+        typer.echo(f"{name:18}{'method':9}{'':6}{setting:10} {needs}".rstrip())
 
 
 @app.command()

@@ -2,12 +2,14 @@
 
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import spic.report.figures as package
+from spic.benchmark.anchors import FOLDER, read_anchor
 from spic.benchmark.summary import point_columns
 from spic.metrics.objects import SIZE_NAMES
 from spic.pictures.reading import read_picture
@@ -23,6 +25,7 @@ from spic.report.figures.curves import (
 from spic.report.figures.style import STYLES, point_label, styles_of
 from spic.report.tables import INTERVAL_COLUMNS
 
+ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("spic", "bpg", "mine")
 
 
@@ -85,8 +88,9 @@ def steps():
     return pd.DataFrame(rows).assign(miou_independent=np.nan, fd_lite0=50.0, seconds=0.5)
 
 
-def draw(points, folder, intervals=None):
-    tables = {"points": points, "intervals": pd.DataFrame(columns=INTERVAL_COLUMNS) if intervals is None else intervals}
+def draw(points, folder, intervals=None, anchors=()):
+    intervals = pd.DataFrame(columns=INTERVAL_COLUMNS) if intervals is None else intervals
+    tables = {"points": points, "intervals": intervals, "anchors": anchors}
     for name in ("figure4a", "figure4b"):
         figures()[name].draw(tables, folder / name)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -118,6 +122,18 @@ def test_axes_methods_and_the_rate_of_the_ssm_are_named(points, intervals, tmp_p
     for text in ("SPIC", "BPG", "mine", "rate of the SSM", "BPP", "mIoU", "95 %", "3 pictures"):
         assert text in words(tmp_path / "figure4a.svg")
     assert "95 %" not in words(tmp_path / "figure4b.svg")  # no interval of that metric
+
+
+def test_anchors_are_drawn_where_they_have_the_metric(points, tmp_path):
+    anchors = [read_anchor(path) for path in sorted((ROOT / FOLDER).glob("*.json"))]
+    assert len(anchors) >= 3
+    draw(points.assign(fid=30.0), tmp_path, anchors=anchors)
+    for anchor in anchors:
+        assert f"{anchor['name']} ({anchor['warning']})" in words(tmp_path / "figure4b.svg")
+        assert anchor["name"] not in words(tmp_path / "figure4a.svg")
+    assert "#999999" in (tmp_path / "figure4b.svg").read_text()
+    draw(points, tmp_path, anchors=anchors)  # no FID: another distance, which they do not have
+    assert "CoD" not in words(tmp_path / "figure4b.svg")
 
 
 def test_a_table_with_one_point_a_method_is_drawn_too(points, tmp_path):

@@ -1,5 +1,6 @@
 """Figures from the tables of a run: rate against quality (figure 4), and where rate and quality come from."""
 
+from collections.abc import Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -25,10 +26,11 @@ def distance_of(points: pd.DataFrame) -> str:
     return "fid" if points["fid"].notna().all() else "fd_lite0"
 
 
-def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
+def rate_curves(points: pd.DataFrame, metric: str, stem, anchors: Sequence[dict] = ()) -> None:
     """One curve per method of `metric` over bits per pixel (figure 4): points of one protocol, with intervals if any.
 
-    The SSM's rate is the dotted line.
+    The SSM's rate is the dotted line. Anchors, published numbers of others (`spic.benchmark.anchors.read_anchor`), are
+    thin and gray where they have the metric, each with its warning in the legend.
     """
     with _sheet(stem, (6.4, 5.0), 3) as ((axes,),):
         for name, style in styles_of(points["method"]).items():
@@ -36,6 +38,12 @@ def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
             if len(rows):
                 _line(axes, rows["bpp"], rows[metric], style)
                 _bars(axes, rows, metric, style)
+        known = [anchor for anchor in anchors if metric in anchor["results"]]
+        for anchor, marker in zip(known, "x+1234|_" * len(known), strict=False):
+            results, warning = anchor["results"], f" ({anchor['warning']})" if anchor["warning"] else ""
+            pairs = sorted(zip(results["bpp"], results[metric], strict=True))
+            label, look = anchor["name"] + warning, {"color": "0.6", "linewidth": 0.7, "zorder": 1}
+            axes.plot(*zip(*pairs, strict=True), marker=marker, markersize=5, label=label, **look)
         ssm = points.loc[points["method"] == ANCHOR, "bpp_ssm"].dropna()
         if len(ssm):
             axes.axvline(ssm.mean(), color="0.35", linestyle=":", linewidth=1.2, label="rate of the SSM", zorder=1)
@@ -232,11 +240,11 @@ RESULT, DETAILS = "1 Result", "3 Details"
 FIGURES = (
     Figure(
         "figure4a", RESULT, "figure 4a: mIoU over rate",
-        lambda tables, stem: rate_curves(_spread(tables), "miou", stem),
+        lambda tables, stem: rate_curves(_spread(tables), "miou", stem, tables["anchors"]),
     ),
     Figure(
         "figure4b", RESULT, "figure 4b: Fréchet distance over rate",
-        lambda tables, stem: rate_curves(_spread(tables), distance_of(tables["points"]), stem),
+        lambda tables, stem: rate_curves(_spread(tables), distance_of(tables["points"]), stem, tables["anchors"]),
     ),
     Figure(
         "rate_split", DETAILS, "rate: SSM and coarse image",
