@@ -28,7 +28,7 @@ _METHODS += ["transmitter.py", "receiver.py", "bitstream/*.py", "codecs/simplify
 _METHODS += ["benchmark/symbols.py", "channel/spicfile.py"]
 _NETWORKS = ["machine.py", "run/cards.py", "networks/*.py"]
 _SEGMENTERS = [*_NETWORKS, "segmentation/**/*.py"]
-_REPORT = ["report/**/*.py", "metrics/**/*.py", "pictures/labels.py"]
+_REPORT = ["report/**/*.py", "benchmark/anchors.py", "metrics/**/*.py", "pictures/labels.py"]
 _SCORES = ["benchmark/scores.py", "metrics/**/*.py", "benchmark/protocols.py"]
 
 # Code of each stage, as patterns within spic/; "benchmark/coding.py:encode" is one function of a file; and the script
