@@ -1,6 +1,6 @@
 """Check, before the first job and without loading a network, that the parts of a run fit each other."""
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from spic.benchmark.method import SHIPPED_DECODERS
 from spic.benchmark.methods import get_method
 from spic.benchmark.plan import Plan
 from spic.codecs import get_codec
-from spic.errors import ConfigError, DataError, SpicError, WeightsError
+from spic.errors import ConfigError, DataError, WeightsError, about
 from spic.machine import pick_device
 from spic.pictures.labels import LabelSpace, get_label_space
 from spic.weights import FOLDER, read_config, weight_paths
@@ -35,7 +35,7 @@ def check_run(plan: Plan, points: bool = True) -> None:
     """
     config = plan.config
     for key in ("ssm_codec", "coarse_codec"):
-        with _about(key):
+        with about(key):
             if (key, config[key]) != ("coarse_codec", "lossless"):
                 get_codec(config[key])
     get_method("spic", method_settings({key: config[key] for key in ("ssm_codec", "coarse_codec")}))  # do they fit?
@@ -56,7 +56,10 @@ def check_run(plan: Plan, points: bool = True) -> None:
 
 
 def check_methods(plan: Plan) -> None:
-    """`ConfigError` unless methods exist, have the parameter that their points set, and have weights."""
+    """`ConfigError` unless methods exist, have the parameter that their points set, and have weights.
+
+    `DataError` names another file of a method that is not there.
+    """
     methods = plan.config["methods"]
     if not methods:
         raise ConfigError("no method is left to compare")
@@ -71,6 +74,9 @@ def check_methods(plan: Plan) -> None:
                 raise ConfigError(f"method {name} is set by {told}, not {found}")
         if method.missing:
             raise ConfigError(f"method {name} needs {method.missing}, and none are shipped (docs/decoder.md)")
+        for file in method.files():
+            if not Path(file).is_file():
+                raise DataError(f"method {name}: {file}: no such file")
 
 
 def check_classes(plan: Plan) -> None:
@@ -86,7 +92,7 @@ def check_files(plan: Plan) -> None:
     config, given = plan.config, {}
     decoders = {get_method(name).decoder for name in config["methods"]} - {None}
     for kind in ("judge", "judges", "segmenter"):
-        with _about(kind):
+        with about(kind):
             given[f"{kind}_weights"] = [path for file in plan.network_files(kind) for path in _with_config(Path(file))]
     for key in sorted(decoders):
         if config[key] is not None or key in SHIPPED_DECODERS:
@@ -118,21 +124,12 @@ def check_points(plan: Plan) -> None:
     """`ConfigError` names the first point of a method that can not be coded, whatever the image."""
     for name, points in plan.points.items():
         for point in points:
-            with _about(f"methods.{name}"):
+            with about(f"methods.{name}"):
                 plan.method(name).check_point(plan.value(name, point))
 
 
 def _with_config(tensors: Path) -> list[Path]:
-    """A tensor file and, where it is one of this project's, the config beside it."""
     return [tensors, tensors.with_suffix(".json")] if tensors.suffix == ".safetensors" else [tensors]
-
-
-@contextmanager
-def _about(setting: str):
-    try:
-        yield
-    except SpicError as error:
-        raise type(error)(f"{setting}: {error}") from None
 
 
 def check_networks(plan: Plan) -> None:
@@ -152,9 +149,8 @@ def check_networks(plan: Plan) -> None:
     }
     for owner, space in owners.values():
         _check_known(space, owner)
-    methods = map(get_method, config["methods"])
-    kinds = sorted({method.decoder for method in methods if method.decoder and method.needs_ssm})
-    for protocol, kind in product(plan.protocols, kinds):
+    kinds = {method.decoder for method in map(get_method, config["methods"]) if method.decoder and method.needs_ssm}
+    for protocol, kind in product(plan.protocols, sorted(kinds)):
         _check_space(config.get(kind), kind, *owners[plan.sent(protocol)])
 
 

@@ -10,8 +10,6 @@ from spic.provenance import fingerprints
 from spic.segmentation import describe_segmenter
 from spic.weights import FOLDER, weight_paths
 
-_CODING = ("ssm_codec", "coarse_codec", "seed")
-
 
 class Plan(Layout):
     """The layout of a run, and the settings, files and fingerprints of its jobs.
@@ -79,7 +77,7 @@ class Plan(Layout):
         name, method = self.coders[folder][0], self.coder_method(folder)
         return {
             "method": name,
-            "settings": self.coding_settings(folder, *_CODING),
+            "settings": self.coding_settings(folder, "ssm_codec", "coarse_codec", "seed"),
             "codecs": fingerprints.codec_versions(method.codecs()),
             "code": fingerprints.plugin_version("spic.methods", name)
             | fingerprints.library_versions(*["torch"] * bool(method.decoder)),
@@ -113,8 +111,16 @@ class Plan(Layout):
             case ["look_at_originals", chunk]:
                 judge, judges = self.config["judge"], {k: v["segmenter"] for k, v in self.config["judges"].items()}
                 codes = [fingerprints.plugin_version("spic.segmenters", kind) for kind in (judge, *judges.values())]
-                seen = self.other_looks, self.weights(stage), fingerprints.observations_version(paired=False)
-                return judge, judges, codes, *seen, before("resolve"), before("prepare", chunk)
+                return (
+                    judge,
+                    judges,
+                    codes,
+                    self.other_looks,
+                    self.weights(stage),
+                    fingerprints.observations_version(paired=False),
+                    before("resolve"),
+                    before("prepare", chunk),
+                )
             case ["score_originals", chunk]:
                 return before("segment", chunk), before("look_at_originals", chunk)
             case ["encode", chunk, folder, point]:
@@ -152,6 +158,8 @@ class Plan(Layout):
         raise ValueError(f"no rule {stage} of {of}")
 
     def _segmenter(self, stage: str) -> tuple:
-        """The segmenter, and all weights of a stage."""
-        code = fingerprints.plugin_version("spic.segmenters", self.config["segmenter"])
-        return self.settings("segmenter", "segmenter_input"), code, self.weights(stage)
+        return (
+            self.settings("segmenter", "segmenter_input"),
+            fingerprints.plugin_version("spic.segmenters", self.config["segmenter"]),
+            self.weights(stage),
+        )

@@ -1,4 +1,4 @@
-"""`spic encode`, `spic decode`, `spic info`, `spic roundtrip`: images to `.spic` files and back."""
+"""`spic encode`, `spic decode`, `spic info`, `spic roundtrip`, `spic demo`: images to `.spic` files and back."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+import spic
+from spic.bitstream import read_spic, write_spic
 from spic.cli import files
 from spic.cli.common import (
     Device,
@@ -23,6 +25,7 @@ from spic.errors import ConfigError, DataError
 from spic.files import IMAGES
 from spic.machine import set_threads
 from spic.pictures.limits import MAX_PIXELS
+from spic.weights import shipped_as
 
 Pictures = Annotated[list[str], typer.Argument(metavar="IN...", help="Images, folders, globs, or - for stdin.")]
 SpicFiles = Annotated[list[str], typer.Argument(metavar="IN...", help=".spic files, folders, globs, or - for stdin.")]
@@ -34,12 +37,8 @@ TargetBpp = Annotated[
     float | None, typer.Option(help="Best quality at this rate or below, in bits per pixel of the working size.")
 ]
 Native = Annotated[bool, typer.Option("--native", help="Keep the size instead of reducing the longer side to 512.")]
-Simplify = Annotated[int, typer.Option(min=0, help="Drop islands of the map with fewer pixels before coding.")]
-SsmCodec = Annotated[str, typer.Option(help="Lossless codec of the segmentation map.")]
-CoarseCodec = Annotated[str, typer.Option(help="Codec of the coarse image.")]
 SegmenterWeights = Annotated[Path | None, typer.Option(help="Weights of the segmenter; shipped ones by default.")]
 DecoderWeights = Annotated[Path | None, typer.Option(help="Weights of the decoder; shipped ones by default.")]
-AnyWeights = Annotated[bool, typer.Option("--any-weights", help="Decode also files that were made for other weights.")]
 Sampler = Annotated[str | None, typer.Option(help="ddim, ancestral or published.")]
 Steps = Annotated[int | None, typer.Option(help="Steps of the sampler.")]
 Start = Annotated[int | None, typer.Option(help="First timestep of the sampler.")]
@@ -52,9 +51,9 @@ def encode(
     quality: Quality = None,
     target_bpp: TargetBpp = None,
     native: Native = False,
-    ssm_codec: SsmCodec = "flif",
-    simplify: Simplify = 0,
-    coarse_codec: CoarseCodec = "bpg",
+    ssm_codec: Annotated[str, typer.Option(help="Lossless codec of the segmentation map.")] = "flif",
+    simplify: Annotated[int, typer.Option(min=0, help="Drop islands of the map with fewer pixels before coding.")] = 0,
+    coarse_codec: Annotated[str, typer.Option(help="Codec of the coarse image.")] = "bpg",
     segmenter_weights: SegmenterWeights = None,
     decoder_weights: DecoderWeights = None,
     sampler: Sampler = None,
@@ -73,8 +72,7 @@ def encode(
     Sampler, steps, start, guidance and seed are recommendations to the receiver; by default those of the decoder.
     """
     sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
-    targets = dict(zip(sources, files.find_targets(inputs, sources, output, ".spic", force), strict=True))
-    from spic.bitstream import write_spic
+    targets = files.find_targets(inputs, sources, output, ".spic", force)
     from spic.transmitter import NO_STREET, Transmitter
 
     transmitter = Transmitter(
@@ -101,7 +99,9 @@ def encode(
         data = write_spic(coded)
         files.write_bytes_to(targets[source], data)
         record = {"input": str(source), "output": str(targets[source]), "street": prepared.is_street}
-        _print(record | _describe(coded, len(data)), as_json, targets[source] == files.STDIO)
+        record |= _describe(coded, len(data))
+        line = "{output}: {bytes} bytes, {bpp:.4f} bpp (SSM {ssm_bytes}, coarse {coarse_bytes} bytes)"
+        report(record, line.format(**record), as_json, targets[source] == files.STDIO)
 
     files.for_each("encoding", sources, work)
 
@@ -113,7 +113,9 @@ def decode(
         str, typer.Option(help="picture; or what needs no network: preview (enlarged coarse image), coarse, ssm.")
     ] = "picture",
     weights: DecoderWeights = None,
-    any_weights: AnyWeights = False,
+    any_weights: Annotated[
+        bool, typer.Option("--any-weights", help="Decode also files that were made for other weights.")
+    ] = False,
     sampler: Sampler = None,
     steps: Steps = None,
     start: Start = None,
@@ -133,12 +135,10 @@ def decode(
     if part not in ("picture", "preview", "coarse", "ssm"):
         raise ConfigError(f"--part {part}: expected picture, preview, coarse or ssm")
     sources = files.find_sources(inputs, (".spic",), beside=IMAGES)
-    targets = dict(zip(sources, files.find_targets(inputs, sources, output, ".png", force), strict=True))
+    targets = files.find_targets(inputs, sources, output, ".png", force)
     for target in targets.values():
         files.image_format(target)
-    from spic.receiver import Receiver
-
-    receiver = Receiver(
+    receiver = spic.Receiver(
         weights,
         any_weights=any_weights,
         max_pixels=max_pixels,
@@ -147,14 +147,16 @@ def decode(
         device=device,
         dtype=dtype,
     )
+    rebuild = {
+        "picture": receiver.decode,
+        "preview": receiver.preview,
+        "coarse": lambda data: receiver.parts(data).coarse,
+        "ssm": lambda data: receiver.parts(data).ssm,
+    }
     set_threads(threads)
 
     def work(source):
-        data = files.read_bytes_from(source)
-        if part in ("coarse", "ssm"):
-            picture = getattr(receiver.parts(data), part)
-        else:
-            picture = receiver.decode(data) if part == "picture" else receiver.preview(data)
+        picture = rebuild[part](files.read_bytes_from(source))
         files.write_picture_to(targets[source], picture)
         height, width = picture.shape[:2]
         record = {"input": str(source), "output": str(targets[source]), "width": width, "height": height}
@@ -165,7 +167,6 @@ def decode(
 
 def info(inputs: SpicFiles, max_pixels: MaxPixels = MAX_PIXELS, as_json: Json = False):
     """Say what .spic files hold; no network is loaded."""
-    from spic.bitstream import read_spic
 
     def work(source):
         data = files.read_bytes_from(source)
@@ -193,23 +194,23 @@ def roundtrip(
 ):
     """Encode and decode, and say what it cost and what was kept."""
     sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
-    targets = {}
-    if output is not None:
-        for suffix in (".spic", ".png"):
-            found = files.find_targets([str(s) for s in sources], sources, f"{output}/", suffix, force)
-            targets[suffix] = dict(zip(sources, found, strict=True))
-    from spic.receiver import Receiver
-    from spic.transmitter import Transmitter
-
+    kept = (".spic", ".png") if output is not None else ()
+    targets = {suffix: files.find_targets([], sources, f"{output}/", suffix, force) for suffix in kept}
     machine = {"device": device, "dtype": dtype}
-    rate = {"quality": whole(quality), "target_bpp": target_bpp}
-    transmitter = Transmitter("street", segmenter_weights, decoder_weights, native=native, **rate, **machine)
-    receiver = Receiver(decoder_weights, **machine)
+    transmitter = spic.Transmitter(
+        "street",
+        segmenter_weights,
+        decoder_weights,
+        quality=whole(quality),
+        target_bpp=target_bpp,
+        native=native,
+        **machine,
+    )
+    receiver = spic.Receiver(decoder_weights, **machine)
     set_threads(threads)
 
     def work(source):
-        picture = files.read_picture_from(source)
-        coded, data, rebuilt, scores = there_and_back(transmitter, receiver, picture)
+        coded, data, rebuilt, scores = there_and_back(transmitter, receiver, files.read_picture_from(source))
         if targets:
             files.write_bytes_to(targets[".spic"][source], data)
             files.write_picture_to(targets[".png"][source], rebuilt)
@@ -220,9 +221,39 @@ def roundtrip(
     files.for_each("coding", sources, work)
 
 
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the four files.")] = Path("spic-demo"),
+    number: Annotated[int, typer.Option(min=0, max=99, help="Which street to draw.")] = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    force: Force = False,
+):
+    """Draw a street, send it through a .spic file, and write what comes out beside what went in."""
+    targets = [folder / name for name in ("original.png", "street.spic", "rebuilt.png", "preview.png")]
+    for target in targets:
+        files.check_target(target, force)
+    from spic.datasets import get_dataset
+
+    set_threads(threads)
+    picture = get_dataset("street_scenes", None, "val", number + 1).picture(number)
+    receiver = spic.Receiver(device=device, dtype=dtype)
+    transmitter = spic.Transmitter(device=device, dtype=dtype)
+    coded, data, rebuilt, scores = there_and_back(transmitter, receiver, picture)
+    files.write_picture_to(targets[0], picture)
+    files.write_bytes_to(targets[1], data)
+    files.write_picture_to(targets[2], rebuilt)
+    files.write_picture_to(targets[3], receiver.preview(data))
+    typer.echo(
+        f"{targets[0]}: a drawn street, {picture.size} bytes of pixels\n"
+        f"{targets[1]}: {len(data)} bytes, {coded.bpp:.4f} bpp\n"
+        f"{targets[2]}: rebuilt; mIoU {scores['miou']:.3f}, PSNR {scores['psnr']:.2f} dB\n"
+        f"{targets[3]}: what the coarse picture alone would show"
+    )
+
+
 def there_and_back(transmitter, receiver, picture):
     """Code and rebuild an image: (SpicFile, bytes, rebuilt image, {"miou", "psnr"} between the two)."""
-    from spic.bitstream import write_spic
     from spic.metrics import miou_of_maps, psnr
 
     prepared = transmitter.prepare(picture)
@@ -239,11 +270,7 @@ def _sampling(sampler, steps, start, guidance) -> dict | None:
 
 
 def _describe(file, num_bytes: int) -> dict:
-    """What `--json` says about a `.spic` file."""
-    record = {key: value for key, value in asdict(file).items() if key not in ("size", "original_size")}
-    record["sampling"] = file.sampling and file.sampling.to_dict()
-    for name in ("ssm", "coarse"):
-        record[f"{name}_bytes"] = len(record.pop(name))
+    apart = ("size", "original_size", "ssm", "coarse")
     (height, width), (working_height, working_width) = file.original_size, file.size
     return {
         "width": width,
@@ -252,32 +279,29 @@ def _describe(file, num_bytes: int) -> dict:
         "working_height": working_height,
         "bytes": num_bytes,
         "bpp": file.bpp,
-        **record,
+        **{key: value for key, value in asdict(file).items() if key not in apart},
+        "sampling": file.sampling and file.sampling.to_dict(),
+        "ssm_bytes": len(file.ssm),
+        "coarse_bytes": len(file.coarse),
     }
 
 
-def _print(record: dict, as_json: bool, on_stderr: bool) -> None:
-    line = "{output}: {bytes} bytes, {bpp:.4f} bpp (SSM {ssm_bytes}, coarse {coarse_bytes} bytes)".format(**record)
-    report(record, line, as_json, on_stderr)
-
-
 def _long(source: Path, record: dict) -> str:
-    """A `.spic` file in a few lines."""
-    from spic.weights import shipped_as
-
-    sampling = record["sampling"] or "as the decoder's weights recommend"
-    if isinstance(sampling, dict):
-        sampling = ", ".join(f"{key} {value}" for key, value in sampling.items())
     name = shipped_as(record["weights_id"])
-    known = f" (shipped: {name})" if name else ""
-    overhead = record["bytes"] - record["ssm_bytes"] - record["coarse_bytes"]
+    sampling = ", ".join(f"{key} {value}" for key, value in (record["sampling"] or {}).items())
+    more = {
+        "name": "stdin" if source == files.STDIO else source,
+        "container": record["bytes"] - record["ssm_bytes"] - record["coarse_bytes"],
+        "shipped": f" (shipped: {name})" if name else "",
+        "sampling": sampling or "as the decoder's weights recommend",
+    }
     return (
-        "{0}: {bytes} bytes\n"
+        "{name}: {bytes} bytes\n"
         "  picture      {width}x{height}, coded at {working_width}x{working_height}\n"
-        "  rate         {bpp:.4f} bpp of the coded size, without the {1} bytes of the container\n"
+        "  rate         {bpp:.4f} bpp of the coded size, without the {container} bytes of the container\n"
         "  SSM          {ssm_bytes} bytes, {ssm_codec}, {label_space}\n"
         "  coarse       {coarse_bytes} bytes, {coarse_codec}\n"
-        "  decoder      {weights_id}{2}\n"
-        "  sampling     {3}\n"
+        "  decoder      {weights_id}{shipped}\n"
+        "  sampling     {sampling}\n"
         "  seed         {seed}"
-    ).format("stdin" if source == files.STDIO else source, overhead, known, sampling, **record)
+    ).format(**record | more)
