@@ -27,8 +27,7 @@ from spic.benchmark.layout import TABLES
 from spic.benchmark.plan import Plan
 from spic.errors import SpicError
 from spic.report.figures import figures, plots
-from spic.run.cards import network_jobs
-from spic.run.host import plain_executable
+from spic.run.host import network_jobs, plain_executable
 from spic.run.slurm import use_srun_wrapper
 
 if set("{}") & set(str(ROOT)):
@@ -102,14 +101,10 @@ def placed(path):
 def given(paths):
     """Files of the user as a job's inputs; their content counts (`weights`), not their date.
 
-    Snakemake takes braces in an input for a wildcard and has no way to escape them: such a file is no input, only looked
-    for here.
+    Snakemake takes braces in an input for a wildcard and has no way to escape them: such a file is no input. That all
+    files are there has been checked (`spic.benchmark.checks`).
     """
-    braced = [path for path in paths if contains_wildcard(path)]
-    for path in braced:
-        if not Path(path).is_file():
-            raise WorkflowError(f"config: {path}: no such file")
-    return ancient([path for path in paths if path not in braced])
+    return ancient([path for path in paths if not contains_wildcard(path)])
 
 
 def decoder_weights(wildcards):

@@ -1,6 +1,6 @@
 """Check, before the first job and without loading a network, that the parts of a run fit each other."""
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from spic.benchmark.coding import method_settings
 from spic.benchmark.methods import get_method
 from spic.benchmark.plan import Plan
 from spic.codecs import get_codec
-from spic.errors import ConfigError, DataError, SpicError, WeightsError
+from spic.errors import ConfigError, DataError, WeightsError, about
 from spic.machine import pick_device
 from spic.pictures.labels import LabelSpace, get_label_space
 from spic.scsrdm.info import CONDITIONS, SHIPPED_DECODERS
@@ -33,7 +33,7 @@ def check_run(plan: Plan, points: bool = True) -> None:
     """
     config = plan.config
     for key in ("ssm_codec", "coarse_codec"):
-        with _about(key):
+        with about(key):
             if (key, config[key]) != ("coarse_codec", "lossless"):
                 get_codec(config[key])
     get_method("spic", method_settings({key: config[key] for key in ("ssm_codec", "coarse_codec")}))  # do they fit?
@@ -58,7 +58,10 @@ def check_run(plan: Plan, points: bool = True) -> None:
 
 
 def check_methods(plan: Plan) -> None:
-    """`ConfigError` unless methods exist, have the parameter that their points set, and have weights."""
+    """`ConfigError` unless methods exist, have the parameter that their points set, and have weights.
+
+    `DataError` names another file of a method that is not there.
+    """
     methods = plan.config["methods"]
     if not methods:
         raise ConfigError("no method is left to compare")
@@ -73,6 +76,9 @@ def check_methods(plan: Plan) -> None:
                 raise ConfigError(f"method {name} is set by {told}, not {found}")
         if method.lack:
             raise ConfigError(f"method {name} needs {method.lack}")
+        for file in method.files():
+            if not Path(file).is_file():
+                raise DataError(f"method {name}: {file}: no such file")
 
 
 def check_classes(plan: Plan) -> None:
@@ -88,7 +94,7 @@ def check_files(plan: Plan) -> None:
     config, given = plan.config, {}
     decoders = {get_method(name).decoder for name in config["methods"]} - {None}
     for kind in ("judge", "judges", "segmenter"):
-        with _about(kind):
+        with about(kind):
             networks = [one for one in plan.networks(kind) if one.weights is not None]
         given[f"{kind}_weights"] = [
             file
@@ -99,7 +105,7 @@ def check_files(plan: Plan) -> None:
         if config[key] is not None or key in SHIPPED_DECODERS:
             given[key] = _with_config(weight_paths(config[key] or FOLDER / SHIPPED_DECODERS[key])[0])
     given |= {key: [config[key]] for key in ("fid_weights", "lpips_weights", "steps_csv") if config[key] is not None}
-    with _about("anchors"):
+    with about("anchors"):
         for file in config["anchors"]:
             read_anchor(file)
     for key, files in given.items():
@@ -128,21 +134,12 @@ def check_points(plan: Plan) -> None:
     """`ConfigError` names the first point of a method that can not be coded, whatever the image."""
     for name, points in plan.points.items():
         for point in points:
-            with _about(f"methods.{name}"):
+            with about(f"methods.{name}"):
                 plan.method(name).check_point(plan.value(name, point))
 
 
 def _with_config(tensors: Path) -> list[Path]:
-    """A tensor file and, where it is one of this project's, the config beside it."""
     return [tensors, tensors.with_suffix(".json")] if tensors.suffix == ".safetensors" else [tensors]
-
-
-@contextmanager
-def _about(setting: str):
-    try:
-        yield
-    except SpicError as error:
-        raise type(error)(f"{setting}: {error}") from None
 
 
 def check_networks(plan: Plan) -> None:
@@ -162,9 +159,8 @@ def check_networks(plan: Plan) -> None:
     }
     for owner, space in owners.values():
         _check_known(space, owner)
-    methods = map(get_method, config["methods"])
-    kinds = sorted({method.decoder for method in methods if method.decoder and method.needs_ssm})
-    for protocol, kind in product(plan.protocols, kinds):
+    kinds = {method.decoder for method in map(get_method, config["methods"]) if method.decoder and method.needs_ssm}
+    for protocol, kind in product(plan.protocols, sorted(kinds)):
         _check_space(config.get(kind), kind, *owners[plan.sent(protocol)])
 
 

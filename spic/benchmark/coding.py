@@ -122,7 +122,6 @@ def _check_picture(picture, shape: tuple[int, int, int], what: str) -> None:
 
 
 def _check_labels(labels, picture: np.ndarray, space: LabelSpace, what: str) -> None:
-    """The same for a label map of an image."""
     if space.check(np.asarray(labels), what).shape != picture.shape[:2]:
         raise DataError(f"{what}: a map of {np.shape(labels)} for an image of {picture.shape[:2]}")
 
@@ -166,7 +165,6 @@ def read_coded(folder) -> dict[str, dict[str, bytes]]:
 
 
 def _transmitted(coder: Method, pictures, ssm, limit):
-    """Yield (name, Picture) of what a transmitter of that method gets."""
     for name, pixels in islice(read_folder(pictures), limit):
         yield name, Picture(pixels, read_labels(partner(ssm, name)) if coder.needs_ssm else None)
 

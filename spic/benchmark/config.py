@@ -56,7 +56,7 @@ def read_config(clone, overlays=(), settings: Iterable[str] = (), replace: bool 
     if isinstance(config.get("methods"), dict):
         # an overlay's null leaves out a method, or a list of points that it does not want
         config["methods"] = _without_nulls({name: _points(entry) for name, entry in config["methods"].items()})
-    _complete(config, schema)
+    _put_in_defaults(config, schema)
     _check(config, schema)
     # Weights of metrics may come from the environment; what is found becomes part of the jobs' settings.
     for key, found in (("fid_weights", fid_weights_path), ("lpips_weights", lpips_weights_path)):
@@ -127,10 +127,8 @@ def _exists(path: Path) -> bool:
 
 def _put_over(below: dict, above: dict) -> None:
     for key, value in above.items():
-        if isinstance(value, dict) and isinstance(below.get(key), dict):
-            below[key] = {**below[key], **value}
-        else:
-            below[key] = value
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        below[key] = {**below[key], **value} if both else value
 
 
 def _without_nulls(entries: dict) -> dict:
@@ -168,14 +166,13 @@ def _kinds(schema: dict) -> set[str]:
     return {kinds} if isinstance(kinds, str) else set(kinds)
 
 
-def _complete(config: dict, schema: dict) -> None:
-    """Put in the schema's defaults."""
+def _put_in_defaults(config: dict, schema: dict) -> None:
     for key, entry in schema.get("properties", {}).items():
         if key not in config and "default" in entry:
             config[key] = copy.deepcopy(entry["default"])
         if isinstance(config.get(key), dict):
             config[key] = dict(config[key])
-            _complete(config[key], entry)
+            _put_in_defaults(config[key], entry)
 
 
 def _check(config: dict, schema: dict) -> None:

@@ -16,7 +16,6 @@ from spic.errors import ConfigError
 from spic.segmentation import SegmenterInfo, describe_segmenter
 
 TABLES = ("points", "per_class", "recall", "intervals", "judge", "timing")
-_SENT_FOLDERS = {"segmenter": "ssm", "ground_truth": "labels"}
 
 
 class Layout:
@@ -57,7 +56,11 @@ class Layout:
     def points(self) -> dict[str, dict[str, dict]]:
         """Points of each method, {method: {name of the point: its parameters}}: {"bpg": {"qp30": {"qp": 30}}}."""
         return {
-            name: {point_name(point): point for point in points_of(entry)}
+            # {"qp": [30, 40]} is short for [{"qp": 30}, {"qp": 40}]
+            name: {
+                point_name(point): point
+                for point in (entry if isinstance(entry, list) else [{k: v} for k in entry for v in entry[k]])
+            }
             for name, entry in self.config["methods"].items()
         }
 
@@ -179,7 +182,7 @@ class Layout:
 
     def maps(self, source: str, chunk: str) -> str:
         """Folder of the label maps of a source, as `sent` has it."""
-        return f"{self.root}/originals/{chunk}/{_SENT_FOLDERS[source]}"
+        return f"{self.root}/originals/{chunk}/{'ssm' if source == 'segmenter' else 'labels'}"
 
     def sent_maps(self, folder: str, chunk: str) -> str | list:
         """Folder of the label maps that are sent; empty for methods that send none."""
@@ -245,8 +248,3 @@ class Layout:
             paths += ["tables/channel.csv", "channel.html"]
         paths += [f"figures/{name}.{suffix}" for name in drawn for suffix in ("svg", "png")]
         return [f"{self.root}/{path}" for path in (*paths, "gallery", "overview.html")] + self.compressai_files()
-
-
-def points_of(entry: dict | list[dict]) -> list[dict]:
-    """The points of a method's entry in a config, one mapping each: {"qp": [30, 40]} is short for one parameter."""
-    return [{name: value} for name in entry for value in entry[name]] if isinstance(entry, dict) else entry

@@ -88,9 +88,8 @@ class Method(ABC):
     @property
     def missing(self) -> str | None:
         """The setting without which this method can not decode: names weights, is not given, and none are shipped."""
-        if self.decoder in (None, *SHIPPED_DECODERS) or getattr(self.settings, self.decoder) is not None:
-            return None
-        return self.decoder
+        there = self.decoder in (None, *SHIPPED_DECODERS) or getattr(self.settings, self.decoder) is not None
+        return None if there else self.decoder
 
     @property
     def lack(self) -> str | None:

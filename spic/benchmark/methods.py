@@ -95,8 +95,7 @@ class UpsampledMethod(Method):
         return [upscale(c, (c.shape[0] * COARSE_FACTOR, c.shape[1] * COARSE_FACTOR)) for c in self._coarse(parts)]
 
     def _coarse(self, parts) -> list[np.ndarray]:
-        codec = self.codecs()["coarse"]
-        coarse = [as_pixels(codec.decode(part["coarse"])) for part in parts]
+        coarse = [as_pixels(self._coarse_codec.decode(part["coarse"])) for part in parts]
         for picture in coarse:
             if picture.shape[0] * picture.shape[1] * COARSE_FACTOR**2 > MAX_PIXELS:
                 raise BitstreamError(f"a coarse picture of {picture.shape[1]}x{picture.shape[0]} is too large")
@@ -157,8 +156,10 @@ class SpicMethod(UpsampledMethod):
     def official_parts(self, picture, value):
         """The SSM as the authors' scripts save it: three equal channels of label * 255 / 35, by FLIF."""
         gray = np.minimum(255, np.rint(picture.ssm * (255 / 35))).astype(np.uint8)
-        ssm = self.counted_codecs()["ssm"].encode(np.repeat(gray[..., None], 3, axis=2))
-        return {"ssm.flif": ssm, **super().official_parts(picture, value)}
+        return {
+            "ssm.flif": self.counted_codecs()["ssm"].encode(np.repeat(gray[..., None], 3, axis=2)),
+            **super().official_parts(picture, value),
+        }
 
     def decode(self, parts, names):
         if self._receiver is None:
@@ -195,8 +196,10 @@ class _Ablation(Method):
 
     def _rebuild(self, maps: list[np.ndarray], coarse: list[np.ndarray]) -> list[np.ndarray]:
         # one at a time, so that no image depends on its companions
-        pairs = zip(maps, coarse, strict=True)
-        return [self._network(ssm[None], small[None], [self.settings.seed], batch=1)[0] for ssm, small in pairs]
+        return [
+            self._network(ssm[None], small[None], [self.settings.seed], batch=1)[0]
+            for ssm, small in zip(maps, coarse, strict=True)
+        ]
 
 
 class SrMethod(_Ablation, UpsampledMethod):
@@ -210,8 +213,7 @@ class SrMethod(_Ablation, UpsampledMethod):
 
     def decode(self, parts, names):
         coarse = self._coarse(parts)
-        maps = [np.zeros((c.shape[0] * COARSE_FACTOR, c.shape[1] * COARSE_FACTOR), np.uint8) for c in coarse]
-        return self._rebuild(maps, coarse)
+        return self._rebuild([np.zeros(np.multiply(c.shape[:2], COARSE_FACTOR), np.uint8) for c in coarse], coarse)
 
 
 class SdmMethod(_Ablation):
@@ -270,12 +272,12 @@ _WITH_OPTIONS = ("ldm", "learned")
 
 def method_names() -> list[str]:
     """Names that `get_method` knows, sorted: entry points and every codec for images at a rate one can set."""
-    codecs = {}
+    names = set(plugins.names("spic.methods", _BUILT_IN))
     for name in codec_names():
-        with suppress(ConfigError):  # another package's that is broken is no method, and hides no other
-            codecs[name] = get_codec(name)
-    lossy = [name for name, codec in codecs.items() if codec.takes("picture") and codec.quality_name is not None]
-    return sorted({*plugins.names("spic.methods", _BUILT_IN), *lossy})
+        with suppress(ConfigError):  # of a codec that is for something else, or another package's that is broken
+            CodecMethod(Settings(), name)
+            names.add(name)
+    return sorted(names)
 
 
 def get_method(name: str, settings: Settings | None = None) -> Method:

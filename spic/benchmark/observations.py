@@ -21,7 +21,7 @@ import numpy as np
 
 from spic.benchmark.coding import load_segmenter, partner, png_files
 from spic.errors import ConfigError, DataError
-from spic.files import atomic_folder, atomic_path
+from spic.files import atomic_folder, atomic_path, write_bytes
 from spic.machine import CPU, Machine, set_threads
 from spic.metrics.columns import observations
 from spic.metrics.observations import Observation, Sample
@@ -57,7 +57,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Maps:
-    """Label maps of the originals of a chunk: folders of PNG files.
+    """What is known of the originals of a chunk: folders of label maps, PNG files, and of looks.
 
     Attributes
     ----------
@@ -65,12 +65,15 @@ class Maps:
         Maps by the segmenter; `space` is the file of their label space.
     labels : path-like
         Ground truth, in the label space called `truth_space`; an empty folder where there is none.
+    looks : path-like or None
+        What networks other than the segmenter saw; only scores are made from that.
     """
 
     ssm: str | Path
     space: str | Path
     labels: str | Path
     truth_space: str
+    looks: str | Path | None = None
 
 
 def plan_looks(
@@ -125,32 +128,23 @@ def plan_looks(
         }
         looks[name] = Look(identity, build, paired, maps)
 
-    def segmentation(name, kind, weights, size=None):
-        info = describe_segmenter(kind, weights)
-        own = () if info.weights is None else (Path(info.weights), *weight_paths(info.weights))
-        files = dict.fromkeys((*own, *info.beside))  # the config beside the weights is one of them
-        build = partial(_segmentation, kind, weights, machine, size)
-        network(name, build, files, network=kind, code=segmenter_version(kind), dtype=machine.dtype, input=size)
-
-    def observe(one: Observation, weights):
-        def build():
-            set_threads(machine.threads)
-            return one.build(*(weights or [None]), machine.device)
-
-        source = module_version(one.build.__module__)
-        network(one.name, build, weights, one.paired, one.maps, version=one.version, source=source)
-
-    if segmenter is not None:
-        for name, size in (segmenter_inputs or {"segmenter": None}).items():
-            segmentation(name, segmenter, segmenter_weights, size)
-    if judge is not None:
-        segmentation("judge", judge, judge_weights)
-    for name, one in (judges or {}).items():
-        segmentation(f"judge_{name}", one["segmenter"], one["weights"])
+    sizes = segmenter_inputs or {"segmenter": None}
+    segmenters = {name: (segmenter, segmenter_weights, size) for name, size in sizes.items()}
+    segmenters["judge"] = (judge, judge_weights, None)
+    segmenters |= {f"judge_{name}": (one["segmenter"], one["weights"], None) for name, one in (judges or {}).items()}
+    for name, (kind, weights, size) in segmenters.items():
+        if kind is not None:
+            info = describe_segmenter(kind, weights)
+            own = () if info.weights is None else (Path(info.weights), *weight_paths(info.weights))
+            files = dict.fromkeys((*own, *info.beside))  # the config beside the weights is one of them
+            build = partial(_segmentation, kind, weights, machine, size)
+            network(name, build, files, network=kind, code=segmenter_version(kind), dtype=machine.dtype, input=size)
     for one in observations().values():
-        found = one.find_weights({"fid_weights": fid_weights, "lpips_weights": lpips_weights})
-        if found is not None and (paired or not one.paired):
-            observe(one, found)
+        weights = one.find_weights({"fid_weights": fid_weights, "lpips_weights": lpips_weights})
+        if weights is not None and (paired or not one.paired):
+            build = partial(_observation, one, weights, machine)
+            source = module_version(one.build.__module__)
+            network(one.name, build, weights, one.paired, one.maps, version=one.version, source=source)
     return looks
 
 
@@ -214,8 +208,7 @@ def look(
             arrays["content"] = np.array(seen)
             save_arrays(folder / f"{name}.npz", arrays)
             if known is not None:
-                with atomic_path(known) as temporary:
-                    shutil.copyfile(folder / f"{name}.npz", temporary)
+                write_bytes(known, (folder / f"{name}.npz").read_bytes())
 
 
 def read_look(folder, name: str) -> dict[str, np.ndarray] | None:
@@ -278,6 +271,11 @@ def _run(looks: dict[str, Look], paths: list[Path], partners: list[Path], maps: 
         name: {**of_all, **{key: np.stack(values) for key, values in row.items()}} | getattr(see[name], "constants", {})
         for name, row in rows.items()
     }
+
+
+def _observation(one: Observation, weights, machine: Machine):
+    set_threads(machine.threads)
+    return one.build(*(weights or [None]), machine.device)
 
 
 def _segmentation(kind, weights, machine: Machine, size):

@@ -145,8 +145,16 @@ class Plan(Layout):
             case ["look_at_originals", chunk]:
                 judge, judges = self.config["judge"], {k: v["segmenter"] for k, v in self.config["judges"].items()}
                 codes = [fingerprints.segmenter_version(kind) for kind in (judge, *judges.values())]
-                seen = self.other_looks, self.weights(stage), fingerprints.observations_version(paired=False)
-                return judge, judges, codes, *seen, before("resolve"), before("prepare", chunk)
+                return (
+                    judge,
+                    judges,
+                    codes,
+                    self.other_looks,
+                    self.weights(stage),
+                    fingerprints.observations_version(paired=False),
+                    before("resolve"),
+                    before("prepare", chunk),
+                )
             case ["score_originals", chunk]:
                 return before("segment", chunk), before("look_at_originals", chunk)
             case ["encode", chunk, folder, point]:

@@ -4,7 +4,6 @@ One `scores.npz` holds what adds up over images (byte counts, confusion matrices
 chunk; `spic.benchmark.summary` joins the chunks and makes the numbers of a point.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,30 +19,15 @@ from spic.pictures.labels import LabelSpace
 from spic.pictures.reading import read_labels
 
 
-@dataclass(frozen=True)
-class Originals(Maps):
-    """What is known of the originals of a chunk: folders of label maps, and of looks.
-
-    Attributes
-    ----------
-    ssm, space, labels, truth_space
-        As in `spic.benchmark.observations.Maps`; `ssm` is the reference of mIoU.
-    looks : path-like
-        What the other networks saw.
-    """
-
-    looks: str | Path
-
-
 def score(
-    originals: Originals, out, *, looks=None, counted=None, method=None, settings=None, segmenter_look="segmenter"
+    originals: Maps, out, *, looks=None, counted=None, method=None, settings=None, segmenter_look="segmenter"
 ) -> None:
     """Score the images of a chunk and write one `scores.npz`.
 
     Parameters
     ----------
-    originals : Originals
-        What is compared with.
+    originals : spic.benchmark.observations.Maps
+        What is compared with: `ssm` is the reference of mIoU, and `looks` is needed.
     looks : path-like, optional
         Folder of looks at the reconstructions; without it the originals themselves are scored against ground truth.
     counted : path-like, optional
@@ -53,7 +37,7 @@ def score(
     settings : spic.benchmark.method.Settings, optional
         Its settings.
     segmenter_look : str
-        Which maps of the segmenter are compared; the originals' come from `Originals.ssm` for "segmenter", for another
+        Which maps of the segmenter are compared; the originals' come from `originals.ssm` for "segmenter", for another
         name from their look of that name.
 
     The arrays of the file (N images, C classes of the segmenter, J of the judge)
@@ -177,7 +161,7 @@ def _confusions(by: str, reference, found, truth, space: LabelSpace, truth_space
     }
 
 
-def _judged(originals: Originals, name: str, seen: dict, names, truth) -> dict:
+def _judged(originals: Maps, name: str, seen: dict, names, truth) -> dict:
     """What a judge says: confusion matrices and, of the judge itself, small objects kept."""
     base = _of_originals(originals, name, names)
     space = label_space(base["space"])
@@ -201,7 +185,7 @@ def _judged(originals: Originals, name: str, seen: dict, names, truth) -> dict:
     return arrays
 
 
-def _of_originals(originals: Originals, name: str, names) -> dict:
+def _of_originals(originals: Maps, name: str, names) -> dict:
     """A look at the originals, with the label maps of the images that are scored."""
     base = _look(originals.looks, name)
     check_names(names, base["names"][: len(names)], str(originals.looks))

@@ -1,4 +1,4 @@
-"""`spic encode`, `spic decode`, `spic info`, `spic roundtrip`: images to `.spic` files and back."""
+"""`spic encode`, `spic decode`, `spic info`, `spic roundtrip`, `spic demo`: images to `.spic` files and back."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+import spic
+from spic.bitstream import read_spic, version_of, write_spic
 from spic.cli import files
 from spic.cli.common import (
     Device,
@@ -23,6 +25,7 @@ from spic.errors import ConfigError, DataError
 from spic.files import IMAGES
 from spic.machine import set_threads
 from spic.pictures.limits import MAX_PIXELS
+from spic.weights import shipped_as
 
 Pictures = Annotated[list[str], typer.Argument(metavar="IN...", help="Images, folders, globs, or - for stdin.")]
 SpicFiles = Annotated[list[str], typer.Argument(metavar="IN...", help=".spic files, folders, globs, or - for stdin.")]
@@ -77,8 +80,7 @@ def encode(
     Sampler, steps, start, guidance and seed are recommendations to the receiver; by default those of the decoder.
     """
     sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
-    targets = dict(zip(sources, files.find_targets(inputs, sources, output, ".spic", force), strict=True))
-    from spic.bitstream import write_spic
+    targets = files.find_targets(inputs, sources, output, ".spic", force)
     from spic.transmitter import NO_STREET, Transmitter
 
     transmitter = Transmitter(
@@ -106,7 +108,8 @@ def encode(
         data = write_spic(coded)
         files.write_bytes_to(targets[source], data)
         record = {"input": str(source), "output": str(targets[source]), "street": prepared.is_street}
-        _print(record | _describe(coded, len(data)), as_json, targets[source] == files.STDIO)
+        record |= _describe(coded, len(data))
+        _print(record, as_json, targets[source] == files.STDIO)
 
     files.for_each("encoding", sources, work)
 
@@ -141,12 +144,10 @@ def decode(
     if part not in ("picture", "preview", "coarse", "ssm"):
         raise ConfigError(f"--part {part}: expected picture, preview, coarse or ssm")
     sources = files.find_sources(inputs, (".spic",), beside=IMAGES)
-    targets = dict(zip(sources, files.find_targets(inputs, sources, output, ".png", force), strict=True))
+    targets = files.find_targets(inputs, sources, output, ".png", force)
     for target in targets.values():
         files.image_format(target)
-    from spic.receiver import Receiver
-
-    receiver = Receiver(
+    receiver = spic.Receiver(
         weights,
         any_weights=any_weights,
         max_pixels=max_pixels,
@@ -181,7 +182,6 @@ def decode(
 
 def info(inputs: SpicFiles, max_pixels: MaxPixels = MAX_PIXELS, as_json: Json = False):
     """Say what .spic files hold; no network is loaded."""
-    from spic.bitstream import read_spic, version_of
 
     def work(source):
         data = files.read_bytes_from(source)
@@ -210,23 +210,16 @@ def roundtrip(
 ):
     """Encode and decode, and say what it cost and what was kept."""
     sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
-    targets = {}
-    if output is not None:
-        for suffix in (".spic", ".png"):
-            found = files.find_targets([str(s) for s in sources], sources, f"{output}/", suffix, force)
-            targets[suffix] = dict(zip(sources, found, strict=True))
-    from spic.receiver import Receiver
-    from spic.transmitter import Transmitter
-
+    kept = (".spic", ".png") if output is not None else ()
+    targets = {suffix: files.find_targets([], sources, f"{output}/", suffix, force) for suffix in kept}
     machine = {"device": device, "dtype": dtype}
     rate = {"quality": whole(quality), "target_bpp": target_bpp}
-    transmitter = Transmitter(segmenter, segmenter_weights, decoder_weights, native=native, **rate, **machine)
-    receiver = Receiver(decoder_weights, **machine)
+    transmitter = spic.Transmitter(segmenter, segmenter_weights, decoder_weights, native=native, **rate, **machine)
+    receiver = spic.Receiver(decoder_weights, **machine)
     set_threads(threads)
 
     def work(source):
-        picture = files.read_picture_from(source)
-        coded, data, rebuilt, scores = there_and_back(transmitter, receiver, picture)
+        coded, data, rebuilt, scores = there_and_back(transmitter, receiver, files.read_picture_from(source))
         if targets:
             files.write_bytes_to(targets[".spic"][source], data)
             files.write_picture_to(targets[".png"][source], rebuilt)
@@ -237,9 +230,39 @@ def roundtrip(
     files.for_each("coding", sources, work)
 
 
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the four files.")] = Path("spic-demo"),
+    number: Annotated[int, typer.Option(min=0, max=99, help="Which street to draw.")] = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    force: Force = False,
+):
+    """Draw a street, send it through a .spic file, and write what comes out beside what went in."""
+    targets = [folder / name for name in ("original.png", "street.spic", "rebuilt.png", "preview.png")]
+    for target in targets:
+        files.check_target(target, force)
+    from spic.datasets import get_dataset
+
+    set_threads(threads)
+    picture = get_dataset("street_scenes", None, "val", number + 1).picture(number)
+    receiver = spic.Receiver(device=device, dtype=dtype)
+    transmitter = spic.Transmitter(device=device, dtype=dtype)
+    coded, data, rebuilt, scores = there_and_back(transmitter, receiver, picture)
+    files.write_picture_to(targets[0], picture)
+    files.write_bytes_to(targets[1], data)
+    files.write_picture_to(targets[2], rebuilt)
+    files.write_picture_to(targets[3], receiver.preview(data))
+    typer.echo(
+        f"{targets[0]}: a drawn street, {picture.size} bytes of pixels\n"
+        f"{targets[1]}: {len(data)} bytes, {coded.bpp:.4f} bpp\n"
+        f"{targets[2]}: rebuilt; mIoU {scores['miou']:.3f}, PSNR {scores['psnr']:.2f} dB\n"
+        f"{targets[3]}: what the coarse picture alone would show"
+    )
+
+
 def there_and_back(transmitter, receiver, picture):
     """Code and rebuild an image: (SpicFile, bytes, rebuilt image, {"miou", "psnr"} between the two)."""
-    from spic.bitstream import write_spic
     from spic.metrics import miou_of_maps, psnr
 
     prepared = transmitter.prepare(picture)
@@ -283,29 +306,28 @@ def _print(record: dict, as_json: bool, on_stderr: bool) -> None:
 
 
 def _long(source: Path, record: dict) -> str:
-    """A `.spic` file in a few lines."""
-    from spic.weights import shipped_as
-
-    sampling = record["sampling"] or "as the decoder's weights recommend"
-    if isinstance(sampling, dict):
-        sampling = ", ".join(f"{key} {value}" for key, value in sampling.items())
     name = shipped_as(record["weights_id"])
-    known = f" (shipped: {name})" if name else ""
-    overhead = record["bytes"] - sum(record[f"{name}_bytes"] for name in ("ssm", "coarse", "residual"))
+    sampling = ", ".join(f"{key} {value}" for key, value in (record["sampling"] or {}).items())
     parts = {
         "ssm": "{ssm_bytes} bytes, {ssm_codec}, {label_space}",
         "coarse": "{coarse_bytes} bytes, {coarse_codec}",
         "residual": "{residual_bytes} bytes, {residual_codec}" if record["residual_bytes"] else "none",
     }
     parts |= dict.fromkeys(record["missing"], "missing")
+    more = {
+        "name": "stdin" if source == files.STDIO else source,
+        "container": record["bytes"] - sum(record[f"{part}_bytes"] for part in parts),
+        "shipped": f" (shipped: {name})" if name else "",
+        "sampling": sampling or "as the decoder's weights recommend",
+    }
     return (
-        "{0}: {bytes} bytes, version {version}\n"
+        "{name}: {bytes} bytes, version {version}\n"
         "  picture      {width}x{height}, coded at {working_width}x{working_height}\n"
-        "  rate         {bpp:.4f} bpp of the coded size, without the {1} bytes of the container\n"
+        "  rate         {bpp:.4f} bpp of the coded size, without the {container} bytes of the container\n"
         f"  SSM          {parts['ssm']}\n"
         f"  coarse       {parts['coarse']}\n"
         f"  residual     {parts['residual']}\n"
-        "  decoder      {weights_id}{2}\n"
-        "  sampling     {3}\n"
+        "  decoder      {weights_id}{shipped}\n"
+        "  sampling     {sampling}\n"
         "  seed         {seed}"
-    ).format("stdin" if source == files.STDIO else source, overhead, known, sampling, **record)
+    ).format(**record | more)

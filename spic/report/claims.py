@@ -118,10 +118,11 @@ def _need(there, else_: str) -> None:
 
 def claims_markdown(table: pd.DataFrame) -> str:
     """The table of `judge_claims` as Markdown, one row per claim."""
-    lines = ["| | The paper's claim | On these data | Numbers |", "| --- | --- | --- | --- |"]
-    for row in table.replace(r"\|", r"\\|", regex=True).itertuples():
-        lines.append(f"| {row.claim} | {row.text} | **{row.verdict}** | {row.numbers} |")
-    return "\n".join(lines) + "\n"
+    rows = [
+        f"| {row.claim} | {row.text} | **{row.verdict}** | {row.numbers} |\n"
+        for row in table.replace(r"\|", r"\\|", regex=True).itertuples()
+    ]
+    return "".join(["| | The paper's claim | On these data | Numbers |\n| --- | --- | --- | --- |\n", *rows])
 
 
 def claim_1(points: pd.DataFrame) -> Verdict:
@@ -228,8 +229,8 @@ def claim_6(points: pd.DataFrame) -> Verdict:
         f"{100 * row['small_recall_sr']:.0f} % against {100 * row['small_recall']:.0f} % with the SSM at {row['point']}"
         for row in pairs
     )
-    states = [state(row, "small_recall", row["small_recall_sr"]) for row in pairs]
-    return Verdict(_verdict(states), f"small objects found: {numbers}")
+    verdict = _verdict([state(row, "small_recall", row["small_recall_sr"]) for row in pairs])
+    return Verdict(verdict, f"small objects found: {numbers}")
 
 
 def claim_7(points: pd.DataFrame, pictures: pd.DataFrame | None = None) -> Verdict:
@@ -290,11 +291,12 @@ def claim_9(steps: pd.DataFrame | None) -> Verdict:
 
 def _against_baselines(points: pd.DataFrame, metric: str) -> Verdict:
     """SPIC against both baselines at its own rates: worse at one point fails; no shared rate leaves it open."""
-    verdicts, numbers = [], []
-    for baseline in BASELINES:
-        shared = duel(points, metric, baseline)
-        verdicts.append(_verdict(shared.states))
-        numbers.append(f"against {baseline} {_margins(shared)}" if shared.rates else f"no rate shared with {baseline}")
+    duels = {baseline: duel(points, metric, baseline) for baseline in BASELINES}
+    verdicts = [_verdict(shared.states) for shared in duels.values()]
+    numbers = [
+        f"against {baseline} {_margins(shared)}" if shared.rates else f"no rate shared with {baseline}"
+        for baseline, shared in duels.items()
+    ]
     return Verdict(next((v for v in (FAILS, UNKNOWN) if v in verdicts), HOLDS), ", ".join(numbers))
 
 

@@ -1,6 +1,7 @@
 """Tables of a run, from the summaries of its points. docs/metrics.md says what the numbers mean."""
 
 import json
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -17,10 +18,14 @@ from spic.report.comparison import ANCHOR, Curve
 CLASS_COLUMNS = [*IDENTITY, "class", "iou", "iou_gt"]
 RECALL_COLUMNS = [*IDENTITY, "class", "size", "found", "total", "recall"]
 INTERVAL_COLUMNS = [*IDENTITY, "metric", "value", "low", "high", "spread"]
-BD_COLUMNS = ["run", "protocol", "anchor", "method", "metric", "bd_rate_percent", "bd_metric"]
-BD_COLUMNS += ["rate_overlap", "metric_overlap", "interpolation", "remark"]
-TEXT_COLUMNS = {*IDENTITY, "ssm_source", "class", "size", "metric", "at", "anchor", "interpolation", "remark", "stage"}
-TEXT_COLUMNS |= {"judge", "text", "verdict", "numbers", "figure", "name", "sampler", "frames"}
+BD_COLUMNS = (
+    "run protocol anchor method metric bd_rate_percent bd_metric rate_overlap metric_overlap interpolation remark"
+).split()
+TEXT_COLUMNS = {
+    *IDENTITY,
+    *("ssm_source class size metric at anchor interpolation remark stage".split()),
+    *("judge text verdict numbers figure name sampler frames".split()),
+}
 
 
 def read_summaries(paths) -> dict[str, pd.DataFrame]:
@@ -154,7 +159,6 @@ def write_csv(table: pd.DataFrame, path) -> None:
 
 
 def _compared(points: pd.DataFrame) -> list[Metric]:
-    """The metrics of a table that methods are compared by."""
     return [metric for metric in columns_in(points) if metric.compared]
 
 
@@ -170,15 +174,13 @@ def read_csv(path) -> pd.DataFrame:
 
 def _deltas(anchor, test, metric: Metric, interpolation: str) -> dict:
     curves = (anchor["bpp"], anchor[metric.name], test["bpp"], test[metric.name])
+    rate = partial(bjontegaard.bd_rate, lower_is_better=metric.lower_is_better)
+    deltas = {("bd_rate_percent", "metric_overlap"): rate, ("bd_metric", "rate_overlap"): bjontegaard.bd_metric}
     found, remarks = {"interpolation": interpolation}, []
-    try:
-        rate = bjontegaard.bd_rate(*curves, interpolation=interpolation, lower_is_better=metric.lower_is_better)
-        found |= {"bd_rate_percent": rate.value, "metric_overlap": rate.overlap}
-    except DataError as error:
-        remarks.append(str(error))
-    try:
-        gain = bjontegaard.bd_metric(*curves, interpolation=interpolation)
-        found |= {"bd_metric": gain.value, "rate_overlap": gain.overlap}
-    except DataError as error:
-        remarks.append(str(error))
+    for (value, overlap), delta_of in deltas.items():
+        try:
+            delta = delta_of(*curves, interpolation=interpolation)
+            found |= {value: delta.value, overlap: delta.overlap}
+        except DataError as error:
+            remarks.append(str(error))
     return found | {"remark": "; ".join(dict.fromkeys(remarks))}

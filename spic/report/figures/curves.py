@@ -65,18 +65,12 @@ def rate_split(points: pd.DataFrame, stem) -> None:
     with _sheet(stem, (6.4, 1.3 + 0.3 * max(len(rows), 2))) as ((axes,),):
         left = np.zeros(len(rows))
         for what, (values, color, hatch) in shares.items():
-            axes.barh(
+            bars = axes.barh(
                 range(len(rows)), values, left=left, label=what, color=color, hatch=hatch, edgecolor="white", height=0.7
             )
             left = left + values.to_numpy()
-        for i, (total, share) in enumerate(zip(left, rows["bpp_ssm"], strict=True)):
-            axes.annotate(
-                f"{total:.3f}, {100 * share / total:.0f} % SSM",
-                (total, i),
-                (4, 0),
-                textcoords="offset points",
-                va="center",
-            )
+        shown = [f"{n:.3f}, {100 * ssm / n:.0f} % SSM" for n, ssm in zip(left, rows["bpp_ssm"], strict=True)]
+        axes.bar_label(bars, shown, padding=4)
         if not len(rows):
             _note(axes, "no method of this run sends an SSM")
         axes.set_yticks(range(len(rows)), map(label_of, rows["method"], rows["point"]))
@@ -116,27 +110,24 @@ def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
 
 def recall_by_size(points: pd.DataFrame, recall: pd.DataFrame, stem) -> None:
     """Share of the judge's small objects that survive, by size, at about the same rate: one panel per class."""
-    chosen = at_one_rate(points)
-    recall = recall[recall["size"].isin(SIZE_NAMES)]
-    classes = list(dict.fromkeys(recall["class"])) or ["all"]
-    styles = styles_of(points["method"])
+    chosen, styles = at_one_rate(points), styles_of(points["method"])
+    found = dict(iter(recall[recall["size"].isin(SIZE_NAMES)].groupby(["class", "method", "point"], sort=False)))
+    classes = list(dict.fromkeys(name for name, *_ in found)) or ["all"]
     columns = min(3, len(classes))
     shape = (-(-len(classes) // columns), columns)
     with _sheet(stem, (1.2 + 2.6 * columns, 1.4 + 2.6 * shape[0]), shape=shape, sharey=True) as grid:
         for axes in grid.flat[len(classes) :]:
             axes.axis("off")
         for axes, name in zip(grid.flat, classes, strict=False):
-            counts = None
+            counts = pd.Series(0, SIZE_NAMES)
             for row in chosen:
-                rows = recall[(recall["method"] == row["method"]) & (recall["point"] == row["point"])]
-                rows = rows[rows["class"] == name].set_index("size").reindex(SIZE_NAMES)
-                if rows["total"].notna().any():
+                rows, style = found.get((name, row["method"], row["point"])), styles[row["method"]]
+                if rows is not None and rows["total"].notna().any():
+                    rows = rows.set_index("size").reindex(SIZE_NAMES)
                     counts = rows["total"].fillna(0).astype(int)
-                    style = styles[row["method"]]
                     _line(axes, range(len(SIZES)), rows["recall"], style, label=_at(row, style))
-            if counts is None:
+            if not axes.lines:
                 _note(axes, "no small objects\nwere counted")
-                counts = pd.Series(0, SIZE_NAMES)
             ticks = [f"{text}\nn = {n}" for text, n in zip(SIZES.values(), counts, strict=True)]
             axes.set_xticks(range(len(SIZES)), ticks, fontsize=8)
             title = "all small objects" if name == "all" else name
@@ -184,7 +175,6 @@ def _line(axes, x, y, style, label=None) -> None:
 
 
 def _bars(axes, rows, metric, style) -> None:
-    """95 % intervals, where there are any."""
     if f"{metric}_low" in rows and rows[f"{metric}_low"].notna().any():
         bars = np.array([rows[metric] - rows[f"{metric}_low"], rows[f"{metric}_high"] - rows[metric]])
         bars = np.where(np.isfinite(bars), bars.clip(0), 0)
@@ -209,8 +199,6 @@ def _note(axes, text: str) -> None:
 def _frame(axes, grid="both") -> None:
     axes.grid(False)
     axes.grid(axis=grid, color="0.88")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 @contextmanager
@@ -223,9 +211,10 @@ def _sheet(stem, size, columns=2, shape=(1, 1), **layout):
         figure, grid = plt.subplots(*shape, figsize=size, layout="constrained", squeeze=False, **layout)
         yield grid
         handles, labels = grid.flat[0].get_legend_handles_labels()
-        look = {"loc": "outside lower center", "frameon": False, "fontsize": 9, "handlelength": 3.2}
         for ncols in range(columns, 0, -1) if handles else ():
-            legend = figure.legend(handles, labels, ncols=ncols, **look)
+            legend = figure.legend(
+                handles, labels, ncols=ncols, loc="outside lower center", frameon=False, fontsize=9, handlelength=3.2
+            )
             if ncols == 1 or legend.get_window_extent().width <= figure.bbox.width:
                 break
             legend.remove()

@@ -10,8 +10,8 @@ from spic.pictures.labels import LabelSpace
 from spic.pictures.sizes import upscale
 from spic.report.figures import Figure
 from spic.report.figures.style import DPI, drawing, save
-from spic.report.zoom import ZOOM
 
+ZOOM = 4  # a window has a quarter of the image's height and width
 GAP = 10  # between panels, in pixels of the PNG file
 LINE = 34  # height of a line of text
 SMALL = 13  # width of a letter of small text, on the safe side
@@ -102,8 +102,7 @@ def figure3(subjects: list[Subject], note: str, stem) -> None:
     canvas.texts(["whole picture", *(version.title for version in subjects[0].versions)], fontweight="bold")
     for subject in subjects:
         zooms = [_enlarged(_window(version.pixels, subject.corner)) for version in subject.versions]
-        box = (*subject.corner, height // ZOOM, width // ZOOM)
-        canvas.row([subject.versions[0].pixels, *zooms], box=box, boxed=1)
+        canvas.row([subject.versions[0].pixels, *zooms], box=(*subject.corner, height // ZOOM, width // ZOOM), boxed=1)
         canvas.texts([subject.name, *(_numbers(version) for version in subject.versions)])
     canvas.note(
         "The coarse image without source compression. mIoU of the whole picture, against the segmented original. "
@@ -181,8 +180,10 @@ class _Canvas:
         axes.imshow(picture, interpolation="none", aspect="auto")
         axes.set_axis_off()
         for color, line in (("black", 2.4), (BOX, 1.2)) if box else ():
-            corner = (box[1] - 0.5, box[0] - 0.5)
-            axes.add_patch(plt.Rectangle(corner, box[3], box[2], fill=False, edgecolor=color, linewidth=line))
+            top, left, height, width = box
+            axes.add_patch(
+                plt.Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=color, linewidth=line)
+            )
 
     def _legend(self, top, entries, columns, plt, figure):
         squares = [plt.Rectangle((0, 0), 1, 1, color=np.array(color) / 255) for _, color in entries]

@@ -17,6 +17,8 @@ LOOK = {
     "text.parse_math": False,  # names may hold a "$"
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
     "hatch.linewidth": 0.7,
 }
 
@@ -74,13 +76,11 @@ def drawing():
     plt.switch_backend("Agg")
     with sns.axes_style("whitegrid"), plt.rc_context(LOOK):
         yield plt
+    plt.close("all")
 
 
 def save(figure, stem) -> None:
-    """Write a figure as SVG and PNG and close it; equal figures give equal bytes."""
-    import matplotlib.pyplot as plt
-
+    """Write a figure as SVG and PNG; equal figures give equal bytes."""
     for suffix, varying in (("svg", "Date"), ("png", "Software")):
         with atomic_path(f"{stem}.{suffix}") as temporary:
             figure.savefig(temporary, format=suffix, dpi=DPI, metadata={varying: None})
-    plt.close(figure)
