@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -71,17 +72,16 @@ def find_setting(
         raise ConfigError(f"no setting from {low} to {high} in steps of {step} for {target} bpp within {tolerance}")
     # places on the range: whole numbers of steps, or the settings themselves
     left, right = (0, int((high - low) / step + 1e-9)) if step else (float(low), float(high))
-    rates = {}
 
     def setting(place):
         return low + place * step if step else place
 
+    @cache
     def rate(place):
-        if place not in rates:
-            rates[place] = float(rate_of(setting(place)))
-            if not (rates[place] > 0 and math.isfinite(rates[place])):
-                raise DataError(f"the rate at {setting(place)} is {rates[place]}")
-        return rates[place]
+        found = float(rate_of(setting(place)))
+        if not (found > 0 and math.isfinite(found)):
+            raise DataError(f"the rate at {setting(place)} is {found}")
+        return found
 
     def distance(place):
         return math.inf if at_most and rate(place) > target else abs(math.log(rate(place) / target))

@@ -104,9 +104,11 @@ class Decoder:
         kept = {"null": self._last_null[1] if guided else None, "room": room, "sampling": sampling}
         batch = batch or fitting
         parts = [slice(start, start + batch) for start in range(0, len(ssm), batch)]
-        noise = [seeds if callable(seeds) else seeds[part] for part in parts]
-        pairs = zip(parts, noise, strict=True)
-        return np.concatenate([self._decode(model, ssm[part], coarse[part], noise=n, **kept) for part, n in pairs])
+        decoded = [
+            self._decode(model, ssm[part], coarse[part], noise=seeds if callable(seeds) else seeds[part], **kept)
+            for part in parts
+        ]
+        return np.concatenate(decoded)
 
     def _decode(self, model, ssm, coarse, **settings):
         if self.void_is_null:

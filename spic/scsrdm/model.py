@@ -8,7 +8,7 @@ from spic.errors import ConfigError
 from spic.scsrdm import schedule
 from spic.scsrdm.config import ScsrdmConfig
 from spic.scsrdm.refine import Refine, half_chroma
-from spic.scsrdm.spade import Condition, NullCondition
+from spic.scsrdm.spade import Condition
 from spic.scsrdm.unet import UNet
 
 
@@ -71,18 +71,6 @@ class Scsrdm(UNet):
         coloured = half_chroma if self.config.chroma == "half" else nn.Identity()
         return [torch.cat([coloured(wiener + s * raw[:, :3]), raw[:, 3:]], dim=1) for raw in outputs]
 
-    def condition(self, ssm_onehot) -> Condition:
-        if self.config.condition == "coarse":
-            ssm_onehot = torch.zeros_like(ssm_onehot)
-        prepared = super().condition(ssm_onehot)
-        prepared.onehot = ssm_onehot  # what `refine` looks at
-        return prepared
-
-    def null_condition(self, height: int, width: int, dtype=None) -> NullCondition:
-        prepared = super().null_condition(height, width, dtype)
-        prepared.onehot = self.out[2].weight.new_zeros(1, self.config.ssm_planes, height, width)
-        return prepared
-
     def denoise_raw(self, x_t, t, ssm_onehot, coarse):
         """Parts of a preconditioned prediction, for a loss ((x0 - wiener) / s - raw)^2 in units of s.
 
@@ -100,11 +88,6 @@ class Scsrdm(UNet):
         c, condition = self.enlarge(coarse), self._prepared(ssm_onehot)
         planes, wiener, s = self._precondition(x_t.float(), t, c)
         return self._refined(self.run(planes, self.times(t), [condition])[0], condition, wiener, s, c), wiener, s
-
-    def torso_to(self, dtype):
-        if self.refine is not None:
-            self.refine.to(dtype)
-        return super().torso_to(dtype)
 
     def enlarge(self, coarse):
         """Coarse image at full size, float32 (N, 3, H, W)."""

@@ -152,8 +152,14 @@ def _noise_source(noise, count, device):
     """Turn seeds into `draw(shape)`, and check what a caller's own source draws."""
     source = noise
     if not callable(noise):
+        if not isinstance(noise, Sequence | np.ndarray | range) or isinstance(noise, str | bytes):
+            raise ConfigError("noise: expected a callable or one seed per image")
+        if len(noise) != count:
+            raise ConfigError(f"noise: {len(noise)} seeds for {count} pictures")
+        if not all(isinstance(s, int | np.integer) and not isinstance(s, bool) and 0 <= s < 1 << 63 for s in noise):
+            raise ConfigError("noise: seeds are whole numbers from 0 to 2**63 - 1")
         # On the CPU whatever the device: a seed then gives the same noise everywhere.
-        generators = [torch.Generator().manual_seed(seed) for seed in _seeds(noise, count)]
+        generators = [torch.Generator().manual_seed(int(seed)) for seed in noise]
 
         def source(shape):
             return torch.stack([torch.randn(shape[1:], generator=generator) for generator in generators])
@@ -165,14 +171,3 @@ def _noise_source(noise, count, device):
         return z.to(device=device, dtype=torch.float32)
 
     return draw
-
-
-def _seeds(noise, count):
-    if not isinstance(noise, Sequence | np.ndarray | range) or isinstance(noise, str | bytes):
-        raise ConfigError("noise: expected a callable or one seed per image")
-    seeds = list(noise)
-    if len(seeds) != count:
-        raise ConfigError(f"noise: {len(seeds)} seeds for {count} pictures")
-    if not all(isinstance(s, int | np.integer) and not isinstance(s, bool) and 0 <= s < 1 << 63 for s in seeds):
-        raise ConfigError("noise: seeds are whole numbers from 0 to 2**63 - 1")
-    return [int(seed) for seed in seeds]

@@ -73,12 +73,14 @@ class Condition:
         (N or 1, C, h, w), the SSM at the finest level.
     levels : int
         How many levels there are.
+    onehot : torch.Tensor
+        The SSM itself, which `spic.scsrdm.refine` looks at.
     pooled : bool
         Make the smaller copies by averaging (embedded SSM) and not by the nearest pixel (one-hot SSM, as published).
     """
 
-    def __init__(self, ssm, levels: int, *, pooled: bool = False):
-        self.ssm = [ssm]
+    def __init__(self, ssm, levels: int, onehot, pooled: bool):
+        self.ssm, self.onehot = [ssm], onehot
         for level in range(1, levels):
             size = [side >> level for side in ssm.shape[-2:]]
             self.ssm.append(F.adaptive_avg_pool2d(ssm, size) if pooled else F.interpolate(ssm, size, mode="nearest"))
@@ -119,10 +121,12 @@ class NullCondition:
         (1, C, 1, 1), a pixel of the null SSM as the SPADEs see it.
     size : (int, int)
         Height and width at the finest level.
+    onehot : torch.Tensor
+        The SSM itself, as in `Condition`.
     """
 
-    def __init__(self, spades, pixel, size, dtype=None):
-        self.kept, self.places = {}, {}
+    def __init__(self, spades, pixel, size, onehot, dtype=None):
+        self.kept, self.places, self.onehot = {}, {}, onehot
         for spade in spades:
             sides = [side >> spade.level for side in size]
             if spade.level not in self.places:

@@ -22,14 +22,6 @@ from spic.scsrdm.refine import zeroed
 from spic.scsrdm.spade import Condition, GroupNorm, NullCondition, Spade
 
 
-def timestep_embedding(t, channels: int):
-    """Cosines, then sines, of t at `channels` / 2 geometric frequencies from 1 to 1/10000; float32 (N, channels)."""
-    half = channels // 2
-    frequencies = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
-    angles = t.float()[:, None] * frequencies
-    return torch.cat([angles.cos(), angles.sin()], dim=1)
-
-
 class Attention(nn.Module):
     """Multi-head self-attention over the pixels, added to its input; q, k and v lie together head by head."""
 
@@ -191,11 +183,10 @@ class UNet(nn.Module):
 
     def condition(self, ssm_onehot) -> Condition:
         """Prepare an SSM, (N, classes, H, W), for any number of passes; `Condition.keep` prepares more."""
-        levels = len(self.config.channel_mult)
-        ssm = ssm_onehot.to(self.dtype)
-        if self.config.patch_size == 1:
-            return Condition(ssm, levels)
-        return Condition(self.ssm_embed(ssm), levels, pooled=True)
+        if self.config.condition == "coarse":
+            ssm_onehot = torch.zeros_like(ssm_onehot)
+        ssm, pooled = ssm_onehot.to(self.dtype), self.config.patch_size > 1
+        return Condition(self.ssm_embed(ssm) if pooled else ssm, len(self.config.channel_mult), ssm_onehot, pooled)
 
     def null_condition(self, height: int, width: int, dtype=None) -> NullCondition:
         """What `condition` makes of an SSM of zeros, for images of one size; worth keeping for the next image."""
@@ -204,15 +195,19 @@ class UNet(nn.Module):
             pixel = self.ssm_embed.bias.view(1, -1, 1, 1)
         else:
             pixel = torch.zeros(1, self.config.ssm_planes, 1, 1, dtype=weight.dtype, device=weight.device)
-        return NullCondition(self.spades, pixel, (height // patch, width // patch), dtype)
+        onehot = self.out[2].weight.new_zeros(1, self.config.ssm_planes, height, width)
+        return NullCondition(self.spades, pixel, (height // patch, width // patch), onehot, dtype)
 
     def times(self, t):
         """Time conditioning of all blocks, float32 (N, columns), for timesteps t (N,).
 
         It depends on t alone, so a chain asks once, for all its steps. float32 whatever the blocks run in.
         """
+        half = self.config.base_channels // 2
+        frequencies = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
+        angles = t.float()[:, None] * frequencies  # geometric frequencies from 1 to 1/10000
         with torch.autocast(t.device.type, enabled=False):
-            sines = timestep_embedding(t, self.config.base_channels).to(self.time_embed[0].weight.dtype)
+            sines = torch.cat([angles.cos(), angles.sin()], dim=1).to(self.time_embed[0].weight.dtype)
             embedding = self.time_embed(sines)
             return torch.cat([block.emb_layers(embedding) for block in self.blocks], dim=1).float()
 
@@ -251,8 +246,8 @@ class UNet(nn.Module):
         As published, time conditioning, normalisation weights and the head stay float32: they are cheap, and their
         rounding would be seen in every pixel.
         """
-        for part in (self.input_blocks, self.middle_block, self.output_blocks, getattr(self, "ssm_embed", None)):
-            for module in part.modules() if part is not None else ():
+        for name, part in self.named_children():
+            for module in part.modules() if name not in ("time_embed", "out") else ():
                 if isinstance(module, nn.Conv1d | nn.Conv2d):
                     module.to(dtype)
         return self

@@ -149,13 +149,26 @@ class Trainer:
             pairs = [torch.cat([a, b]) for a, b in zip((real, *around), (fake.detach(), *around), strict=True)]
             scores = [score.chunk(2) for score in nets.patch_scores(*pairs, shift)]
             hinge = losses.hinge_loss([a for a, _ in scores], [b for _, b in scores])
-        alike = {"pixels": pixels, "low": low, "colour": colour, "features": features, "grid": uneven}
-        alike |= {"texture": coarser}
+        alike = {
+            "pixels": pixels,
+            "low": low,
+            "colour": colour,
+            "features": features,
+            "grid": uneven,
+            "texture": coarser,
+        }
         decoder = sum(getattr(r, name) * value for name, value in alike.items())
         decoder = decoder + adversarial * (r.semantic * readable + r.patch * patches)
-        own = {"on_real": on_real, "on_drawn": on_drawn, "hinge": hinge}
-        total = {"loss": decoder + on_real + on_drawn + hinge, "decoder": decoder}
-        return {**total, **alike, "readable": readable, "patch": patches, **own}
+        return {
+            "loss": decoder + on_real + on_drawn + hinge,
+            "decoder": decoder,
+            **alike,
+            "readable": readable,
+            "patch": patches,
+            "on_real": on_real,
+            "on_drawn": on_drawn,
+            "hinge": hinge,
+        }
 
 
 def train_adversarial(

@@ -112,10 +112,20 @@ def _train(options) -> str:
     pack, validation = read_split(options.pack, options.leave_out)
     predicted = predicted_maps(pack, options.ssm, device) if options.ssm else None
     folder = options.folder or options.out
-    given = {"init": options.init, "validation": validation, "predicted": predicted, "seed": options.seed}
-    given |= {"device": device, "dtype": pick_dtype(options.dtype, device)}
-    save = {"checkpoint_seconds": 60, "on_save": partial(write_parts, folder, options.out)}
-    train_adversarial(pack, folder, budget, recipe, **given, **save)
+    train_adversarial(
+        pack,
+        folder,
+        budget,
+        recipe,
+        init=options.init,
+        validation=validation,
+        predicted=predicted,
+        device=device,
+        dtype=pick_dtype(options.dtype, device),
+        seed=options.seed,
+        checkpoint_seconds=60,
+        on_save=partial(write_parts, folder, options.out),
+    )
     write_parts(folder, options.out)  # of a training that was done already, too
     return str(options.out)
 

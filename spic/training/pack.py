@@ -105,8 +105,7 @@ def write_pack(path, datasets: Iterable, qps: Iterable[int] = (), codec=None, qu
                     raise DataError(f"{dataset.name}: {name} " + ("has no labels" if labels is None else "comes twice"))
                 seen.add(name)
                 picture = dataset.picture(i)
-                options = {"quality": quality, "subsampling": 0}
-                archive.writestr(f"picture/{name}.jpg", _encode(picture, "JPEG", **options))
+                archive.writestr(f"picture/{name}.jpg", _encode(picture, "JPEG", quality=quality, subsampling=0))
                 archive.writestr(f"labels/{name}.png", _encode(labels, "PNG"))
                 for qp in qps:
                     decoded = codec.decode(codec.encode(downscale(picture), qp=qp))
