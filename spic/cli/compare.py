@@ -55,7 +55,7 @@ def compare(
 
     settings = Settings(decoder_weights=decoder_weights and str(decoder_weights), machine=Machine(device, dtype))
     methods = {name: get_method(name, settings) for name in method or method_names()}
-    methods = {name: coder for name, coder in methods.items() if method or not coder.missing}
+    methods = {name: coder for name, coder in methods.items() if method or _comparable(coder)}
     transmitter = spic.Transmitter(segmenter, segmenter_weights, decoder_weights, device=device, dtype=dtype)
     set_threads(threads)
     rows, entries = [], []
@@ -99,6 +99,11 @@ def compare(
         typer.echo(spelled(f"{output / 'index.html'}: all of it"))
 
 
+def _comparable(coder) -> bool:
+    """Whether a method can decode, and has one setting whose rate can be looked for."""
+    return not coder.missing and isinstance(coder.parameter, str)
+
+
 def _page(bpp: float, space, start: tuple[str, str]):
     from spic.report.pages.gallery import Page
 
@@ -125,7 +130,8 @@ def at_rate(name: str, coder, picture, bpp: float) -> tuple:
         return 8 * sum(size for part, size in coder.sizes(coded[setting]).items() if part != "file") / pixels
 
     if coder.quality_range is None:
-        return Match(None, None, f"no quality_range of {coder.parameter}"), None
+        names = [coder.parameter] if isinstance(coder.parameter, str) else coder.parameter
+        return Match(None, None, f"no quality_range of {' and '.join(names)}"), None
     try:
         with about(name):
             found = find_quality(coder.parameter, coder.quality_range, rate_of, bpp)

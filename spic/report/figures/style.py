@@ -39,13 +39,14 @@ STYLES = {  # the colours of seaborn's palette "colorblind"
     "ldm": Style("super-resolution, latent diffusion", "#5f3f8f", "<", (0, (5, 1, 1, 1))),
     "sdm": Style("SSM alone (SDM)", "#949494", "X", (0, (1, 1))),
     "upsampled": Style("coarse image, upsampled", "#029e73", "s", (0, (3, 1.5))),
+    "dsslic": Style("DSSLIC", "#ca9161", "p", (0, (3, 1, 1, 1))),
     "bpg": Style("BPG", "#d55e00", "^", (0, (6, 1, 1, 1, 1, 1))),
     "jpeg2000": Style("JPEG 2000", "#cc78bc", "D", (0, (2, 1))),
 }
 SPARE = [
     (color, marker, dash)
     for dash in ("-", (0, (3, 1, 1, 1)))
-    for color, marker in (("#ca9161", "p"), ("#000000", "*"), ("#fbafe4", "h"), ("#ece133", "d"))
+    for color, marker in (("#000000", "*"), ("#fbafe4", "h"), ("#ece133", "d"))
 ]
 
 
