@@ -13,6 +13,7 @@ from spic.errors import ConfigError, DataError, SpicError, WeightsError
 from spic.pictures.labels import LabelSpace, get_label_space
 from spic.weights import FOLDER, weight_paths
 
+_TABLES = ("steps_csv", "second_segmenter")
 # What a decoder sees, by the setting that names its weights.
 CONDITIONS = {"decoder_weights": "both", "sr_weights": "coarse", "sdm_weights": "ssm"}
 
@@ -96,14 +97,14 @@ def check_files(plan: Plan) -> None:
         if config[key] is not None or key in SHIPPED_DECODERS:
             path = config[key] or FOLDER / SHIPPED_DECODERS[key]
             given[key] = _with_config(weight_paths(path)[0])
-    given |= {key: [config[key]] for key in ("fid_weights", "lpips_weights", "steps_csv") if config[key] is not None}
+    given |= {key: [config[key]] for key in (*_TABLES, "fid_weights", "lpips_weights") if config[key] is not None}
     with _about("anchors"):
         for file in config["anchors"]:
             read_anchor(file)
     for key, files in given.items():
         for file in files:
             if not Path(file).is_file():
-                kind = DataError if key == "steps_csv" else WeightsError
+                kind = DataError if key in _TABLES else WeightsError
                 raise kind(f"{key}: {file}: no such file")
 
 
