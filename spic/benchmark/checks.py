@@ -15,6 +15,8 @@ from spic.pictures.labels import LabelSpace, get_label_space
 from spic.scsrdm.info import CONDITIONS, SHIPPED_DECODERS
 from spic.weights import FOLDER, read_config, weight_paths
 
+_TABLES = ("steps_csv", "second_segmenter")
+
 
 def check_run(plan: Plan, points: bool = True) -> None:
     """Check all that is known of a run before its first job.
@@ -104,14 +106,14 @@ def check_files(plan: Plan) -> None:
     for key in sorted(decoders):
         if config[key] is not None or key in SHIPPED_DECODERS:
             given[key] = _with_config(weight_paths(config[key] or FOLDER / SHIPPED_DECODERS[key])[0])
-    given |= {key: [config[key]] for key in ("fid_weights", "lpips_weights", "steps_csv") if config[key] is not None}
+    given |= {key: [config[key]] for key in (*_TABLES, "fid_weights", "lpips_weights") if config[key] is not None}
     with about("anchors"):
         for file in config["anchors"]:
             read_anchor(file)
     for key, files in given.items():
         for file in files:
             if not Path(file).is_file():
-                raise (DataError if key == "steps_csv" else WeightsError)(f"{key}: {file}: no such file")
+                raise (DataError if key in _TABLES else WeightsError)(f"{key}: {file}: no such file")
 
 
 def check_decoders(config: dict) -> None:

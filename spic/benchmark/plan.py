@@ -72,6 +72,7 @@ class Plan(Layout):
             "segment": segmenter,
             "look_at_originals": judge + observed + segmenter * bool(self.other_looks),
             "look": segmenter + judge + observed,
+            "compare": [self.config["second_segmenter"]] if self.config["second_segmenter"] else [],
             "figures": [*filter(None, [self.config["steps_csv"]]), *self.config["anchors"]],
             "figure_pictures": segmenter + [path for method in drawn_by for path in self.decoder_files(method)],
         }[stage]

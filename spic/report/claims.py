@@ -261,10 +261,11 @@ def claim_8(points: pd.DataFrame, other: pd.DataFrame | None) -> Verdict:
     _need(len(pairs), "the two segmenters share no point with an mIoU")
     shares = pairs[f"{metric}_other"] / pairs[metric]
     row = pairs.loc[shares.idxmin()]
+    where = f" (run {other['run'].iloc[0]})" if "run" in other else ""
     return Verdict(
         HOLDS if shares.min() >= REPLACED_SHARE else FAILS,
-        f"{by} with the other segmenter is at least {100 * shares.min():.0f} % of that with the first at {len(pairs)} "
-        f"points ({row[f'{metric}_other']:.3g} against {row[metric]:.3g} at {row['point']})",
+        f"{by} with the other segmenter{where} is at least {100 * shares.min():.0f} % of that with the first at "
+        f"{len(pairs)} points ({row[f'{metric}_other']:.3g} against {row[metric]:.3g} at {row['point']})",
     )
 
 

@@ -36,18 +36,14 @@ def compare_run(given, params, out) -> None:
     write_csv(bd_table(points), out.bd)
     detailed, pictures = with_intervals(points, read_csv(given.intervals)), pd.read_parquet(given.pictures)
     folder, claims = Path(out.compressai[0]).parent.parent, []
+    other = read_csv(params.second_segmenter) if params.second_segmenter else None
     text = f"# The paper's claims on {points['run'].iloc[0]}\n"
     for protocol, rows in points.groupby("protocol", sort=False):
         source = rows["ssm_source"].dropna()
-        claims.append(
-            judge_claims(
-                detailed,
-                protocol=protocol,
-                pictures=pictures,
-                ssm_codec=params.ssm_codec,
-                ssm_source=source.iloc[0] if len(source) else "segmenter",
-            )
-        )
+        facts = {"ssm_codec": params.ssm_codec, "ssm_source": source.iloc[0] if len(source) else "segmenter"}
+        if other is not None and protocol in set(other.get("protocol", ())):
+            facts["other_segmenter"] = other
+        claims.append(judge_claims(detailed, protocol=protocol, pictures=pictures, **facts))
         text += f"\n## Protocol `{protocol}`\n\n{claims_markdown(claims[-1])}"
         write_compressai(rows, folder / protocol, timing=timing[timing["protocol"] == protocol])
     write_csv(pd.concat(claims), out.claims)
