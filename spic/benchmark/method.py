@@ -62,6 +62,8 @@ class Method(ABC):
         Whether `official_parts` differs from what `encode` makes.
     message_names : tuple of str
         What `messages` gives.
+    has_rate : bool
+        Whether its bytes are a rate in bits per pixel.
     """
 
     parameter: str | tuple[str, ...]
@@ -71,6 +73,7 @@ class Method(ABC):
     follows_protocol = False
     counts_officially = False
     message_names = ("image",)
+    has_rate = True
 
     def __init__(self, settings: Settings):
         self.settings = settings
