@@ -9,7 +9,7 @@ import numpy as np
 from spic.bitstream import SpicFile, read_spic
 from spic.codecs import get_codec
 from spic.codecs.base import at_most
-from spic.codecs.residual import add_levels
+from spic.codecs.residual import add_residual
 from spic.errors import BitstreamError, ConfigError, DataError, WeightsError
 from spic.pictures.labels import get_label_space
 from spic.pictures.limits import MAX_PIXELS
@@ -161,7 +161,7 @@ class Receiver:
         pictures = self._rebuild(parts, noise or seeds, settings[0])
         for i, part in enumerate(parts):
             if part.residual is not None and noise is None and self._residual_fits(part.file):
-                pictures[i] = add_levels(pictures[i], part.residual, part.file.residual.scale)
+                pictures[i] = add_residual(pictures[i], part.residual, part.file.residual.scale)
         return [resize(p, part.file.original_size) for p, part in zip(pictures, parts, strict=True)]
 
     def parts(self, data: bytes) -> Parts:

@@ -15,7 +15,7 @@ from spic.benchmark.method import Method, Picture, Settings
 from spic.benchmark.protocols import get_protocol
 from spic.bitstream import read_spic, write_spic
 from spic.channel.spicfile import to_messages
-from spic.codecs import codec_names, get_codec
+from spic.codecs import codec_names, get_codec, residual
 from spic.errors import BitstreamError, ConfigError, DataError
 from spic.machine import set_threads
 from spic.pictures.limits import MAX_PIXELS
@@ -138,7 +138,9 @@ class SpicMethod(UpsampledMethod):
         if "picture" not in parts:  # what `official_parts` made
             return super().sizes(parts)
         file = read_spic(parts["picture"])
-        return {"ssm": len(file.ssm), "coarse": len(file.coarse), "file": len(parts["picture"])}
+        found = file.bytes_of_parts
+        more = {"picture": found["residual"]} if file.residual else {}
+        return {"ssm": found["ssm"], "coarse": found["coarse"], **more, "file": len(parts["picture"])}
 
     def messages(self, parts):
         """SSM and coarse image, each with the head of the file, so that either can be decoded by itself."""
@@ -149,10 +151,13 @@ class SpicMethod(UpsampledMethod):
         return {("coarse",): [("sr", coarse), ("upsampled", coarse)], ("ssm",): [("sdm", {"simplify": 0})]}
 
     def encode(self, picture, value):
+        return self._file(picture, self._quality(value))
+
+    def _file(self, picture: Picture, quality, residual_qp: int | None = None) -> dict[str, bytes]:
         if picture.ssm is None or picture.ssm.shape != picture.pixels.shape[:2]:
             raise DataError("the method spic needs an SSM of the picture's size")
         prepared = self._transmitter.prepare(picture.pixels, picture.ssm)
-        return {"picture": write_spic(self._transmitter.code(prepared, self._quality(value)))}
+        return {"picture": write_spic(self._transmitter.code(prepared, quality, residual_qp))}
 
     def official_parts(self, picture, value):
         """The SSM as the authors' scripts save it: three equal channels of label * 255 / 35, by FLIF."""
@@ -180,6 +185,38 @@ class SpicMethod(UpsampledMethod):
         if protocol.one_generator:
             generator = torch.Generator().manual_seed(own.seed)
             self._noise = lambda shape: torch.randn(shape, generator=generator)
+
+
+class DsslicMethod(SpicMethod):
+    """DSSLIC of Akbari, Liang and Han (ICASSP 2019): what `spic` sends, and the residual of its image by BPG.
+
+    The images are rebuilt as the decoder's weights recommend under every protocol, since a residual fits no others.
+    """
+
+    follows_protocol = counts_officially = False
+    message_names = ("ssm", "coarse", "residual")
+
+    def __init__(self, settings: Settings):
+        super().__init__(replace(settings, protocol="corrected"))
+        self.parameter, self.quality_range = (self.parameter, "residual_qp"), None
+
+    def codecs(self):
+        return {**super().codecs(), "residual": get_codec(residual.CODEC)}
+
+    def check_point(self, value):
+        super().check_point(value[self.parameter[0]])
+        residual.check_qp(value["residual_qp"])
+
+    def stand_ins(self, value):
+        """Without the residual what `spic` would show; a residual alone is worth nothing."""
+        coarse = {self.parameter[0]: value[self.parameter[0]]}
+        by_coarse, by_ssm = [("sr", coarse), ("upsampled", coarse)], [("sdm", {"simplify": 0})]
+        found = {("ssm", "coarse"): [("spic", coarse)], ("coarse",): by_coarse, ("ssm",): by_ssm}
+        return found | {("coarse", "residual"): by_coarse, ("ssm", "residual"): by_ssm}
+
+    def encode(self, picture, value):
+        set_threads(self.settings.machine.threads or 1)  # whatever the job's cores: the residual depends on it
+        return self._file(picture, self._quality(value[self.parameter[0]]), residual.check_qp(value["residual_qp"]))
 
 
 class _Ablation(Method):
@@ -262,6 +299,7 @@ _BUILT_IN = {
     "upsampled": UpsampledMethod,
     "sr": SrMethod,
     "sdm": SdmMethod,
+    "dsslic": DsslicMethod,
 }
 
 

@@ -64,7 +64,7 @@ def compare(
     machine = {"device": device, "dtype": dtype}
     settings = Settings(decoder_weights=decoder_weights and str(decoder_weights), machine=Machine(**machine))
     methods = {name: get_method(name, settings) for name in method or method_names()}
-    methods = {name: coder for name, coder in methods.items() if method or not coder.missing}
+    methods = {name: coder for name, coder in methods.items() if method or _comparable(coder)}
     transmitter = Transmitter(segmenter_weights=segmenter_weights, decoder_weights=decoder_weights, **machine)
     set_threads(threads)
     rows, entries = [], []
@@ -110,6 +110,11 @@ def compare(
         typer.echo(spelled(f"{output / 'index.html'}: all of it"))
 
 
+def _comparable(coder) -> bool:
+    """Whether a method can decode, and has one setting whose rate can be looked for."""
+    return not coder.missing and isinstance(coder.parameter, str)
+
+
 def at_rate(name: str, coder, picture, bpp: float) -> Result:
     """Code and decode at the setting whose rate is nearest to `bpp`, in bits per pixel of all payloads."""
     from spic.metrics.matching import find_quality
@@ -122,7 +127,8 @@ def at_rate(name: str, coder, picture, bpp: float) -> Result:
         return 8 * sum(size for part, size in sizes.items() if part != "file") / pixels
 
     if coder.quality_range is None:
-        return Result(name, None, None, f"no quality_range of {coder.parameter}")
+        names = [coder.parameter] if isinstance(coder.parameter, str) else coder.parameter
+        return Result(name, None, None, f"no quality_range of {' and '.join(names)}")
     try:
         with about(name):
             setting, rate, status = find_quality(coder.parameter, coder.quality_range, rate_of, bpp)

@@ -33,6 +33,10 @@ Quality = Annotated[
 TargetBpp = Annotated[
     float | None, typer.Option(help="Best quality at this rate or below, in bits per pixel of the working size.")
 ]
+ResidualQp = Annotated[
+    int | None,
+    typer.Option(help="Send the residual too, by BPG at this QP, 0 (best) to 51: near any PSNR at a high rate."),
+]
 Native = Annotated[bool, typer.Option("--native", help="Keep the size instead of reducing the longer side to 512.")]
 Simplify = Annotated[int, typer.Option(min=0, help="Drop islands of the map with fewer pixels before coding.")]
 SsmCodec = Annotated[str, typer.Option(help="Lossless codec of the segmentation map.")]
@@ -53,6 +57,7 @@ def encode(
     output: Output = None,
     quality: Quality = None,
     target_bpp: TargetBpp = None,
+    residual_qp: ResidualQp = None,
     native: Native = False,
     ssm_codec: SsmCodec = "flif",
     simplify: Simplify = 0,
@@ -87,6 +92,7 @@ def encode(
         coarse_codec=coarse_codec,
         quality=whole(quality),
         target_bpp=target_bpp,
+        residual_qp=residual_qp,
         sampling=_sampling(sampler, steps, start, guidance),
         seed=seed,
         native=native,

@@ -144,6 +144,12 @@ def test_the_other_figures(points, per_class, recall, steps, tmp_path):
     assert "published" in words(tmp_path / "1" / "steps.svg")
 
 
+def test_the_residual_has_a_share_of_its_own(points, tmp_path):
+    rate_split(points, tmp_path / "two")
+    rate_split(points.assign(bpp=points["bpp"] + 0.5), tmp_path / "three")
+    assert "residual" in words(tmp_path / "three.svg") and "residual" not in words(tmp_path / "two.svg")
+
+
 def test_figures_without_anything_to_show_say_so(points, recall, tmp_path):
     rate_split(points[points["method"] != "spic"], tmp_path / "rate_split")
     recall_by_size(points, recall.iloc[:0], tmp_path / "recall")

@@ -44,15 +44,17 @@ def versions() -> dict[str, str]:
     return found
 
 
-def encode_planes(planes: list[np.ndarray], qp: int) -> tuple[params.ReducedSps, bytes]:
+def encode_planes(planes: list[np.ndarray], qp: int, chroma: int) -> tuple[params.ReducedSps, bytes]:
     """Code one 8-bit image with libx265, intra only.
 
     Parameters
     ----------
     planes : list of numpy.ndarray
-        uint8: Y (H, W) alone, or Y and both chroma planes (ceil(H / 2), ceil(W / 2)).
+        uint8: Y (H, W) alone, or Y and both chroma planes: (ceil(H / 2), ceil(W / 2)), or (H, W) for 4:4:4.
     qp : int
         Constant quantiser 0..51 as in `bpgenc -q`; the slices get qp - 3.
+    chroma : int
+        chroma_format_idc: 0 gray, 1 4:2:0, 3 4:4:4.
 
     Returns
     -------
@@ -70,9 +72,9 @@ def encode_planes(planes: list[np.ndarray], qp: int) -> tuple[params.ReducedSps,
     height, width = planes[0].shape
     block = 8 if min(height, width) > _MIN_SIDE - 8 else 16
     padded = [-(-side // block) * block for side in (height, width)]
-    frame = av.VideoFrame(padded[1], padded[0], "gray" if len(planes) == 1 else "yuv420p")
+    frame = av.VideoFrame(padded[1], padded[0], _FORMATS[chroma])
     for index, plane in enumerate(planes):
-        _fill(frame.planes[index], plane, [side >> (index > 0) for side in padded])
+        _fill(frame.planes[index], plane, [side >> (index > 0 and chroma == 1) for side in padded])
     with tempfile.TemporaryDirectory() as folder:
         table = os.path.join(folder, "lambda.txt")
         with open(table, "w") as file:

@@ -11,6 +11,7 @@ from spic.report.comparison import ANCHOR, at_one_rate
 from spic.report.figures.style import drawing, point_label, save, styles_of
 from spic.report.tables import with_intervals
 
+_ROUNDING = 1e-4  # of rates in tables
 RATE = "rate in bits per pixel (BPP)"
 SIZES = dict(
     zip(
@@ -60,12 +61,15 @@ def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
 
 
 def rate_split(points: pd.DataFrame, stem) -> None:
-    """Bars of what bits are spent on, SSM and coarse image: one bar per point, for methods that send an SSM."""
+    """Bars of what bits are spent on (SSM, coarse image, residual), one per point, for methods that send an SSM."""
     rows = points[points["bpp_ssm"].notna()]
     shares = {
         "SSM": (rows["bpp_ssm"], "#0173b2", ""),
         "coarse image": (rows["bpp_coarse"].fillna(0), "#de8f05", "///"),
     }
+    residual = (rows["bpp"] - rows["bpp_ssm"] - shares["coarse image"][0]).clip(lower=0)
+    if residual.gt(_ROUNDING).any():
+        shares["residual"] = residual, "#029e73", "..."
     with _sheet(stem, (6.4, 1.3 + 0.3 * max(len(rows), 2))) as ((axes,),):
         styles = styles_of(points["method"])
         names = [f"{styles[m].label}, {point_label(p)}" for m, p in zip(rows["method"], rows["point"], strict=True)]

@@ -37,12 +37,11 @@ STYLES = {  # the colours of seaborn's palette "colorblind"
     "sr": Style("super-resolution, no SSM", "#de8f05", "v", (0, (4, 1, 1, 1))),
     "sdm": Style("SSM alone (SDM)", "#949494", "X", (0, (1, 1))),
     "upsampled": Style("coarse image, upsampled", "#029e73", "s", (0, (3, 1.5))),
+    "dsslic": Style("DSSLIC", "#ca9161", "p", (0, (3, 1, 1, 1))),
     "bpg": Style("BPG", "#d55e00", "^", (0, (6, 1, 1, 1, 1, 1))),
     "jpeg2000": Style("JPEG 2000", "#cc78bc", "D", (0, (2, 1))),
 }
-SPARE = list(
-    product(["-", (0, (3, 1, 1, 1))], [("#ca9161", "p"), ("#000000", "*"), ("#fbafe4", "h"), ("#ece133", "d")])
-)
+SPARE = list(product(["-", (0, (3, 1, 1, 1))], [("#000000", "*"), ("#fbafe4", "h"), ("#ece133", "d")]))
 
 
 def styles_of(methods: Iterable[str]) -> dict[str, Style]:
