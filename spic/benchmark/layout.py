@@ -235,8 +235,9 @@ class Layout:
         return ["figure2"] * ("bpg" in self.points) + ["figure3"] if "spic" in self.points else []
 
     def compressai_files(self) -> list[str]:
-        """Result files for CompressAI's tools, one per protocol and method."""
-        return [f"{self.root}/tables/compressai/{p}/{name}.json" for p in self.protocols for name in self.points]
+        """Result files for CompressAI's tools, one per protocol and method that has a rate."""
+        names = [name for name in self.points if self.method(name).has_rate]
+        return [f"{self.root}/tables/compressai/{p}/{name}.json" for p in self.protocols for name in names]
 
     def targets(self, plots=()) -> list[str]:
         """What a run makes: tables, figures (`plots` and `painted`), gallery and first page; then comes the report."""

@@ -66,6 +66,8 @@ class Method(ABC):
         Further `Settings` that results depend on, and `libraries`, whose versions do.
     message_names : tuple of str
         What `messages` gives.
+    has_rate : bool
+        Whether its bytes are a rate in bits per pixel.
     """
 
     parameter: str | tuple[str, ...]
@@ -77,6 +79,7 @@ class Method(ABC):
     reads: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     message_names = ("image",)
+    has_rate = True
 
     def __init__(self, settings: Settings):
         self.settings = settings

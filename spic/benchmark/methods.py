@@ -195,6 +195,7 @@ class DsslicMethod(SpicMethod):
     """
 
     follows_protocol = counts_officially = False
+    message_names = ("ssm", "coarse", "residual")
 
     def __init__(self, settings: Settings):
         super().__init__(replace(settings, protocol="corrected"))
@@ -206,6 +207,13 @@ class DsslicMethod(SpicMethod):
     def check_point(self, value):
         super().check_point(value[self.parameter[0]])
         residual.check_qp(value["residual_qp"])
+
+    def stand_ins(self, value):
+        """Without the residual what `spic` would show; a residual alone is worth nothing."""
+        coarse = {self.parameter[0]: value[self.parameter[0]]}
+        by_coarse, by_ssm = [("sr", coarse), ("upsampled", coarse)], [("sdm", {"simplify": 0})]
+        found = {("ssm", "coarse"): [("spic", coarse)], ("coarse",): by_coarse, ("ssm",): by_ssm}
+        return found | {("coarse", "residual"): by_coarse, ("ssm", "residual"): by_ssm}
 
     def encode(self, picture, value):
         set_threads(self.settings.machine.threads or 1)  # whatever the job's cores: the residual depends on it

@@ -29,6 +29,7 @@ class SymbolMethod(Method):
     """
 
     parameter = "snr_db"
+    has_rate = False
     fading = "none"
 
     @abstractmethod

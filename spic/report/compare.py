@@ -45,7 +45,7 @@ def compare_run(given, params, out) -> None:
             facts["other_segmenter"] = other
         claims.append(judge_claims(detailed, protocol=protocol, pictures=pictures, **facts))
         text += f"\n## Protocol `{protocol}`\n\n{claims_markdown(claims[-1])}"
-        write_compressai(rows, folder / protocol, timing=timing[timing["protocol"] == protocol])
+        write_compressai(rows[rows["bpp"].notna()], folder / protocol, timing=timing[timing["protocol"] == protocol])
     write_csv(pd.concat(claims), out.claims)
     write_bytes(out.markdown, text.encode())
 

@@ -11,7 +11,7 @@ from spic.benchmark.lost import averaged_images, mean_images, training_split
 from spic.benchmark.methods import get_method
 from spic.benchmark.protocols import CORRECTED
 from spic.benchmark.summary import Reading
-from spic.bitstream import SpicFile, read_spic, write_spic
+from spic.bitstream import Residual, SpicFile, read_spic, write_spic
 from spic.channel import Code
 from spic.channel.losses import BlockErrors
 from spic.channel.realisations import Realisations, Scheme, channel_uses, schemes, shares
@@ -80,6 +80,17 @@ def test_messages_of_methods():
         message_sizes(spic, {"a": {"picture": lost}}, ["a"])
     shown, coarse = spic.stand_ins(35), {"coarse_qp": 35}
     assert shown == {("coarse",): [("sr", coarse), ("upsampled", coarse)], ("ssm",): [("sdm", {"simplify": 0})]}
+
+
+def test_a_residual_is_a_third_message():
+    file = SpicFile(
+        (256, 512), (256, 512), "camvid11", "flif", "bpg", "0123abcd", b"S", b"C", residual=Residual("bpg", 2, b"R")
+    )
+    dsslic = get_method("dsslic")
+    assert tuple(dsslic.messages({"picture": write_spic(file)})) == dsslic.message_names
+    shown = dsslic.stand_ins({"coarse_qp": 35, "residual_qp": 40})
+    assert shown["ssm", "coarse"] == [("spic", {"coarse_qp": 35})] and ("residual",) not in shown
+    assert shown["coarse", "residual"] == shown["coarse",] and shown["ssm", "residual"] == shown["ssm",]
 
 
 def test_patterns_by_hand():

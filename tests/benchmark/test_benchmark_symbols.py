@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from spic.benchmark.channel import Files, channel_table
+from spic.benchmark.layout import Layout
 from spic.benchmark.method import Picture, Settings
+from spic.benchmark.methods import get_method
 from spic.benchmark.observations import save_arrays
 from spic.benchmark.protocols import CORRECTED
 from spic.benchmark.summary import Reading
@@ -84,3 +86,11 @@ def test_it_stands_in_the_table_beside_the_others(tmp_path, monkeypatch):
     row = table.iloc[0]
     assert (row["method"], row["snr_db"], row["outage"], row["lpips"]) == ("jscc", 4, 0, 1)
     assert row["cbr"] == 32 * 64 / (3 * 256 * 512) and list(table["method"]) == ["jscc", "mean image"]
+
+
+def test_tools_that_want_a_rate_get_no_file_of_it(monkeypatch):
+    config = {"run": "x", "protocols": ["corrected"], "methods": {"jscc": {"snr_db": [4]}, "bpg": {"qp": [40]}}}
+    plan = Layout(config)
+    kinds = {"jscc": Analog(Settings()), "bpg": get_method("bpg")}
+    monkeypatch.setattr(plan, "method", kinds.get)
+    assert plan.compressai_files() == ["results/x/tables/compressai/corrected/bpg.json"]
