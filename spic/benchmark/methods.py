@@ -252,7 +252,12 @@ _BUILT_IN = {
     "upsampled": UpsampledMethod,
     "sr": SrMethod,
     "sdm": SdmMethod,
+    "spic_video": "spic.benchmark.methods_clips:SpicVideoMethod",
+    "hevc": "spic.benchmark.methods_clips:HevcMethod",
+    "av1": "spic.benchmark.methods_clips:Av1Method",
 }
+
+_WITH_OPTIONS = ("spic_video", "hevc", "av1")
 
 
 def method_names() -> list[str]:
@@ -271,7 +276,7 @@ def get_method(name: str, settings: Settings | None = None) -> Method:
     options = settings.method_options.get(name) or {}
     if name in plugins.names("spic.methods", _BUILT_IN):
         make = plugins.find("spic.methods", _BUILT_IN, name, "method")
-        if options and name in _BUILT_IN:
+        if options and name in _BUILT_IN and name not in _WITH_OPTIONS:
             raise ConfigError(f"method_options: method {name} has no options")
         method = make(replace(settings, options=options))
         if not isinstance(method, Method):
