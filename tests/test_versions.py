@@ -25,7 +25,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # the text of a s
 _IMAGES = ["pictures/*.py", "weights/*.py"]
 _METHODS = ["benchmark/method*.py", "benchmark/ldm.py", "benchmark/learned*.py", "benchmark/protocols.py"]
 _METHODS += ["transmitter.py", "receiver.py", "bitstream/*.py", "codecs/simplify.py", "codecs/residual.py"]
-_METHODS += ["benchmark/symbols.py", "channel/spicfile.py"]
+_METHODS += ["benchmark/symbols.py", "channel/spicfile.py", "codecs/smooth.py", "video/*.py"]
 _NETWORKS = ["machine.py", "run/host.py", "networks/*.py"]
 _SEGMENTERS = [*_NETWORKS, "segmentation/**/*.py"]
 _REPORT = ["report/**/*.py", "benchmark/anchors.py", "metrics/**/*.py", "pictures/labels.py"]
@@ -37,7 +37,7 @@ STAGES = {
     "resolve": ["machine.py", "benchmark/coding.py:resolve"],
     "prepare": [*_IMAGES, "datasets/**/*.py", "benchmark/coding.py:prepare,open_dataset"],
     "segment": [*_IMAGES, *_SEGMENTERS, "benchmark/coding.py:segment,load_segmenter,read_folder"],
-    "encode": [*_IMAGES, *_METHODS, "benchmark/coding.py:encode,_transmitted,read_folder"],
+    "encode": [*_IMAGES, *_METHODS, "benchmark/coding.py:encode,_Clocked,_transmitted,read_folder"],
     "count": [*_IMAGES, *_METHODS, "benchmark/coding.py:count,_transmitted,read_folder"],
     "decode": [*_IMAGES, *_METHODS, *_NETWORKS, "scsrdm/**/*.py", "benchmark/coding.py:decode,read_coded"],
     "look": [*_IMAGES, *_SEGMENTERS, "benchmark/observations.py", "metrics/**/*.py", "networks/*.py"],

@@ -5,13 +5,14 @@ Every output is written under a temporary name and renamed, so that a killed job
 """
 
 import time
+from collections import deque
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from spic.benchmark.method import Method, Picture, Settings
+from spic.benchmark.method import BATCH, Method, Picture, Settings
 from spic.benchmark.methods import get_method
 from spic.datasets import Dataset, get_dataset
 from spic.errors import DataError
@@ -21,8 +22,6 @@ from spic.pictures.labels import LabelSpace
 from spic.pictures.reading import read_labels, read_picture, write_png
 from spic.segmentation import get_segmenter
 from spic.strict_json import to_json
-
-BATCH = 4  # images a method decodes at once
 
 
 def open_dataset(config: dict) -> Dataset:
@@ -77,16 +76,40 @@ def segment(
 
 def encode(method: str, value, settings: Settings, pictures, ssm, out, timing, limit=None) -> None:
     """Code the first `limit` images of a folder at one point: files <name>.<part>.<extension> in `out`."""
-    coder = get_method(method, settings)
-    seconds = []
+    coder, names, seconds = get_method(method, settings), deque(), []
+    sent = _Clocked(_transmitted(coder, pictures, ssm, limit))
+
+    def images():
+        for name, picture in sent:
+            names.append(name)
+            yield picture
+
+    coded, before = _Clocked(coder.encode_chunk(images(), value)), 0.0
     with atomic_folder(out) as folder:
-        for name, picture in _transmitted(coder, pictures, ssm, limit):
-            start = time.perf_counter()
-            parts = coder.encode(picture, value)
-            seconds.append(time.perf_counter() - start)
+        for parts in coded:
+            spent = coded.seconds - sent.seconds
+            seconds.append(spent - before)
+            name, before = names.popleft(), spent
             for part, data in parts.items():
                 write_bytes(folder / f"{name}.{part}.{coder.extension(part)}", data)
     _write_timing(timing, seconds)
+
+
+class _Clocked:
+    """An iterator that knows how many `seconds` its items took."""
+
+    def __init__(self, items):
+        self._items, self.seconds = iter(items), 0.0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        start = time.perf_counter()
+        try:
+            return next(self._items)
+        finally:
+            self.seconds += time.perf_counter() - start
 
 
 def count(method: str, value, settings: Settings, pictures, ssm, out, limit=None) -> None:
@@ -103,11 +126,12 @@ def decode(method: str, settings: Settings, coded, out, timing) -> None:
     coder = get_method(method, settings)
     by_name = read_coded(coded)
     names, seconds = list(by_name), []
+    images = coder.decode_chunk(list(by_name.values()), names)
     with atomic_folder(out) as folder:
         for start in range(0, len(names), BATCH):
             batch = names[start : start + BATCH]
             began = time.perf_counter()
-            pictures = coder.decode([by_name[name] for name in batch], batch)
+            pictures = list(islice(images, len(batch)))
             seconds += [(time.perf_counter() - began) / len(batch)] * len(batch)
             for name, picture in zip(batch, pictures, strict=True):
                 _check_picture(picture, (*np.shape(picture)[:2], 3), f"method {method}, {name}")

@@ -5,12 +5,15 @@ file sizes is the rate; decoding sees nothing but those bytes (and the decoder's
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from spic.machine import AUTO, Machine
 from spic.scsrdm.info import SHIPPED_DECODERS
+
+BATCH = 4  # images a method decodes at once
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,16 @@ class Method(ABC):
         `names` are for methods that draw random numbers and store no seed: one generator per image, so that its
         result does not depend on its neighbours. Damaged parts raise `BitstreamError`.
         """
+
+    def encode_chunk(self, pictures: Iterable[Picture], value) -> Iterator[dict[str, bytes]]:
+        """Yield the parts of each image of a chunk, in their order; a method of clips codes each given those before."""
+        for picture in pictures:
+            yield self.encode(picture, value)
+
+    def decode_chunk(self, parts: list[dict[str, bytes]], names: list[str]) -> Iterator[np.ndarray]:
+        """Yield the images of a chunk, in their order, as `decode` does."""
+        for start in range(0, len(names), BATCH):
+            yield from self.decode(parts[start : start + BATCH], names[start : start + BATCH])
 
     def official_parts(self, picture: Picture, value) -> dict[str, bytes]:
         """The files whose bytes the authors' scripts count for this image, {"part.extension": bytes}.

@@ -304,8 +304,13 @@ _BUILT_IN = {
     "ldm": "spic.benchmark.ldm:LdmMethod",
     "learned": "spic.benchmark.learned:LearnedMethod",
     "dsslic": DsslicMethod,
+    "spic_video": "spic.benchmark.methods_clips:SpicVideoMethod",
+    "hevc": "spic.benchmark.methods_clips:HevcMethod",
+    "av1": "spic.benchmark.methods_clips:Av1Method",
 }
 _WITH_OPTIONS = ("ldm", "learned")
+
+_WITH_OPTIONS = ("spic_video", "hevc", "av1")
 
 
 def method_names() -> list[str]:

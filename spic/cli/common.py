@@ -60,9 +60,9 @@ def _reason(error: OSError) -> str:
 
 
 @contextmanager
-def progress(what: str, total: int):
-    """A progress bar on a terminal, for more than one piece; gives the function to call after each piece."""
-    if total < 2 or not sys.stderr.isatty():
+def progress(what: str, total: int | None):
+    """A progress bar on a terminal, unless there is but one piece; gives the function to call after each piece."""
+    if (total is not None and total < 2) or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console

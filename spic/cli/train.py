@@ -182,6 +182,7 @@ def labelmap_prior(
     steps: Annotated[int, typer.Option(min=1, help="Steps of the network's training.")] = 26000,
     width: Annotated[int, typer.Option(min=1, max=1024, help="Width of the network.")] = 128,
     mixer_maps: Annotated[int | None, typer.Option(min=1, help="Maps the adaptive part sees; default all.")] = None,
+    clips: Annotated[bool, typer.Option("--clips", help="The prior of P maps: of clips made from the images.")] = False,
     device: Device = "auto",
     threads: Threads = None,
     seed: Seed = 0,
@@ -189,33 +190,24 @@ def labelmap_prior(
     """Train the prior of the label-map coder and write OUT.safetensors and OUT.json."""
     from spic.datasets import get_dataset
     from spic.segmentation import get_segmenter
+    from spic.training.labelmap_clips import collect_clips, train_after
     from spic.training.labelmap_prior import HIDDEN, collect_maps, train_prior, write_prior
 
     files.check_weights_target(target, force=True)
     data = get_dataset(dataset, root, "train", limit)
     device = Machine(device, "auto", threads).decided().device
     network = None if segmenter == "none" else get_segmenter(segmenter, device=device)
+    if clips and network is None:
+        raise ConfigError("--clips: a segmenter makes the maps of clips")
+    collect, train = (collect_clips, train_after) if clips else (collect_maps, train_prior)
     with progress("reading maps", len(data)) as step:
-        maps = collect_maps(data, network, tuple(leave_out or ()), step)
-    prior = train_prior(
-        maps,
-        steps,
-        classes=data.label_space.num_classes + 1,
-        hidden=(width, HIDDEN[1]),
-        mixer_maps=mixer_maps,
-        seed=seed,
-        report=lambda what, cost: typer.echo(f"{what}: {cost:.4f}"),
-    )
-    made_from = {
-        "label_space": data.label_space.name,
-        "steps": steps,
-        "seed": seed,
-        "dataset": dataset,
-        "maps": len(maps),
-        "left_out": leave_out or [],
-        "segmenter": segmenter,
-    }
-    _print_weights(target, write_prior(target, prior, made_from))
+        maps = collect(data, network, tuple(leave_out or ()), report=step)
+    size = {"classes": data.label_space.num_classes + 1, "hidden": (width, HIDDEN[1]), "mixer_maps": mixer_maps}
+    prior = train(maps, steps, **size, seed=seed, report=lambda what, cost: typer.echo(f"{what}: {cost:.4f}"))
+    source = {"dataset": dataset, "maps": len(maps), "left_out": leave_out or [], "segmenter": segmenter}
+    source |= {"clips": clips} if clips else {}
+    about_it = {"label_space": data.label_space.name, "steps": steps, "seed": seed, **source}
+    _print_weights(target, write_prior(target, prior, about_it))
 
 
 def _given(pack: Path, folder: Path, steps, minutes, leave_out, device, dtype, threads, seed, ssm=None) -> dict:

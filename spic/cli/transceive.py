@@ -8,7 +8,7 @@ import typer
 
 import spic
 from spic.bitstream import read_spic, version_of, write_spic
-from spic.cli import files
+from spic.cli import clips, files
 from spic.cli.common import (
     Device,
     Dtype,
@@ -27,8 +27,12 @@ from spic.machine import set_threads
 from spic.pictures.limits import MAX_PIXELS
 from spic.weights import shipped_as
 
-Pictures = Annotated[list[str], typer.Argument(metavar="IN...", help="Images, folders, globs, or - for stdin.")]
-SpicFiles = Annotated[list[str], typer.Argument(metavar="IN...", help=".spic files, folders, globs, or - for stdin.")]
+Pictures = Annotated[
+    list[str], typer.Argument(metavar="IN...", help="Images, folders, globs, or - for stdin. Or videos (-> .spicv).")
+]
+SpicFiles = Annotated[
+    list[str], typer.Argument(metavar="IN...", help=".spic and .spicv files, folders, globs, or - for stdin.")
+]
 Quality = Annotated[
     float | None,
     typer.Option("--quality", "-q", help="Setting of the coarse codec; for bpg the QP, 0 (best) to 51."),
@@ -77,15 +81,23 @@ def encode(
     device: Device = "auto",
     dtype: Dtype = "auto",
     threads: Threads = None,
+    every: Annotated[int, typer.Option(min=1, help="Of clips: decoding may begin at every so-many-th frame.")] = 30,
+    smooth: Annotated[bool, typer.Option(help="Of clips: remove single frames' flicker from the maps.")] = True,
+    halve: Annotated[bool, typer.Option("--halve", help="Of clips: send the map of every second frame only.")] = False,
+    rate: Annotated[float | None, typer.Option(help="Of clips: frames per second; by default the file's.")] = None,
     force: Force = False,
     as_json: Json = False,
 ):
-    """Code images as .spic files.
+    """Code images as .spic files, videos as .spicv files; where OUT ends in .spicv, a folder of frames is a clip too.
 
     Sampler, steps, start, guidance and seed are recommendations to the receiver; by default those of the decoder.
     """
-    sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
-    targets = files.find_targets(inputs, sources, output, ".spic", force)
+    is_clip = clips.is_clip(inputs, output)
+    if is_clip:
+        clips.check_settings(ssm_codec, simplify, coarse_codec, target_bpp, native)
+    else:
+        sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
+        targets = files.find_targets(inputs, sources, output, ".spic", force)
     from spic.transmitter import NO_STREET, Transmitter
 
     transmitter = Transmitter(
@@ -105,6 +117,10 @@ def encode(
         dtype=dtype,
     )
     set_threads(threads)
+    if is_clip:
+        coding = {"qp": whole(quality), "every": every, "smooth": smooth, "halve": halve}
+        clips.encode(inputs, output, transmitter, coding, rate, force, as_json)
+        return
 
     def work(source):
         prepared = transmitter.prepare(files.read_picture_from(source))
@@ -136,23 +152,29 @@ def decode(
     guidance: Guidance = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the noise; the file's by default.")] = None,
     max_pixels: MaxPixels = MAX_PIXELS,
+    first: Annotated[int, typer.Option(min=0, help="Of clips: the first frame to decode.")] = 0,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Of clips: keep what came before a cut or damage.")
+    ] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     threads: Threads = None,
     force: Force = False,
     as_json: Json = False,
 ):
-    """Rebuild images from .spic files, at their original size.
+    """Rebuild images from .spic files and clips from .spicv files, at their original size.
 
     PNG, or what the suffix of OUT says. Sampler, steps, start, guidance and seed overrule what the file recommends.
     A part that the file lacks (lost on a channel, say) is named on stderr, and the image made from the other one.
     """
     if part not in ("picture", "preview", "coarse", "ssm"):
         raise ConfigError(f"--part {part}: expected picture, preview, coarse or ssm")
-    sources = files.find_sources(inputs, (".spic",), beside=IMAGES)
-    targets = files.find_targets(inputs, sources, output, ".png", force)
-    for target in targets.values():
-        files.image_format(target)
+    is_clip = clips.is_coded_clip(inputs, output)
+    if not is_clip:
+        sources = files.find_sources(inputs, (".spic",), beside=IMAGES)
+        targets = files.find_targets(inputs, sources, output, ".png", force)
+        for target in targets.values():
+            files.image_format(target)
     receiver = spic.Receiver(
         weights,
         any_weights=any_weights,
@@ -165,6 +187,9 @@ def decode(
         dtype=dtype,
     )
     set_threads(threads)
+    if is_clip:
+        clips.decode(inputs, output, receiver, part, first, partial, force, as_json)
+        return
 
     def work(source):
         data = files.read_bytes_from(source)
@@ -187,9 +212,11 @@ def decode(
 
 
 def info(inputs: SpicFiles, max_pixels: MaxPixels = MAX_PIXELS, as_json: Json = False):
-    """Say what .spic files hold; no network is loaded."""
+    """Say what .spic and .spicv files hold; no network is loaded."""
 
     def work(source):
+        if clips.is_coded_clip([str(source)]):
+            return clips.info(source, max_pixels, as_json)
         data = files.read_bytes_from(source)
         record = {"version": version_of(data), **_describe(read_spic(data, max_pixels), len(data))}
         report({"input": str(source), **record}, _long(source, record), as_json)

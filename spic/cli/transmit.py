@@ -50,8 +50,7 @@ def transmit(
     suffixes = {source.suffix for source in sources}
     if len(suffixes) > 1:
         raise ConfigError(f"files of one kind at a time, not {' and '.join(sorted(suffixes))}")
-    found = files.find_targets(inputs, sources, output, suffixes.pop() or ".spic", force)
-    targets = dict(zip(sources, found, strict=True))
+    targets = files.find_targets(inputs, sources, output, suffixes.pop() or ".spic", force)
     set_threads(threads)
 
     def work(source):

@@ -49,11 +49,11 @@ def check(path: Annotated[Path, typer.Argument(metavar="PATH", help="Stem, .safe
 
         kind = f"{network} segmenter"
         get_segmenter("street", path, device="cpu", dtype="float32")
-    elif config.get("arch") == "labelmap-prior":
+    elif config.get("arch") in ("labelmap-prior", "labelmap-after"):
         from spic.codecs.labelmap import read_prior
 
         kind = "prior of the label-map coder"
-        read_prior(weights.weight_paths(path)[0])
+        read_prior(weights.weight_paths(path)[0], after=config["arch"] == "labelmap-after")
     else:
         from spic.scsrdm import load_checkpoint
 
