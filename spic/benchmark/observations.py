@@ -136,15 +136,27 @@ def plan_looks(
         if kind is not None:
             path = describe_segmenter(kind, weights).weights
             files = [] if path is None else dict.fromkeys((Path(path), *weight_paths(path)))  # and the config beside it
-            code = plugin_version("spic.segmenters", kind)
-            build = partial(_segmentation, kind, weights, machine, size)
-            network(name, build, files, network=kind, code=code, dtype=machine.dtype, input=size)
+            network(
+                name,
+                partial(_segmentation, kind, weights, machine, size),
+                files,
+                network=kind,
+                code=plugin_version("spic.segmenters", kind),
+                dtype=machine.dtype,
+                input=size,
+            )
     for one in observations().values():
         weights = one.find_weights({"fid_weights": fid_weights, "lpips_weights": lpips_weights})
         if weights is not None and (paired or not one.paired):
-            build = partial(_observation, one, weights, machine)
-            source = module_version(one.build.__module__)
-            network(one.name, build, weights, one.paired, one.maps, version=one.version, source=source)
+            network(
+                one.name,
+                partial(_observation, one, weights, machine),
+                weights,
+                one.paired,
+                one.maps,
+                version=one.version,
+                source=module_version(one.build.__module__),
+            )
     return looks
 
 

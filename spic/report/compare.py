@@ -38,14 +38,13 @@ def compare_run(given, params, out) -> None:
     folder, claims = Path(out.compressai[0]).parent.parent, []
     text = f"# The paper's claims on {points['run'].iloc[0]}\n"
     for protocol, rows in points.groupby("protocol", sort=False):
-        source = rows["ssm_source"].dropna()
         claims.append(
             judge_claims(
                 detailed,
                 protocol=protocol,
                 pictures=pictures,
                 ssm_codec=params.ssm_codec,
-                ssm_source=source.iloc[0] if len(source) else "segmenter",
+                ssm_source=next(iter(rows["ssm_source"].dropna()), "segmenter"),
             )
         )
         text += f"\n## Protocol `{protocol}`\n\n{claims_markdown(claims[-1])}"
@@ -100,9 +99,8 @@ def compressai_results(
         if _finite(seconds):
             results[key] = seconds.tolist()
     if description is None:
-        first = rows.iloc[0]
-        parts = [f"{name} {first[name]}" for name in ("run", "protocol") if name in rows]
-        description = ", ".join(parts + ([f"{int(first['n'])} pictures"] if "n" in rows else []))
+        parts = [f"{name} {rows[name].iloc[0]}" for name in ("run", "protocol") if name in rows]
+        description = ", ".join(parts + ([f"{int(rows['n'].iloc[0])} pictures"] if "n" in rows else []))
     return {"name": method, "description": description, "results": results}
 
 
