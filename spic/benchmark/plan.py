@@ -58,9 +58,11 @@ class Plan(Layout):
 
     def decoder_files(self, method: Method) -> list[str]:
         """Weights file of a method's decoder and the method's other files; empty where it has none."""
-        keys = [method.decoder] if method.decoder else []
-        own = [weight_paths(self.config[key] or FOLDER / SHIPPED_DECODERS.get(key, ""))[0] for key in keys]
-        return [str(path) for path in [*own, *method.files()]]
+        files = method.files()
+        if method.decoder:
+            weights = self.config[method.decoder] or FOLDER / SHIPPED_DECODERS.get(method.decoder, "")
+            files = [weight_paths(weights)[0], *files]
+        return list(map(str, files))
 
     def files(self, stage: str) -> list[str]:
         """Files of the user, most of them weights, that a stage other than coding reads."""
@@ -145,11 +147,10 @@ class Plan(Layout):
                 return *self._segmenter(stage), before("resolve"), before("prepare", chunk)
             case ["look_at_originals", chunk]:
                 judge, judges = self.config["judge"], {k: v["segmenter"] for k, v in self.config["judges"].items()}
-                codes = [fingerprints.segmenter_version(kind) for kind in (judge, *judges.values())]
                 return (
                     judge,
                     judges,
-                    codes,
+                    [fingerprints.segmenter_version(kind) for kind in (judge, *judges.values())],
                     self.other_looks,
                     self.weights(stage),
                     fingerprints.observations_version(paired=False),
