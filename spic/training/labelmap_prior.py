@@ -100,8 +100,7 @@ def train_prior(maps, steps: int, *, classes: int, hidden=HIDDEN, mixer_maps=Non
         tell(f"network, step {number} of {steps}: bits per pixel", bits)
 
     classes += 1  # one row for all other ids
-    parameters = fit(features, answers, hidden, classes, steps, seed=seed, report=step)
-    prior = fresh_prior(quantized(parameters), classes)
+    prior = fresh_prior(quantized(fit(features, answers, hidden, classes, steps, seed=seed, report=step)), classes)
     order = rng.permutation(len(maps))[:mixer_maps]
     sizes = []
     for place, i in enumerate(order):
