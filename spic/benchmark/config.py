@@ -11,7 +11,6 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from spic.benchmark.anchors import anchor_path
 from spic.errors import ConfigError
 
 
@@ -64,7 +63,6 @@ def read_config(clone, overlays=(), settings: Iterable[str] = (), replace: bool 
     config["judges"] = {name: {"segmenter": name, "weights": None, **judge} for name, judge in judges.items()}
     for judge in config["judges"].values():
         judge["weights"] = judge["weights"] and find(judge["weights"], clone)
-    config["anchors"] = [find(anchor_path(name), clone) for name in config["anchors"]]
     for key, entry in schema["properties"].items():
         if entry.get("format") == "path" and config[key] is not None:
             config[key] = find(config[key], clone)
