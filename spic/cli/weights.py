@@ -19,7 +19,7 @@ def list_weights():
     from spic import weights
 
     damaged = False
-    for name in _shipped_names(weights.FOLDER / "manifest.json"):
+    for name in shipped_names(weights.FOLDER / "manifest.json"):
         try:
             path = weights.shipped(name, weights.FOLDER)
             typer.echo(f"{name}  {path.stat().st_size} bytes  sha256 {weights.sha256(path)}  verified")
@@ -30,7 +30,7 @@ def list_weights():
         raise WeightsError(f"{weights.FOLDER}: not all shipped weights are as released")
 
 
-def _shipped_names(manifest: Path) -> list[str]:
+def shipped_names(manifest: Path) -> list[str]:
     try:
         return sorted(json.loads(manifest.read_bytes()))
     except FileNotFoundError:

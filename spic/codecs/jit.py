@@ -93,6 +93,12 @@ def _load(cache, signature, target):
         return cache._load_overload(signature, target)
 
 
+def cache_folder(function) -> str | None:
+    """Folder of a kernel's machine code; None where it can be kept nowhere."""
+    compiled, sources = function.dispatcher, Path(function.__wrapped__.__code__.co_filename).resolve().parent
+    return compiled.stats.cache_path if _keep_on_disk(compiled, sources) else None
+
+
 def _homeless() -> bool:
     """Whether numba would take a folder below the current one for the user's cache, and none is named.
 

@@ -66,6 +66,9 @@ def run_workflow(arguments: list[str]) -> int:
         return _start(args)
     with _claimed(folder):
         _take_up(folder)
+        from spic.run import progress
+
+        progress.use(args)
         return _start(args)
 
 
