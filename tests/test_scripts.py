@@ -78,9 +78,10 @@ def run_script(folder, name, given, out, params):
 
 def compare_and_show(folder, given, run="r") -> dict[str, Path]:
     """What the rules `compare` and `overview` make of the tables."""
-    out = {name: str(folder / f"{name}.csv") for name in ("matched", "bd", "claims")}
+    out = {name: str(folder / f"{name}.csv") for name in ("matched", "margins", "bd", "claims")}
     out |= {"markdown": str(folder / "claims.md"), "compressai": [str(folder / "corrected" / "bpg.json")]}
-    run_script(folder, "compare", given, out, {"ssm_codec": "flif", "second_segmenter": None})
+    params = {"ssm_codec": "flif", "second_segmenter": None, "points": []}
+    run_script(folder, "compare", given | {"replicates": []}, out, params)
     (folder / "resolved.json").write_text("{}")
     more = {"resolved": str(folder / "resolved.json"), "figures": [], "records": []}
     more |= {"all_pictures": given["pictures"]}
@@ -114,7 +115,7 @@ def test_a_figure_names_its_run(tmp_path):
 
 def test_a_run_with_another_segmenter_judges_claim_8(tmp_path):
     given, second = make_tables(tmp_path, miou=0.8), tmp_path / "second.csv"
-    out = {name: tmp_path / f"{name}.csv" for name in ("matched", "bd", "claims")}
+    out = {name: tmp_path / f"{name}.csv" for name in ("matched", "margins", "bd", "claims")}
     out |= {"markdown": tmp_path / "claims.md", "compressai": [tmp_path / "corrected" / "bpg.json"]}
 
     def judged(**changes):

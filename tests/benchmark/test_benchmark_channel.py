@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spic.benchmark.channel import KEYS, Sent, averaged, check_channel, lost_row, message_sizes, point_rows
+from spic.benchmark.channel import KEYS, Reading, Sent, averaged, check_channel, lost_row, message_sizes, point_rows
 from spic.benchmark.lost import averaged_images, mean_images, training_split
 from spic.benchmark.methods import get_method
 from spic.benchmark.protocols import CORRECTED
-from spic.benchmark.summary import Reading
 from spic.bitstream import Residual, SpicFile, read_spic, write_spic
 from spic.channel import Code
 from spic.channel.losses import BlockErrors

@@ -10,7 +10,8 @@ import pytest
 from spic.benchmark.coding import decode, encode, read_folder
 from spic.benchmark.method import Settings
 from spic.benchmark.methods import get_method, method_names
-from spic.benchmark.scores import Originals, read_scores, score
+from spic.benchmark.observations import Maps
+from spic.benchmark.scores import read_scores, score
 from spic.machine import CPU
 from spic.pictures.reading import write_png
 
@@ -63,7 +64,7 @@ def test_the_rate_is_the_size_of_the_files(name, scene, settings, tmp_path):
     sizes = {"0": 0, "1": 0}
     for path in (tmp_path / "coded").iterdir():
         sizes[path.name.partition(".")[0]] += path.stat().st_size
-    originals = Originals(scene / "ssm", scene / "space.json", scene / "ssm", "camvid11", scene / "looks")
+    originals = Maps(scene / "ssm", scene / "space.json", scene / "ssm", "camvid11", scene / "looks")
     score(originals, tmp_path / "scores.npz", method=name, counted=tmp_path / "coded", settings=settings)
     found = read_scores([tmp_path / "scores.npz"])
     kinds = [key for key in found if key.startswith("bytes_")]
