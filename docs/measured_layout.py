@@ -5,6 +5,14 @@ marker to a text with fields of figures.csv. The part of a marker before "_" nam
 """
 
 TABLES = {
+    "methods_macs": {
+        "method": "`{method}`",
+        "> encoder, kMAC per pixel": "{encoder_kmac}",
+        "> parameters": "{encoder_m} M",
+        "> decoder, kMAC per pixel": "{decoder_kmac}",
+        "> steps": "{steps}",
+        ">  parameters": "{decoder_m} M",
+    },
     "cluster_plan": {
         "> images": "{pictures}",
         "> points": "{points}",

@@ -152,11 +152,14 @@ class Receiver:
 
         `noise(shape)` takes the place of their own noise: one source for all of them, in their order.
         """
-        parts = [self.parts(data) for data in files]
+        return self.rebuild([self.parts(data) for data in files], noise)
+
+    def rebuild(self, parts: list[Parts], noise=None) -> list[np.ndarray]:
+        """The same for files whose parts are decoded already."""
         settings = [self._sampling(part.file) for part in parts]
         alike = {(part.file.size, part.file.missing, part.residual is None) for part in parts}
         if len(alike) > 1 or any(s != settings[0] for s in settings):
-            return [self.decode_all([data], noise)[0] for data in files]
+            return [self.rebuild([part], noise)[0] for part in parts]
         seeds = [(part.file if self.seed is None else replace(part.file, seed=self.seed)).noise_seed for part in parts]
         pictures = self._rebuild(parts, noise or seeds, settings[0])
         for i, part in enumerate(parts):

@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from fuzz_changes import sealed_spic, splice, wrong_size
+from fuzz_changes import sealed_spic, sealed_spicv, splice, wrong_size
 
 MAX_SECONDS, MAX_MEGABYTES = 2.0, 512
 MAX_PIXELS = 1 << 24  # that a file may claim; time and memory grow with it
@@ -63,6 +63,8 @@ def targets(folder: Path) -> dict:
             print(f"{name} codes nothing: left out", file=sys.stderr)
     found["spic"] = _spic_target(blocks, smooth.astype(np.uint8))
     found["weights"] = _weights_target(folder)
+    found["labelmap-after"] = _after_target(blocks)
+    found["spicv"] = _spicv_target(blocks, smooth.astype(np.uint8))
     return found
 
 
@@ -103,6 +105,57 @@ def _spic_target(ssm, picture):
     return decode, corpus
 
 
+def _moved(array, count=5):
+    import numpy as np
+
+    return [np.ascontiguousarray(np.roll(array, i, 1)) for i in range(count)]
+
+
+def _after_target(ssm):
+    """P maps, decoded behind the map that they build on."""
+    from spic.codecs.labelmap.clip import MapsDecoder, MapsEncoder
+
+    maps = _moved(ssm)
+    first, corpus = MapsEncoder.shipped().encode(ssm), []
+    for labels in (*maps, maps[1] * 0, maps[2] * 7):
+        encoder = MapsEncoder.shipped()
+        encoder.encode(ssm)
+        corpus.append(encoder.encode(labels))
+
+    def decode(data: bytes):
+        decoder = MapsDecoder.shipped()
+        decoder.decode(first)
+        decoder.decode(data)
+
+    return decode, corpus
+
+
+def _spicv_target(ssm, picture):
+    """Clips, with all maps and with half of them; all frames up to the damage are decoded."""
+    import io
+
+    from spic.errors import SpicError
+    from spic.receiver import Receiver
+    from spic.transmitter import Transmitter
+    from spic.video import ClipReceiver, ClipTransmitter
+
+    clips, corpus = ClipReceiver(Receiver(max_pixels=MAX_PIXELS)), []
+    for options in ({"qp": 20, "every": 3}, {"qp": 40, "every": 4, "halve": True}):
+        file = io.BytesIO()
+        for _ in ClipTransmitter(**options, sender=Transmitter()).encode(_moved(picture), file, 15, _moved(ssm)):
+            pass
+        corpus.append(file.getvalue())
+
+    def decode(data: bytes):
+        for _ in clips.parts(clips.open(io.BytesIO(data))):
+            pass
+        clip = clips.open(io.BytesIO(data))
+        with suppress(SpicError):
+            list(clips.parts(clip, 4))
+
+    return decode, corpus
+
+
 def _weights_target(folder: Path):
     """A checkpoint as one string of bytes: length of the config, config, tensors."""
     from spic.scsrdm import build, load_checkpoint, save_checkpoint
@@ -137,6 +190,8 @@ def make_case(seed: int, index: int, found: dict) -> tuple[str, bytes]:
         data = mutate(rng, data, corpus, name)
     if name == "spic" and len(data) > 4 and rng.random() < 0.8:  # past the checksums
         data = bytearray(sealed_spic(bytes(data)))
+    if name == "spicv" and len(data) > 5 and rng.random() < 0.8:
+        data = bytearray(sealed_spicv(bytes(data)))
     if name == "png" and rng.random() < 0.8:
         data = _with_png_checksums(bytes(data))
     return name, bytes(data)

@@ -232,6 +232,25 @@ def _spic(data):
                     )
 
 
+def _spicv(data):
+    size, at = _number(data, 5)
+    yield size
+    end = at + size.value
+    yield from _numbers(data, at + 2, 3)
+    for start in section_starts(data, end + 4):
+        size, at = _number(data, start + 1)
+        yield size
+        if data[start] & 15 == 1:
+            stop = at + size.value
+            for one in _SIZES["labelmap"](data[at:stop]) if data[at] >> 4 == 1 else ():
+                yield Size(one.value, one.most, lambda new, put=one.put, b=at, e=stop: data[:b] + put(new) + data[e:])
+
+
+def _labelmap_after(data):
+    yield _bits(data, 0, 4)
+    yield _bits(data, 4, 4)
+
+
 def section_starts(data: bytes, at: int) -> Iterator[int]:
     """Where the sections of a `.spic` file of version 2 begin, from `at` on; up to the first that the file cuts."""
     while at < len(data):
@@ -257,6 +276,25 @@ def sealed_spic(data: bytes) -> bytes:
             size, at = _number(data, start + 1)
             stop = at + size.value
             out[stop : stop + 4] = zlib.crc32(data[start:stop], head).to_bytes(4, "big")
+    except IndexError:  # damaged before
+        pass
+    return bytes(out)
+
+
+def sealed_spicv(data: bytes) -> bytes:
+    """The same for a `.spicv` file, whose sections are numbered by the frames they belong to."""
+    out, frame = bytearray(data), 0
+    try:
+        size, at = _number(data, 5)
+        end = at + size.value
+        head = zlib.crc32(data[:end])
+        out[end : end + 4] = head.to_bytes(4, "big")
+        for start in section_starts(data, end + 4):
+            size, at = _number(data, start + 1)
+            stop = at + size.value
+            own = zlib.crc32(data[start:stop], zlib.crc32(frame.to_bytes(8, "big"), head))
+            out[stop : stop + 4] = own.to_bytes(4, "big")
+            frame += data[start] & 15 == 2
     except IndexError:  # damaged before
         pass
     return bytes(out)
@@ -292,9 +330,11 @@ _SIZES = {
     "jpegxl": _jpegxl,
     "jpegxl-lossless": _jpegxl,
     "labelmap": _labelmap,
+    "labelmap-after": _labelmap_after,
     "labelmap-plain": _labelmap,
     "png": _png,
     "spic": _spic,
+    "spicv": _spicv,
     "webp": _webp,
     "webp-lossless": _webp,
     "weights": _weights,

@@ -14,6 +14,7 @@ from spic import plugins
 from spic.benchmark.method import Method, Picture, Settings
 from spic.benchmark.protocols import get_protocol
 from spic.bitstream import read_spic, write_spic
+from spic.channel.spicfile import to_messages
 from spic.codecs import codec_names, get_codec, residual
 from spic.errors import BitstreamError, ConfigError, DataError
 from spic.machine import set_threads
@@ -94,8 +95,7 @@ class UpsampledMethod(Method):
         return [upscale(c, (c.shape[0] * COARSE_FACTOR, c.shape[1] * COARSE_FACTOR)) for c in self._coarse(parts)]
 
     def _coarse(self, parts) -> list[np.ndarray]:
-        codec = self.codecs()["coarse"]
-        coarse = [as_pixels(codec.decode(part["coarse"])) for part in parts]
+        coarse = [as_pixels(self._coarse_codec.decode(part["coarse"])) for part in parts]
         for picture in coarse:
             if picture.shape[0] * picture.shape[1] * COARSE_FACTOR**2 > MAX_PIXELS:
                 raise BitstreamError(f"a coarse picture of {picture.shape[1]}x{picture.shape[0]} is too large")
@@ -111,6 +111,7 @@ class SpicMethod(UpsampledMethod):
     needs_ssm = True
     decoder = "decoder_weights"
     follows_protocol = True
+    message_names = ("ssm", "coarse")
 
     def __init__(self, settings: Settings):
         super().__init__(settings)
@@ -140,6 +141,14 @@ class SpicMethod(UpsampledMethod):
         more = {"picture": found["residual"]} if file.residual else {}
         return {"ssm": found["ssm"], "coarse": found["coarse"], **more, "file": len(parts["picture"])}
 
+    def messages(self, parts):
+        """SSM and coarse image, each with the head of the file, so that either can be decoded by itself."""
+        return to_messages(parts["picture"])
+
+    def stand_ins(self, value):
+        coarse = {self.parameter: value}
+        return {("coarse",): [("sr", coarse), ("upsampled", coarse)], ("ssm",): [("sdm", {"simplify": 0})]}
+
     def encode(self, picture, value):
         return self._file(picture, self._quality(value))
 
@@ -152,8 +161,10 @@ class SpicMethod(UpsampledMethod):
     def official_parts(self, picture, value):
         """The SSM as the authors' scripts save it: three equal channels of label * 255 / 35, by FLIF."""
         gray = np.minimum(255, np.rint(picture.ssm * (255 / 35))).astype(np.uint8)
-        ssm = self.counted_codecs()["ssm"].encode(np.repeat(gray[..., None], 3, axis=2))
-        return {"ssm.flif": ssm, **super().official_parts(picture, value)}
+        return {
+            "ssm.flif": self.counted_codecs()["ssm"].encode(np.repeat(gray[..., None], 3, axis=2)),
+            **super().official_parts(picture, value),
+        }
 
     def decode(self, parts, names):
         if self._receiver is None:
@@ -184,6 +195,7 @@ class DsslicMethod(SpicMethod):
     """
 
     follows_protocol = counts_officially = False
+    message_names = ("ssm", "coarse", "residual")
 
     def __init__(self, settings: Settings):
         super().__init__(replace(settings, protocol="corrected"))
@@ -195,6 +207,13 @@ class DsslicMethod(SpicMethod):
     def check_point(self, value):
         super().check_point(value[self.parameter[0]])
         residual.check_qp(value["residual_qp"])
+
+    def stand_ins(self, value):
+        """Without the residual what `spic` would show; a residual alone is worth nothing."""
+        coarse = {self.parameter[0]: value[self.parameter[0]]}
+        by_coarse, by_ssm = [("sr", coarse), ("upsampled", coarse)], [("sdm", {"simplify": 0})]
+        found = {("ssm", "coarse"): [("spic", coarse)], ("coarse",): by_coarse, ("ssm",): by_ssm}
+        return found | {("coarse", "residual"): by_coarse, ("ssm", "residual"): by_ssm}
 
     def encode(self, picture, value):
         set_threads(self.settings.machine.threads or 1)  # whatever the job's cores: the residual depends on it
@@ -214,8 +233,10 @@ class _Ablation(Method):
 
     def _rebuild(self, maps: list[np.ndarray], coarse: list[np.ndarray]) -> list[np.ndarray]:
         # one at a time, so that no image depends on its companions
-        pairs = zip(maps, coarse, strict=True)
-        return [self._network(ssm[None], small[None], [self.settings.seed], batch=1)[0] for ssm, small in pairs]
+        return [
+            self._network(ssm[None], small[None], [self.settings.seed], batch=1)[0]
+            for ssm, small in zip(maps, coarse, strict=True)
+        ]
 
 
 class SrMethod(_Ablation, UpsampledMethod):
@@ -229,8 +250,7 @@ class SrMethod(_Ablation, UpsampledMethod):
 
     def decode(self, parts, names):
         coarse = self._coarse(parts)
-        maps = [np.zeros((c.shape[0] * COARSE_FACTOR, c.shape[1] * COARSE_FACTOR), np.uint8) for c in coarse]
-        return self._rebuild(maps, coarse)
+        return self._rebuild([np.zeros(np.multiply(c.shape[:2], COARSE_FACTOR), np.uint8) for c in coarse], coarse)
 
 
 class SdmMethod(_Ablation):
@@ -281,18 +301,26 @@ _BUILT_IN = {
     "upsampled": UpsampledMethod,
     "sr": SrMethod,
     "sdm": SdmMethod,
+    "ldm": "spic.benchmark.ldm:LdmMethod",
+    "learned": "spic.benchmark.learned:LearnedMethod",
     "dsslic": DsslicMethod,
+    "spic_video": "spic.benchmark.methods_clips:SpicVideoMethod",
+    "hevc": "spic.benchmark.methods_clips:HevcMethod",
+    "av1": "spic.benchmark.methods_clips:Av1Method",
 }
+_WITH_OPTIONS = ("ldm", "learned")
+
+_WITH_OPTIONS = ("spic_video", "hevc", "av1")
 
 
 def method_names() -> list[str]:
     """Names that `get_method` knows, sorted: entry points and every codec for images at a rate one can set."""
-    codecs = {}
+    names = set(plugins.names("spic.methods", _BUILT_IN))
     for name in codec_names():
-        with suppress(ConfigError):  # another package's that is broken is no method, and hides no other
-            codecs[name] = get_codec(name)
-    lossy = [name for name, codec in codecs.items() if codec.takes("picture") and codec.quality_name is not None]
-    return sorted({*plugins.names("spic.methods", _BUILT_IN), *lossy})
+        with suppress(ConfigError):  # of a codec that is for something else, or another package's that is broken
+            CodecMethod(Settings(), name)
+            names.add(name)
+    return sorted(names)
 
 
 def get_method(name: str, settings: Settings | None = None) -> Method:
@@ -301,7 +329,7 @@ def get_method(name: str, settings: Settings | None = None) -> Method:
     options = settings.method_options.get(name) or {}
     if name in plugins.names("spic.methods", _BUILT_IN):
         make = plugins.find("spic.methods", _BUILT_IN, name, "method")
-        if options and name in _BUILT_IN:
+        if options and name in _BUILT_IN and name not in _WITH_OPTIONS:
             raise ConfigError(f"method_options: method {name} has no options")
         method = make(replace(settings, options=options))
         if not isinstance(method, Method):

@@ -104,9 +104,11 @@ class Decoder:
         kept = {"null": self._last_null[1] if guided else None, "room": room, "sampling": sampling}
         batch = batch or fitting
         parts = [slice(start, start + batch) for start in range(0, len(ssm), batch)]
-        noise = [seeds if callable(seeds) else seeds[part] for part in parts]
-        pairs = zip(parts, noise, strict=True)
-        return np.concatenate([self._decode(model, ssm[part], coarse[part], noise=n, **kept) for part, n in pairs])
+        decoded = [
+            self._decode(model, ssm[part], coarse[part], noise=seeds if callable(seeds) else seeds[part], **kept)
+            for part in parts
+        ]
+        return np.concatenate(decoded)
 
     def _decode(self, model, ssm, coarse, **settings):
         if self.void_is_null:
@@ -114,8 +116,7 @@ class Decoder:
         labels = torch.from_numpy(np.ascontiguousarray(ssm)).to(self.device)
         small = torch.from_numpy(np.ascontiguousarray(coarse)).to(self.device)
         small = small.permute(0, 3, 1, 2).float() / 127.5 - 1
-        onehot = one_hot(labels, self.model.config.ssm_planes)
-        x = sample(model, onehot, small, **settings)
+        x = sample(model, one_hot(labels, self.model.config.ssm_planes), small, **settings)
         x = ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return x.permute(0, 2, 3, 1).cpu().numpy()
 

@@ -49,7 +49,7 @@ def find_decoder(setting: str, weights=None):
 
 def describe_decoder(weights=None) -> DecoderInfo:
     """Read the config of decoder weights, None for the shipped; `WeightsError` if that fails."""
-    from spic.scsrdm.config import ScsrdmConfig, config_from_official
+    from spic.scsrdm.config import network_of
     from spic.weights import read_config, sha256, weight_paths
 
     weights = find_decoder("decoder_weights", weights or None)
@@ -57,13 +57,13 @@ def describe_decoder(weights=None) -> DecoderInfo:
     config = read_config(weights)
     try:
         digest = config["weights"]["sha256"] if "weights" in config else sha256(path)
-        network = config_from_official(config["official"]) if "official" in config else config["network"]
+        network = network_of(config)
         return DecoderInfo(
             path=path,
             weights_id=bytes.fromhex(digest)[:4].hex(),
-            label_space=config.get("label_space") or only_space(ScsrdmConfig.from_dict(network).num_classes),
+            label_space=config.get("label_space") or only_space(network.num_classes),
             sampling=Sampling.from_dict(config.get("sampling", {})),
-            size_multiple=ScsrdmConfig.from_dict(network).size_multiple,
+            size_multiple=network.size_multiple,
         )
     except OSError as error:
         raise WeightsError(f"{error.filename}: {error.strerror}") from None

@@ -18,7 +18,7 @@ from spic.pictures.reading import read_picture, write_png
 from spic.pictures.sizes import COARSE_FACTOR, downscale, upscale
 from spic.report.figures import shown as figures_shown
 from spic.report.figures.pictures import Subject, figure2, figure3
-from spic.report.figures.shown import Chosen, Eye, choose, coded_versions, uncompressed_versions
+from spic.report.figures.shown import Chosen, choose, coded_versions, seen, uncompressed_versions
 from spic.report.tables import read_csv
 from spic.strict_json import to_json
 
@@ -37,7 +37,7 @@ class Brightness:
 
 @pytest.fixture
 def eye():
-    return Eye(Brightness())
+    return Brightness()
 
 
 @pytest.fixture
@@ -112,6 +112,14 @@ def test_figure_3_starts_from_the_coarse_picture_without_loss(folders, eye):
         assert subject.versions[1].point == f"coarse_factor{COARSE_FACTOR}" and subject.versions[1].bpp is None
 
 
+def test_figure_3_has_latent_diffusion_beside_the_others(folders, eye, tiny_ldm):
+    settings = replace(SETTINGS, ldm_weights=str(tiny_ldm), method_options={"ldm": {"steps": 1}})
+    (subject,) = uncompressed_versions(chosen_of(folders)[:1], ["ldm", "upsampled"], settings, eye)
+    assert [one.method for one in subject.versions] == ["original", "upsampled", "ldm"]
+    last = subject.versions[-1]
+    assert last.pixels.shape == (*SIZE, 3) and last.title == "super-resolution, latent diffusion"
+
+
 def test_figures_are_drawn_pixel_for_pixel_and_the_same_each_time(folders, eye, tmp_path):
     subjects = uncompressed_versions(chosen_of(folders), ["upsampled"], SETTINGS, eye)
     files = []
@@ -174,7 +182,7 @@ def test_a_chosen_picture_keeps_the_map_that_is_sent(folders):
 def test_a_name_is_printed_as_it_is(eye, tmp_path):
     """Matplotlib takes what stands between two dollars for a formula."""
     name = r"it's $x_1$ {y} %s \alpha ü"
-    subject = Subject(name, (0, 0), [eye.original(np.full((*SIZE, 3), 99, np.uint8))])
+    subject = Subject(name, (0, 0), [seen(eye, np.full((*SIZE, 3), 99, np.uint8))])
     figure3([subject], "", tmp_path / "f")
     shown = [element.text for element in ET.parse(tmp_path / "f.svg").iter("{http://www.w3.org/2000/svg}text")]
     assert name in shown
