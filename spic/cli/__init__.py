@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 
 from spic import __version__
 from spic.cli import codec, compare, demo, files, provenance, train, transceive, weights
-from spic.cli.common import Commands, Device, Dtype, Force, Source, about, group, print_anything
+from spic.cli.common import Commands, Device, Dtype, Force, Segmenter, Source, about, group, print_anything
 from spic.errors import ConfigError
 
 _ABOUT = "Semantic-preserving image coding: pictures as segmentation map and coarse image."
@@ -52,7 +52,8 @@ def main(version: Version = False):
 def segment(
     source: Source,
     target: Annotated[Path, typer.Argument(metavar="OUT.png", help="PNG file to write.")],
-    weights: Annotated[Path | None, typer.Option(help="Street segmenter; the shipped one by default.")] = None,
+    segmenter: Segmenter = "street",
+    weights: Annotated[Path | None, typer.Option(help="Its weights; the shipped ones by default.")] = None,
     color: Annotated[bool, typer.Option(help="Paint the classes instead of writing their ids.")] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -68,7 +69,7 @@ def segment(
     files.check_target(target, force, [source])
     with about(source):
         picture = to_working_size(files.read_picture_from(source))
-    network = get_segmenter("street", weights, device, dtype)
+    network = get_segmenter(segmenter, weights, device, dtype)
     with about(source):
         labels = network.segment(picture[None])[0]
     files.write_picture_to(target, network.label_space.colorize(labels) if color else labels)

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import typer
 
 from spic.cli import files
-from spic.cli.common import Device, Dtype, Force, Json, Threads, about, complain, report
-from spic.cli.transceive import DecoderWeights, Pictures, Segmenter, SegmenterWeights
+from spic.cli.common import Device, Dtype, Force, Json, Segmenter, Threads, about, complain, report
+from spic.cli.transceive import DecoderWeights, Pictures, SegmenterWeights
 from spic.errors import ConfigError, SpicError
 from spic.files import IMAGES, spelled
 

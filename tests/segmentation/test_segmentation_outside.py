@@ -404,6 +404,10 @@ def test_the_command_line_takes_such_a_segmenter(colours, image, tmp_path, tiny_
     assert done.exit_code == 0, done.output
     ssm = Receiver(tiny_decoder).parts((tmp_path / "street.spic").read_bytes()).ssm
     assert [CAMVID11.classes[i] for i in ssm[len(ssm) // 2, [90, 260, 430]]] == ["car", "tree", "sky"]
+    seen = ["segment", tmp_path / "street.png", tmp_path / "map.png", "--segmenter", "onnx", "--weights", colours]
+    assert CliRunner().invoke(app, [str(argument) for argument in seen]).exit_code == 0
+    labels = np.asarray(Image.open(tmp_path / "map.png"))
+    assert [CAMVID11.classes[i] for i in labels[len(labels) // 2, [90, 260, 430]]] == ["car", "tree", "sky"]
     colours.with_suffix(".yaml").unlink()
     done = CliRunner().invoke(app, [str(argument) for argument in arguments] + ["--force"])
     assert done.exit_code == 1 and done.stderr.count("\n") == 1 and "colours.yaml: no such file" in done.stderr
