@@ -8,7 +8,7 @@ N ?= 2000
 CAMVID ?= CamVid
 QPS := $(foreach qp,20 25 30 35 40 45,--qp $(qp))
 
-.PHONY: help demo test test-all lint fuzz soak figures train ablations clean
+.PHONY: help demo test test-all lint docs dist fuzz soak figures train ablations clean
 
 help:
 	@grep -E '^# make|^## ' $(MAKEFILE_LIST) | sed 's/^## /make /'
@@ -21,6 +21,10 @@ $(VENV)/core: pyproject.toml constraints.txt
 
 $(VENV)/installed: $(VENV)/core
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(VENV)/docs: $(VENV)/core
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 ## demo      install, run the workflow on eight drawn street scenes, say where the figure is
@@ -47,6 +51,17 @@ lint: $(VENV)/installed
 	ruff format --check .
 	snakefmt --check Snakefile rules
 	snakemake --lint
+
+## docs      the docs as a site, in site/; draws the rule graph anew, stops at a dead link
+docs: $(VENV)/docs
+	$(BIN)/python docs/rulegraph.py --write
+	$(BIN)/python docs/tables.py --write
+	$(BIN)/mkdocs build --quiet --strict
+
+## dist      wheel and sdist, in dist/
+dist: $(VENV)/installed
+	rm -rf dist
+	$(BIN)/hatchling build
 
 ## fuzz      damaged bytes into every decoder: N=cases
 fuzz: $(VENV)/installed
@@ -84,5 +99,5 @@ ablations: $(VENV)/core
 
 ## clean     remove what runs made, neither the environment nor results/published
 clean:
-	find results -mindepth 1 -maxdepth 1 ! -name published -exec rm -rf {} +
-	rm -rf .snakemake .pytest_cache .ruff_cache
+	find results -mindepth 1 -maxdepth 1 ! -name published ! -name README.md -exec rm -rf {} +
+	rm -rf site dist .snakemake .pytest_cache .ruff_cache

@@ -7,7 +7,7 @@
 # Beside what a job wrote is its record, <rule>.provenance.json, by which the next one checks what it reads.
 from snakemake.utils import min_version
 
-min_version("9.8")
+min_version("9.27.1")
 
 
 include: "rules/common.smk"
@@ -19,7 +19,12 @@ include: "rules/figures.smk"
 include: "rules/report.smk"
 
 
+if config["channel"]:
+
+    include: "rules/channel.smk"
+
+
 rule all:
     default_target: True
     input:
-        plan.targets(),
+        plan.targets(PLOTS),

@@ -134,6 +134,15 @@ TABLES = {
             "change their class (random weights, whose classes lie close)",
         },
     },
+    "methods_dsslic": {
+        "> `coarse_qp`": "{coarse_qp}",
+        "> `residual_qp`": "{residual_qp}",
+        "> bpp": "{bpp}",
+        "> PSNR": "{psnr} dB",
+        "> BPG's bpp at that PSNR": "{bpp_bpg_420}",
+        "> BPG's, 4:4:4": "{bpp_bpg_444}",
+        "> PSNR if rebuilt in bfloat16": "{psnr_bfloat16} dB",
+    },
     "cli_determinism": {
         "against float32, 1 thread": "{setting}",
         "> largest difference": "{largest_difference}",

@@ -1,10 +1,11 @@
-"""Tables and measured numbers of README.md and docs/*.md: `python docs/tables.py [--write]`.
+"""Tables and measured numbers of README.md, config/README.md and docs/*.md: `python docs/tables.py [--write]`.
 
 Prints the blocks between the markers `<!-- methods -->` and `<!-- /methods -->`, and so for the others; with
 `--write` it puts them into their pages. Here are methods and data sets as registered (only what the project itself
 brings, whatever else is installed), and results as published. `measured.py` has the others of docs/.
 """
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 from measured import ROOT, measured
 
+from spic.benchmark.config import load
 from spic.benchmark.methods import CodecMethod, get_method, method_names
 from spic.codecs import codec_names, get_codec
 from spic.datasets import dataset_class, dataset_names
@@ -29,7 +31,8 @@ def methods() -> str:
     for name, method in sorted(made.items(), key=lambda item: isinstance(item[1], CodecMethod)):
         about = method.codec if isinstance(method, CodecMethod) else method
         if _ours(about):
-            rows.append(f"| `{name}` | {_summary(about)} | `{method.parameter}` |")
+            names = [method.parameter] if isinstance(method.parameter, str) else method.parameter
+            rows.append(f"| `{name}` | {_summary(about)} | {', '.join(f'`{one}`' for one in names)} |")
     codecs = {name: get_codec(name) for name in codec_names()}
     lossless = [f"`{n}`" for n, c in codecs.items() if _ours(c) and c.takes("label") and c.quality_name is None]
     pictures = [f"`{n}`" for n, c in codecs.items() if _ours(c) and c.takes("picture")]
@@ -50,6 +53,16 @@ def datasets() -> str:
         rows.append(
             f"| `{name}` | {_summary(kind)} | {classes} | {'nothing' if kind.procedural else '`dataset_root`'} |"
         )
+    return "\n".join(rows)
+
+
+def config_keys() -> str:
+    """Every key of a config, its default, and what it means."""
+    rows = ["| key | default | what |", "| --- | --- | --- |"]
+    for key, entry in load(ROOT / "config" / "schema.yaml")["properties"].items():
+        text = " ".join(entry["description"].split()).replace("<", "&lt;")
+        default = f"`{json.dumps(entry['default'])}`" if "default" in entry else "has to be given"
+        rows.append(f"| `{key}` | {default} | {text} |")
     return "\n".join(rows)
 
 
@@ -130,6 +143,7 @@ def _summary(thing) -> str:
 def blocks() -> dict[Path, dict[str, str]]:
     """Page to marker name to the whole block, markers included."""
     here = {"README.md": {"findings": findings()}, "docs/data.md": {"datasets": datasets()}}
+    here |= {"config/README.md": {"config_keys": config_keys()}}
     here |= {"docs/methods.md": {"methods": methods()}, "docs/results.md": {"results": results()}}
     pages = {ROOT / page: {name: _block(name, text) for name, text in made.items()} for page, made in here.items()}
     for name, text in measured().items():

@@ -4,7 +4,15 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(workflow.basedir)
+# The clone. Of a module from a hosted repository Snakemake keeps only copies of the files that were asked for.
+RULES = workflow.current_basedir
+ROOT = (
+    Path(RULES.get_path_or_uri(secret_free=False))
+    if RULES.is_local
+    else Path(workflow.source_path("../config/schema.yaml")).parent
+).parent
+# Whether another workflow uses this one: its `config:` is then all there is, as a `configfile` would be.
+MODULE = not workflow.modifier.is_main_snakefile()
 sys.path.insert(0, str(ROOT))
 # Scripts run in processes of their own, perhaps in a conda environment without the package: they find it here.
 os.environ.update(
@@ -18,8 +26,8 @@ from spic.benchmark.config import read_config
 from spic.benchmark.layout import TABLES
 from spic.benchmark.plan import Plan
 from spic.errors import SpicError
-from spic.run.cards import network_jobs
-from spic.run.host import plain_executable
+from spic.report.figures import figures, plots
+from spic.run.host import network_jobs, plain_executable
 from spic.run.slurm import use_srun_wrapper
 
 if set("{}") & set(str(ROOT)):
@@ -42,15 +50,18 @@ except SpicError as error:
 settings = workflow.config_settings
 try:
     # In place of what Snakemake has put together: see spic/benchmark/config.py.
-    config.clear()
-    config.update(
-        read_config(
+    complete = (
+        read_config(ROOT, [dict(config)], replace=True)
+        if MODULE
+        else read_config(
             ROOT,
             settings.configfiles,
             settings.config_args or [],
             replace=settings.replace_workflow_config,
         )
     )
+    config.clear()
+    config.update(complete)
     plan = Plan(config, hashes="results/cache/hashes", clone=ROOT)
     # Jobs that Snakemake starts for itself, on a cluster, read this file again: there the points are known to be good.
     check_run(plan, points=workflow.is_main_process)
@@ -82,17 +93,18 @@ wildcard_constraints:
     chunk=r"\d+",
 
 
+def placed(path):
+    """A path of the plan as a job's parameter: where a module has a `prefix`, it stands before it."""
+    return workflow.modifier.modify_path(path)
+
+
 def given(paths):
     """Files of the user as a job's inputs; their content counts (`weights`), not their date.
 
-    Snakemake takes braces in an input for a wildcard and has no way to escape them: such a file is no input, only looked
-    for here.
+    Snakemake takes braces in an input for a wildcard and has no way to escape them: such a file is no input. That all
+    files are there has been checked (`spic.benchmark.checks`).
     """
-    braced = [path for path in paths if contains_wildcard(path)]
-    for path in braced:
-        if not Path(path).is_file():
-            raise WorkflowError(f"config: {path}: no such file")
-    return ancient([path for path in paths if path not in braced])
+    return ancient([path for path in paths if not contains_wildcard(path)])
 
 
 def decoder_weights(wildcards):
@@ -100,32 +112,22 @@ def decoder_weights(wildcards):
     return given(plan.decoder_files(plan.coder_method(wildcards.coder)))
 
 
-# Of each figure: where the report puts it, and what it is called there.
-CATEGORIES = {
-    "figure4a": ("1 Result", "figure 4a: mIoU over rate"),
-    "figure4b": ("1 Result", "figure 4b: Fréchet distance over rate"),
-    "figure2": ("2 Pictures", "figure 2: BPG and SPIC at one rate"),
-    "figure3": ("2 Pictures", "figure 3: super-resolution, nothing compressed"),
-    "rate_split": ("3 Details", "rate: SSM and coarse image"),
-    "iou_per_class": ("3 Details", "IoU of every class"),
-    "recall_by_size": ("3 Details", "small objects kept, by size"),
-    "steps": ("3 Details", "steps of the decoder"),
-}
+PLOTS = plots(config)  # names of the figures that are drawn from tables
 
 
 def figure_files(names):
     """SVG and PNG of figures, {name_suffix: path}; the report takes plots as SVG, pictures as PNG."""
     files = {}
     for name in names:
-        category, what = CATEGORIES[name]
+        figure, caption = figures()[name], f"report/{name}.rst"
         for suffix in ("svg", "png"):
             path = f"{RUN}/figures/{name}.{suffix}"
             if suffix == ("png" if name in plan.painted else "svg"):
                 path = report(
                     path,
-                    category=category,
-                    caption=f"../report/{name}.rst",
-                    labels={"what": what},
+                    category=figure.category,
+                    caption=f"../{caption}" if (ROOT / caption).is_file() else None,
+                    labels={"what": figure.what},
                 )
             files[f"{name}_{suffix}"] = path
     return files

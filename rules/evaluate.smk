@@ -160,6 +160,9 @@ rule summarize:
         "../scripts/summarize.py"
 
 
+TIMINGS = {of: [placed(path) for path in paths] for of, paths in plan.timings().items()}
+
+
 rule tables:
     input:
         summaries=[
@@ -171,7 +174,7 @@ rule tables:
             for protocol, *_, folder in plan.each_point()
         ],
         originals=expand(rules.score_originals.output[0], chunk=plan.chunks),
-        timing=[path for paths in plan.timings().values() for path in paths],
+        timing=[path for paths in TIMINGS.values() for path in paths],
     output:
         **{name: f"{RUN}/tables/{name}.csv" for name in TABLES},
         all_pictures=f"{RUN}/tables/pictures.parquet",
@@ -185,7 +188,7 @@ rule tables:
     params:
         run=config["run"],
         judge=config["judge"],
-        timing=list(plan.timings().items()),
+        timing=list(TIMINGS.items()),
         identity=plan.fingerprint("tables"),
     script:
         "../scripts/tables.py"

@@ -9,7 +9,7 @@ rule figures:
         intervals=rules.tables.output.intervals,
         given=given(plan.files("figures")),
     output:
-        **figure_files(plan.plots),
+        **figure_files(PLOTS),
         record=f"{RUN}/figures/figures.provenance.json",
     log:
         f"{RUN}/logs/figures.log",
@@ -19,7 +19,7 @@ rule figures:
         ENV
     params:
         protocol=plan.first,
-        names=plan.plots,
+        names=PLOTS,
         steps=lambda wildcards: config["steps_csv"],
         anchors=lambda wildcards: plan.anchors,
         given_content=plan.weights("figures"),

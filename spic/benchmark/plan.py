@@ -6,11 +6,14 @@ The rules of the workflow declare their jobs and ask here; nothing of this needs
 from spic.benchmark.anchors import anchor_path
 from spic.benchmark.config import find
 from spic.benchmark.layout import Layout
-from spic.benchmark.method import SHIPPED_DECODERS, Method
+from spic.benchmark.lost import averaged_images, training_split
+from spic.benchmark.method import Method
+from spic.channel.losses import MEASURED
 from spic.metrics.columns import observations
 from spic.provenance import fingerprints
+from spic.scsrdm.info import SHIPPED_DECODERS
 from spic.segmentation import SegmenterInfo, describe_segmenter
-from spic.weights import FOLDER, weight_paths
+from spic.weights import FOLDER, sha256, weight_paths
 
 _CODING = ("ssm_codec", "coarse_codec", "seed")
 
@@ -41,9 +44,10 @@ class Plan(Layout):
     def coding_settings(self, folder: str, *keys: str) -> dict:
         """The settings of coding in a folder, with its protocol and the weights of its method's decoder."""
         (name, protocol), method = self.coders[folder], self.coder_method(folder)
-        options = self.config["method_options"].get(name)
-        own = {"method_options": {name: options}} if options else {}
-        return {**self.settings(*keys, *filter(None, [method.decoder]), *method.reads), **own, "protocol": protocol}
+        settings = self.settings(*keys, *filter(None, [method.decoder]), *method.reads)
+        if options := self.config["method_options"].get(name):
+            settings["method_options"] = {name: options}
+        return {**settings, "protocol": protocol}
 
     def networks(self, kind: str) -> list[SegmenterInfo]:
         """What is known of the "segmenter", "judge" or "judges" before they load; empty where there is none."""
@@ -58,10 +62,11 @@ class Plan(Layout):
 
     def decoder_files(self, method: Method) -> list[str]:
         """Weights file of a method's decoder and the method's other files; empty where it has none."""
-        key, own = method.decoder, []
-        if key:
-            own = [str(weight_paths(self.config[key] or FOLDER / SHIPPED_DECODERS.get(key, ""))[0])]
-        return own + [str(path) for path in method.files()]
+        files = method.files()
+        if method.decoder:
+            weights = self.config[method.decoder] or FOLDER / SHIPPED_DECODERS.get(method.decoder, "")
+            files = [weight_paths(weights)[0], *files]
+        return list(map(str, files))
 
     def files(self, stage: str) -> list[str]:
         """Files of the user, most of them weights, that a stage other than coding reads."""
@@ -100,15 +105,30 @@ class Plan(Layout):
 
     def coder(self, folder: str) -> dict:
         """What coding in a folder depends on: settings, codecs, the decoder's weights."""
-        method = self.coder_method(folder)
-        code = fingerprints.plugin_version("spic.methods", self.coders[folder][0])
+        name, method = self.coders[folder][0], self.coder_method(folder)
         return {
-            "method": self.coders[folder][0],
+            "method": name,
             "settings": self.coding_settings(folder, *_CODING),
             "codecs": fingerprints.codec_versions(method.codecs()),
-            "code": code | fingerprints.library_versions(*["torch"] * bool(method.decoder), *method.libraries),
+            "code": fingerprints.plugin_version("spic.methods", name)
+            | fingerprints.library_versions(*["torch"] * bool(method.decoder), *method.libraries),
             "weights": fingerprints.weights_hashes(self.decoder_files(method), self._hashes),
         }
+
+    def channel_points(self) -> list[dict]:
+        """What the channel needs of each point of the first protocol: names, settings, files of its chunks."""
+        return [
+            {
+                "method": name,
+                "point": point,
+                "parameters": self.points[name][point],
+                "settings": self.coding_settings(self.folders[name, protocol], *_CODING),
+                "scores": self.of_chunks(protocol, folder, f"scores_{protocol}.npz"),
+                "coded": self.of_chunks(protocol, folder, "coded"),
+            }
+            for protocol, name, point, folder in self.each_point()
+            if protocol == self.first
+        ]
 
     def counted_codecs(self, folder: str) -> dict[str, str]:
         """Versions of the codecs behind the files that protocol `official` counts."""
@@ -127,35 +147,70 @@ class Plan(Layout):
             case ["resolve"]:
                 return self.settings("device", "dtype", "torch_threads")
             case ["prepare", chunk]:
-                files = fingerprints.pictures_signature(self.dataset, int(chunk) * self.chunk_size, self.chunk_size)
-                settings = self.settings("dataset", "dataset_root", "split", "limit", "chunk_size")
-                return settings, fingerprints.plugin_version("spic.datasets", self.config["dataset"]), files
+                return (
+                    self.settings("dataset", "dataset_root", "split", "limit", "chunk_size"),
+                    fingerprints.plugin_version("spic.datasets", self.config["dataset"]),
+                    fingerprints.pictures_signature(self.dataset, int(chunk) * self.chunk_size, self.chunk_size),
+                )
             case ["segment", chunk]:
                 return *self._segmenter(stage), before("resolve"), before("prepare", chunk)
             case ["look_at_originals", chunk]:
-                judges = {name: one["segmenter"] for name, one in self.config["judges"].items()}
-                kinds = [self.config["judge"], *judges.values()]
-                judge = kinds[0], judges, [fingerprints.segmenter_version(kind) for kind in kinds]
-                seen = self.other_looks, self.weights(stage), fingerprints.observations_version(paired=False)
-                return *judge, *seen, before("resolve"), before("prepare", chunk)
+                judge, judges = self.config["judge"], {k: v["segmenter"] for k, v in self.config["judges"].items()}
+                return (
+                    judge,
+                    judges,
+                    [fingerprints.segmenter_version(kind) for kind in (judge, *judges.values())],
+                    self.other_looks,
+                    self.weights(stage),
+                    fingerprints.observations_version(paired=False),
+                    before("resolve"),
+                    before("prepare", chunk),
+                )
             case ["score_originals", chunk]:
                 return before("segment", chunk), before("look_at_originals", chunk)
             case ["encode", chunk, folder, point]:
-                sent = before("segment" if self.sends(folder) == "segmenter" else "prepare", chunk)
-                value, limit = self.value(self.coders[folder][0], point), self.limit(folder, chunk)
-                return self.coder(folder), value, limit, before("prepare", chunk), sent
+                return (
+                    self.coder(folder),
+                    self.value(self.coders[folder][0], point),
+                    self.limit(folder, chunk),
+                    before("prepare", chunk),
+                    before("segment" if self.sends(folder) == "segmenter" else "prepare", chunk),
+                )
             case ["count_official", _, folder, _]:
                 return self.counted_codecs(folder), before("encode", *of)
             case ["decode", _, _, _]:
                 return before("resolve"), before("encode", *of)
             case ["look", chunk, _, _]:
-                seen = *self._segmenter(stage), fingerprints.observations_version(paired=True)
-                return *seen, before("segment", chunk), before("look_at_originals", chunk), before("decode", *of)
+                return (
+                    *self._segmenter(stage),
+                    fingerprints.observations_version(paired=True),
+                    before("segment", chunk),
+                    before("look_at_originals", chunk),
+                    before("decode", *of),
+                )
             case ["score", chunk, _, _, protocol]:
                 return protocol, before("score_originals", chunk), before("look", *of[:3])
             case ["summarize", folder, point, protocol]:
-                scores = [before("score", chunk, folder, point, protocol) for chunk in self.parts[protocol]]
-                return self.settings("classes_of_interest", "interval_block"), fingerprints.metrics_version(), scores
+                return (
+                    self.settings("classes_of_interest", "interval_block"),
+                    fingerprints.metrics_version(),
+                    [before("score", chunk, folder, point, protocol) for chunk in self.parts[protocol]],
+                )
+            case ["mean_images", chunk]:
+                shown = training_split(self.config)
+                files = [fingerprints.pictures_signature(shown, i, 1) for i in averaged_images(shown)]
+                return files, before("prepare", chunk)
+            case ["look_at_lost", chunk]:
+                seen = *self._segmenter("look"), fingerprints.observations_version(paired=True)
+                return *seen, before("segment", chunk), before("look_at_originals", chunk), before("mean_images", chunk)
+            case ["score_lost", chunk]:
+                return self.first, before("score_originals", chunk), before("look_at_lost", chunk)
+            case ["channel"]:
+                lost = [before("score_lost", chunk) for chunk in self.parts[self.first]]
+                own = self.config["channel"], sha256(MEASURED), fingerprints.metrics_version()
+                return *own, self.settings("interval_block"), before("tables"), lost
+            case ["channel_figure"]:
+                return before("channel")
             case ["tables"]:
                 return [before("summarize", *at.rsplit("/", 1), protocol) for protocol, *_, at in self.each_point()]
             case ["compare" | "figures" | "figure_pictures" | "gallery" | "overview"]:

@@ -63,6 +63,29 @@ def test_a_cold_compile_is_said_once_and_kept(tmp_path, caplog):
     assert load().double(4) == 8 and len(caplog.records) == 1
 
 
+COMPILER = "numba.np.arraymath"  # a part of numba that only compiling needs
+LOADED = """
+import sys
+sys.path.insert(0, "package")
+from fresh_kernel import double
+assert double(4) == 8
+if "cold" in sys.argv:
+    sys.exit()
+assert "{0}" not in sys.modules
+assert double(2.5) == 5.0 and "{0}" in sys.modules  # other types: compiled beside what was loaded
+assert double(4) == 8
+"""
+
+
+def test_machine_code_is_loaded_without_the_compiler(tmp_path):
+    assert jit._QUICK, "numba is another one: does `_load` work with it? Then name it"
+    package(tmp_path, read_only=False)
+    script = LOADED.format(COMPILER)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for state in ("cold", "warm"):
+        subprocess.run([sys.executable, "-c", script, state], check=True, cwd=tmp_path, env=environment)
+
+
 def test_a_package_that_is_read_only_is_kept_at_home(tmp_path, caplog):
     load = package(tmp_path, read_only=True)
     assert load().double(4) == 8

@@ -63,7 +63,7 @@ def missing() -> str:
     if absent:
         return f"no {', '.join(absent)}: apt-get install --no-install-recommends slurm-wlm munge"
     if not importlib.util.find_spec("snakemake_executor_plugin_slurm"):
-        return "no snakemake-executor-plugin-slurm: pip install 'spic[slurm]'"
+        return "no snakemake-executor-plugin-slurm: pip install 'semantic-image-coding[slurm]'"
     return ""
 
 

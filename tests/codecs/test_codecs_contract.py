@@ -1,0 +1,91 @@
+"""The contract of codecs: kept by all built-in ones, and its checks find what breaks it."""
+
+import numpy as np
+import pytest
+
+from spic.codecs import Codec, codec_names, get_codec
+from spic.codecs.base import check_array, check_bytes, check_size
+from spic.codecs.contract import CHECKS, check_codec
+from spic.errors import BitstreamError
+
+OURS = [name for name in codec_names() if type(get_codec(name)).__module__.startswith("spic.")]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", OURS)
+def test_every_codec_of_ours_keeps_it(name, check):
+    check(get_codec(name))
+
+
+class Raw(Codec):
+    """Height and width in a byte each, then the labels."""
+
+    name, kind, extension = "raw", "label", "raw"
+
+    def encode(self, image):
+        image = check_array(image, (), labels=True)
+        return bytes(image.shape) + image.tobytes()
+
+    def decode(self, data):
+        data = check_bytes(data)
+        if len(data) < 2 or len(data) != 2 + data[0] * data[1]:
+            raise BitstreamError("raw: cut")
+        check_size(data[1], data[0], "raw")
+        return np.frombuffer(data[2:], np.uint8).reshape(tuple(data[:2]))
+
+
+class Scaled(Raw):
+    name, quality_name, quality_range = "scaled", "step", (1, 2, 1)
+
+    def encode(self, image, step=1):
+        return super().encode(image)
+
+
+def changed(base=Raw, **methods):
+    return type("Changed", (base,), methods)()
+
+
+class Counting(Raw):
+    calls = 0
+
+    def encode(self, image):
+        Counting.calls += 1
+        return super().encode(np.full_like(image, Counting.calls % 200))
+
+
+class Padding(Raw):
+    def decode(self, data):
+        data = check_bytes(data)
+        if len(data) < 2 or not data[0]:
+            raise BitstreamError("raw: cut")
+        return super().decode((data + bytes(600))[: 2 + data[0] * data[1]])
+
+
+BROKEN = {
+    "extension": (changed(extension=".raw"), "letters and digits"),
+    "kind": (changed(kind="labels"), "none of label, picture, both"),
+    "versions": (changed(versions=lambda self: {"code": 1}), "versions"),
+    "values": (changed(encode=lambda self, image: Raw.encode(self, image // 2)), "other values"),
+    "shape": (changed(decode=lambda self, data: Raw.decode(self, data).T), "comes back as"),
+    "state": (Counting(), "the second time"),
+    "array": (changed(encode=lambda self, image: Raw.encode(self, np.negative(image, out=image))), "read-only"),
+    "quality": (changed(Scaled), "bytes each"),
+    "anything goes": (changed(encode=lambda self, image: Raw.encode(self, np.zeros((1, 1), np.uint8))), "taken"),
+    "IndexError": (changed(decode=lambda self, data: Raw.decode(self, data) if data[0] else None), "IndexError"),
+    "cut": (Padding(), "half a file: taken"),
+    "limit": (
+        changed(decode=lambda self, data: np.frombuffer(data[2:], np.uint8).reshape(tuple(data[:2]))),
+        "more pixels than at_most allows: taken",
+    ),
+}
+
+
+def test_a_small_codec_keeps_it():
+    assert [problem for _, problem in check_codec(Raw())] == [""] * len(CHECKS)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_found(name):
+    codec, message = BROKEN[name]
+    problems = [problem for _, problem in check_codec(codec)]
+    assert any(message in problem for problem in problems), problems
