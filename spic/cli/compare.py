@@ -8,8 +8,8 @@ import typer
 
 import spic
 from spic.cli import files
-from spic.cli.common import Device, Dtype, Force, Json, Threads, complain, report
-from spic.cli.transceive import DecoderWeights, Pictures, Segmenter, SegmenterWeights
+from spic.cli.common import Device, Dtype, Force, Json, Segmenter, Threads, complain, report
+from spic.cli.transceive import DecoderWeights, Pictures, SegmenterWeights
 from spic.errors import ConfigError, SpicError, about
 from spic.files import IMAGES, spelled
 from spic.machine import Machine, set_threads
