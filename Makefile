@@ -97,7 +97,7 @@ ablations: $(VENV)/core
 	$(TRAIN) decoder runs/train.zip runs/sdm-first $(HOW) $(MAPS) --condition ssm --init runs/decoder/street-decoder --t-focus 0.2
 	$(TRAIN) adversarial runs/train.zip runs/sdm $(HOW) $(MAPS) --condition ssm --init runs/sdm-first/street-decoder
 
-## clean     remove what runs made, not the environment
+## clean     remove what runs made, neither the environment nor results/published
 clean:
 	find results -mindepth 1 -maxdepth 1 ! -name published ! -name README.md -exec rm -rf {} +
 	rm -rf site dist .snakemake .pytest_cache .ruff_cache

@@ -19,7 +19,12 @@ include: "rules/figures.smk"
 include: "rules/report.smk"
 
 
+if config["channel"]:
+
+    include: "rules/channel.smk"
+
+
 rule all:
     default_target: True
     input:
-        plan.targets(),
+        plan.targets(PLOTS),

@@ -5,6 +5,14 @@ marker to a text with fields of figures.csv. The part of a marker before "_" nam
 """
 
 TABLES = {
+    "methods_macs": {
+        "method": "`{method}`",
+        "> encoder, kMAC per pixel": "{encoder_kmac}",
+        "> parameters": "{encoder_m} M",
+        "> decoder, kMAC per pixel": "{decoder_kmac}",
+        "> steps": "{steps}",
+        ">  parameters": "{decoder_m} M",
+    },
     "cluster_plan": {
         "> images": "{pictures}",
         "> points": "{points}",
@@ -125,6 +133,15 @@ TABLES = {
             "": "logits differ by {logit_difference}; {changed_percent_min} to {changed_percent_max} % of the pixels "
             "change their class (random weights, whose classes lie close)",
         },
+    },
+    "methods_dsslic": {
+        "> `coarse_qp`": "{coarse_qp}",
+        "> `residual_qp`": "{residual_qp}",
+        "> bpp": "{bpp}",
+        "> PSNR": "{psnr} dB",
+        "> BPG's bpp at that PSNR": "{bpp_bpg_420}",
+        "> BPG's, 4:4:4": "{bpp_bpg_444}",
+        "> PSNR if rebuilt in bfloat16": "{psnr_bfloat16} dB",
     },
     "cli_determinism": {
         "against float32, 1 thread": "{setting}",

@@ -31,7 +31,8 @@ def methods() -> str:
     for name, method in sorted(made.items(), key=lambda item: isinstance(item[1], CodecMethod)):
         about = method.codec if isinstance(method, CodecMethod) else method
         if _ours(about):
-            rows.append(f"| `{name}` | {_summary(about)} | `{method.parameter}` |")
+            names = [method.parameter] if isinstance(method.parameter, str) else method.parameter
+            rows.append(f"| `{name}` | {_summary(about)} | {', '.join(f'`{one}`' for one in names)} |")
     codecs = {name: get_codec(name) for name in codec_names()}
     lossless = [f"`{n}`" for n, c in codecs.items() if _ours(c) and c.takes("label") and c.quality_name is None]
     pictures = [f"`{n}`" for n, c in codecs.items() if _ours(c) and c.takes("picture")]

@@ -26,8 +26,8 @@ from spic.benchmark.config import read_config
 from spic.benchmark.layout import TABLES
 from spic.benchmark.plan import Plan
 from spic.errors import SpicError
-from spic.run.cards import network_jobs
-from spic.run.host import plain_executable
+from spic.report.figures import figures, plots
+from spic.run.host import network_jobs, plain_executable
 from spic.run.slurm import use_srun_wrapper
 
 if set("{}") & set(str(ROOT)):
@@ -101,14 +101,10 @@ def placed(path):
 def given(paths):
     """Files of the user as a job's inputs; their content counts (`weights`), not their date.
 
-    Snakemake takes braces in an input for a wildcard and has no way to escape them: such a file is no input, only looked
-    for here.
+    Snakemake takes braces in an input for a wildcard and has no way to escape them: such a file is no input. That all
+    files are there has been checked (`spic.benchmark.checks`).
     """
-    braced = [path for path in paths if contains_wildcard(path)]
-    for path in braced:
-        if not Path(path).is_file():
-            raise WorkflowError(f"config: {path}: no such file")
-    return ancient([path for path in paths if path not in braced])
+    return ancient([path for path in paths if not contains_wildcard(path)])
 
 
 def decoder_weights(wildcards):
@@ -116,32 +112,22 @@ def decoder_weights(wildcards):
     return given(plan.decoder_files(plan.coder_method(wildcards.coder)))
 
 
-# Of each figure: where the report puts it, and what it is called there.
-CATEGORIES = {
-    "figure4a": ("1 Result", "figure 4a: mIoU over rate"),
-    "figure4b": ("1 Result", "figure 4b: Fréchet distance over rate"),
-    "figure2": ("2 Pictures", "figure 2: BPG and SPIC at one rate"),
-    "figure3": ("2 Pictures", "figure 3: super-resolution, nothing compressed"),
-    "rate_split": ("3 Details", "rate: SSM and coarse image"),
-    "iou_per_class": ("3 Details", "IoU of every class"),
-    "recall_by_size": ("3 Details", "small objects kept, by size"),
-    "steps": ("3 Details", "steps of the decoder"),
-}
+PLOTS = plots(config)  # names of the figures that are drawn from tables
 
 
 def figure_files(names):
     """SVG and PNG of figures, {name_suffix: path}; the report takes plots as SVG, pictures as PNG."""
     files = {}
     for name in names:
-        category, what = CATEGORIES[name]
+        figure, caption = figures()[name], f"report/{name}.rst"
         for suffix in ("svg", "png"):
             path = f"{RUN}/figures/{name}.{suffix}"
             if suffix == ("png" if name in plan.painted else "svg"):
                 path = report(
                     path,
-                    category=category,
-                    caption=f"../report/{name}.rst",
-                    labels={"what": what},
+                    category=figure.category,
+                    caption=f"../{caption}" if (ROOT / caption).is_file() else None,
+                    labels={"what": figure.what},
                 )
             files[f"{name}_{suffix}"] = path
     return files

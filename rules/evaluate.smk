@@ -200,6 +200,7 @@ rule compare:
         intervals=rules.tables.output.intervals,
         pictures=rules.tables.output.all_pictures,
         timing=rules.tables.output.timing,
+        given=given(plan.files("compare")),
     output:
         matched=f"{RUN}/tables/matched.csv",
         bd=f"{RUN}/tables/bd.csv",
@@ -215,6 +216,8 @@ rule compare:
         ENV
     params:
         ssm_codec=config["ssm_codec"],
+        second_segmenter=lambda wildcards: config["second_segmenter"],
+        given_content=plan.weights("compare"),
         identity=plan.fingerprint("compare"),
     script:
         "../scripts/compare.py"

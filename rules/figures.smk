@@ -7,9 +7,9 @@ rule figures:
         per_class=rules.tables.output.per_class,
         recall=rules.tables.output.recall,
         intervals=rules.tables.output.intervals,
-        steps=given(plan.files("figures")),
+        given=given(plan.files("figures")),
     output:
-        **figure_files(plan.plots),
+        **figure_files(PLOTS),
         record=f"{RUN}/figures/figures.provenance.json",
     log:
         f"{RUN}/logs/figures.log",
@@ -19,9 +19,10 @@ rule figures:
         ENV
     params:
         protocol=plan.first,
-        names=plan.plots,
+        names=PLOTS,
         steps=lambda wildcards: config["steps_csv"],
-        steps_content=plan.weights("figures"),
+        anchors=lambda wildcards: config["anchors"],
+        given_content=plan.weights("figures"),
         identity=plan.fingerprint("figures"),
     script:
         "../scripts/figures.py"
@@ -64,26 +65,14 @@ if plan.painted:
             names=lambda wildcards: config["figure_pictures"],
             limits=[plan.parts[plan.first][chunk] for chunk in PAINTED_CHUNKS],
             coded=[(method, point) for method, point, *_ in PAINTED_CODED],
-            methods=[
-                "upsampled",
-                *(method for method in ("sr", "spic") if method in plan.points),
-            ],
+            methods=plan.uncompressed,
             truth_space=TRUTH_SPACE,
             segmenter={
                 "name": config["segmenter"],
                 "weights": config["segmenter_weights"],
                 "input_size": plan.segmenter_input(plan.first),
             },
-            settings={
-                **plan.settings(
-                    "ssm_codec",
-                    "coarse_codec",
-                    "decoder_weights",
-                    "sr_weights",
-                    "seed",
-                ),
-                "protocol": plan.first,
-            },
+            settings=plan.figure_settings(),
             weights=plan.weights("figure_pictures"),
             identity=plan.fingerprint("figure_pictures"),
         script:

@@ -1,7 +1,7 @@
 # Outputs for readers: gallery, overview (first page), and Snakemake's report of everything.
 
 
-from spic.report.pages.showcase import choose_pictures
+from spic.report.pages.gallery import choose_pictures
 from spic.run.launch import check_cluster, hold_folder, write_report
 
 

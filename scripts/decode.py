@@ -1,7 +1,7 @@
 """Rebuild the pictures of a chunk from their coded files."""
 
 from spic.benchmark.coding import decode, method_settings
-from spic.run.cards import own_machine
+from spic.run.host import own_machine
 from spic.run.job import job
 
 with job(snakemake):

@@ -1,7 +1,7 @@
 """Draw figures 2 and 3 of the paper: chosen pictures by SPIC, BPG, and without source compression."""
 
 from spic.report.figures.shown import draw_run
-from spic.run.cards import own_machine
+from spic.run.host import own_machine
 from spic.run.job import job
 
 with job(snakemake):

@@ -1,7 +1,7 @@
 """Let the networks look at the pictures of a chunk, reconstructions or originals."""
 
 from spic.benchmark.observations import Maps, look, plan_looks
-from spic.run.cards import own_machine
+from spic.run.host import own_machine
 from spic.run.job import job
 
 with job(snakemake):

@@ -1,13 +1,14 @@
 """Score the pictures of a chunk, reconstructions or the originals themselves, from what the networks saw."""
 
 from spic.benchmark.coding import method_settings
-from spic.benchmark.scores import Originals, score
+from spic.benchmark.observations import Maps
+from spic.benchmark.scores import score
 from spic.run.job import job
 
 with job(snakemake):
     given, params = snakemake.input, snakemake.params
     score(
-        Originals(given.ssm, given.space, given.labels, params.truth_space, given.original_looks),
+        Maps(given.ssm, given.space, given.labels, params.truth_space, given.original_looks),
         snakemake.output[0],
         looks=given.get("looks"),
         counted=given.get("counted"),

@@ -1,7 +1,7 @@
 """Segment the originals of a chunk: the SSM that SPIC sends and the reference of mIoU."""
 
 from spic.benchmark.coding import segment
-from spic.run.cards import own_machine
+from spic.run.host import own_machine
 from spic.run.job import job
 
 with job(snakemake):

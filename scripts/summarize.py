@@ -2,7 +2,7 @@
 
 from spic.benchmark.protocols import get_protocol
 from spic.benchmark.scores import read_features, read_scores
-from spic.benchmark.summary import Reading, summarize, write_summary
+from spic.benchmark.summary import summarize, write_summary
 from spic.run.job import job
 
 with job(snakemake):
@@ -14,11 +14,13 @@ with job(snakemake):
         "point": wildcards.point,
         "ssm_source": params.ssm_source,
     }
-    reading = Reading(
+    summary = summarize(
+        identity,
+        read_scores(given.scores),
+        read_features(given.looks),
+        read_features(given.originals),
         get_protocol(wildcards.protocol),
-        tuple(params.settings["classes_of_interest"] or ()),
+        params.settings["classes_of_interest"] or (),
         params.settings["interval_block"],
     )
-    scores, features = read_scores(given.scores), read_features(given.looks)
-    summary = summarize(identity, scores, features, read_features(given.originals), reading)
     write_summary(summary, snakemake.output.summary, snakemake.output.pictures)

@@ -1,6 +1,7 @@
 """The one exception family of the project: everything a user can cause ends in one of these, or is out of memory."""
 
 import re
+from contextlib import contextmanager
 
 _MEMORY = re.compile("out of memory|allocate memory|bad_alloc|_ALLOC_FAILED|create a memory object", re.IGNORECASE)
 
@@ -36,3 +37,19 @@ def memory_shortage(error: BaseException) -> str | None:
     if isinstance(error, SpicError) or not _MEMORY.search(str(error)):
         return None
     return "out of memory on the GPU" if re.search("CUDA|CUBLAS|CUDNN", str(error)) else "out of memory"
+
+
+@contextmanager
+def about(what):
+    """Context in which errors begin with the file or setting that they are about, unless they do."""
+    try:
+        yield
+    except SpicError as error:
+        if str(error).startswith(f"{what}:"):
+            raise
+        raise type(error)(f"{what}: {error}") from None
+    except Exception as error:
+        reason = memory_shortage(error) or (isinstance(error, OSError) and (error.strerror or str(error)))
+        if isinstance(error, BrokenPipeError) or not reason:
+            raise
+        raise DataError(f"{what}: {reason}") from None

@@ -13,17 +13,22 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections import Counter
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 LOG = logging.getLogger(__name__)
-IMAGES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff")
-IMAGES += (".ppm", ".pgm", ".pnm", ".jp2", ".j2k")  # endings of images, wherever a folder of them is read
+IMAGES = tuple(  # endings of images, wherever a folder of them is read
+    ".png .jpg .jpeg .jfif .webp .avif .bmp .gif .tif .tiff .ppm .pgm .pnm .jp2 .j2k".split()
+)
 _NAME_BYTES = 143  # of temporary names: the least that common file systems allow (eCryptfs)
-_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-_KINDS |= {stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 _NAMED = 4  # of what is left out
 
 
@@ -50,11 +55,9 @@ def atomic_path(path):
             yield temporary
             _write_through(temporary, path)
         return
-    make_folder(path.parent)
-    target = _followed(path)
+    target, temporary = _places(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
-    temporary = _beside(target)
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         mode = (target if target.exists() else temporary).stat().st_mode
@@ -71,10 +74,8 @@ def atomic_folder(path):
 
     `OSError` where something else than a folder is there, or above it.
     """
-    make_folder(Path(path).parent)
-    target = _followed(Path(path))
+    target, temporary = _places(Path(path))
     check_folder(target)
-    temporary = _beside(target)
     temporary.mkdir()
     try:
         yield temporary
@@ -124,25 +125,21 @@ def is_stream(path) -> bool:
 
     `OSError` for a link that leads to itself, or where one may not look.
     """
-    if descriptor(path) is not None:
-        return True
     try:
-        mode = os.stat(path).st_mode
+        return descriptor(path) is not None or stat.S_IFMT(os.stat(path).st_mode) not in (stat.S_IFREG, stat.S_IFDIR)
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def descriptor(path) -> int | None:
     """Number of the open file that a path means: 1 for /dev/stdout, /dev/fd/1, /proc/self/fd/1 or a link to them."""
     path, own = os.fspath(path), os.path.realpath("/proc/self/fd")
     for _ in range(40):  # links, as many as Linux follows
-        folder, name = os.path.split(path)
-        folder = os.path.realpath(folder)
+        folder, name = os.path.realpath(os.path.dirname(path)), os.path.basename(path)
         if folder in ("/dev/fd", own) and name.isdecimal():
             return int(name)
         if not os.path.islink(path):
-            return None
+            break
         path = os.path.join(folder, os.readlink(path))
     return None
 
@@ -151,11 +148,14 @@ def left_overs(path) -> list[Path]:
     """Temporary files and folders that killed writers of `path` left beside it."""
     path = Path(path)
     ours = re.compile(re.escape(_prefix(path)) + r"[0-9a-f]{8}\.tmp")
-    return [one for one in path.parent.iterdir() if ours.fullmatch(one.name)] if path.parent.is_dir() else []
+    return [one for one in path.parent.glob(".*.tmp") if ours.fullmatch(one.name)]
 
 
-def _beside(path: Path) -> Path:
-    return path.with_name(f"{_prefix(path)}{secrets.token_hex(4)}.tmp")
+def _places(path: Path) -> tuple[Path, Path]:
+    """Where a path leads, links followed, and a temporary name beside that; the folders above are made."""
+    make_folder(path.parent)
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    return target, target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}.tmp")
 
 
 def _prefix(path: Path) -> str:
@@ -163,17 +163,11 @@ def _prefix(path: Path) -> str:
     return os.fsencode(f".{path.name}")[: _NAME_BYTES - 13].decode("utf-8", "ignore") + "."
 
 
-def _followed(path: Path) -> Path:
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
-
-
 def _write_through(source: Path, path: Path) -> None:
+    sys.stdout.flush()  # which `path` may be
     number = descriptor(path)
-    if number is None:
-        out = os.open(path, os.O_WRONLY | os.O_NOCTTY)  # not O_CREAT: in /tmp Linux refuses that for others' pipes
-    else:
-        sys.stdout.flush()
-        out = os.dup(number)
+    # not O_CREAT: in /tmp Linux refuses that for others' pipes
+    out = os.open(path, os.O_WRONLY | os.O_NOCTTY) if number is None else os.dup(number)
     with source.open("rb") as data, open(out, "wb") as file:
         shutil.copyfileobj(data, file)
 
@@ -205,20 +199,18 @@ def only_files(paths, where, endings: tuple[str, ...] | None = None, beside: tup
 
     `where` is what the line about the others calls the place.
     """
-    taken, odd, other = [], [], Counter()
-    for path in sorted(paths):
-        wanted, kind = endings is None or path.suffix.lower() in endings, _kind(path)
-        if path.name.startswith("."):
-            continue
-        if wanted and kind is None:
-            taken.append(path)
-        elif wanted:
-            odd.append(f"{path.name} ({kind})")
-        elif kind is None and path.suffix.lower() not in beside:
-            other[path.suffix.lower() or "none"] += 1
-    said = [*odd[:_NAMED], *([f"{len(odd) - _NAMED} more that are no files"] if len(odd) > _NAMED else [])]
+    taken, odd, other = [], [], []
+    for path in sorted(path for path in paths if not path.name.startswith(".")):
+        ending, kind = path.suffix.lower(), _kind(path)
+        if endings is None or ending in endings:
+            (taken if kind is None else odd).append(path)
+        elif kind is None and ending not in beside:
+            other.append(ending or "none")
+    said = [f"{path.name} ({_kind(path)})" for path in odd[:_NAMED]]
+    if len(odd) > _NAMED:
+        said.append(f"{len(odd) - _NAMED} more that are no files")
     if other:
-        said.append(f"{other.total()} of other endings ({', '.join(sorted(other))})")
+        said.append(f"{len(other)} of other endings ({', '.join(sorted(set(other)))})")
     if said:
         _warn(f"{spelled(where)}: left out: {spelled(', '.join(said))}")
     return taken

@@ -1,6 +1,7 @@
 """Where networks run: device, number format, CPU threads. All are settings a user may overrule."""
 
-import time
+import re
+import timeit
 from dataclasses import dataclass
 
 from spic.errors import ConfigError
@@ -38,13 +39,9 @@ def pick_device(name: str = "auto") -> str:
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
+    if not re.fullmatch("(cpu|cuda)(:[0-9]+)?", name):
         raise ConfigError(f"device {name!r}: expected auto, cpu or cuda")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if name.startswith("cuda") and int(name[5:] or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device {name!r}: torch sees {torch.cuda.device_count()} CUDA devices here")
     return name
 
@@ -68,12 +65,7 @@ def pick_dtype(name: str = "auto", device: str = "cpu") -> str:
         convolution = torch.nn.Conv2d(128, 128, 3, padding=1).to(dtype=dtype, memory_format=torch.channels_last)
         x = torch.zeros(1, 128, 64, 128, dtype=dtype).to(memory_format=torch.channels_last)
         convolution(x)
-        times = []
-        for _ in range(3):
-            start = time.perf_counter()
-            convolution(x)
-            times.append(time.perf_counter() - start)
-        return min(times)
+        return min(timeit.repeat(lambda: convolution(x), number=1, repeat=3))
 
     with torch.inference_mode():
         return "bfloat16" if seconds(torch.bfloat16) < 0.8 * seconds(torch.float32) else "float32"
@@ -91,10 +83,9 @@ def set_threads(threads: int | None) -> None:
 
     None leaves torch's own choice; `ConfigError` below 1.
     """
-    if threads is None:
-        return
-    if threads < 1:
-        raise ConfigError(f"torch_threads {threads}: at least 1")
-    import torch
+    if threads is not None:
+        if threads < 1:
+            raise ConfigError(f"torch_threads {threads}: at least 1")
+        import torch
 
-    torch.set_num_threads(threads)
+        torch.set_num_threads(threads)

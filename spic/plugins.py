@@ -1,10 +1,11 @@
 """Looking things up by name: what is built in, and what other packages offer by entry points.
 
 The groups are `spic.codecs`, `spic.segmenters`, `spic.methods`, `spic.datasets`, `spic.label_spaces` and
-`spic.metrics`; docs/extending.md says what each takes.
+`spic.metrics`; docs/extending.md says what each takes. (`spic.learned` is looked up by the worker of a learned codec,
+in its own environment.)
 """
 
-from importlib import import_module
+import pkgutil
 from importlib.metadata import entry_points
 
 from spic.errors import ConfigError
@@ -39,14 +40,10 @@ def find(group: str, built_in: dict, name: str, kind: str):
     """
     if name in built_in:
         maker = built_in[name]
-        if isinstance(maker, str):
-            module, attribute = maker.split(":")
-            maker = getattr(import_module(module), attribute)
-        return maker
-    for point in entry_points(group=group):
-        if point.name == name:
-            try:
-                return point.load()
-            except Exception as error:  # whatever the import of another package raises
-                raise ConfigError(f"{kind} {name!r}: its package cannot be loaded ({error})") from None
+        return pkgutil.resolve_name(maker) if isinstance(maker, str) else maker
+    for point in (one for one in entry_points(group=group) if one.name == name):
+        try:
+            return point.load()
+        except Exception as error:  # whatever the import of another package raises
+            raise ConfigError(f"{kind} {name!r}: its package cannot be loaded ({error})") from None
     raise ConfigError(f"unknown {kind} {name!r}; known: {', '.join(names(group, built_in))}")

@@ -9,13 +9,13 @@ docs/python-api.md has examples that run, docs/spic-format.md the file format.
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from spic.bitstream import SpicFile, check_sizes, write_spic
-from spic.codecs import get_codec
+from spic.bitstream import Residual, SpicFile, check_sizes, write_spic
+from spic.codecs import get_codec, residual
 from spic.errors import ConfigError, DataError
 from spic.pictures.labels import get_label_space
 from spic.pictures.limits import MAX_PIXELS
@@ -66,6 +66,9 @@ class Transmitter:
         Setting of the coarse codec: its `qp` (0..51, BPG), `bpp`, `quality`; the codec's own choice by default.
     target_bpp : float, optional
         Instead of `quality`: the best one at this rate or below, in bits of both payloads a pixel of the working size.
+    residual_qp : int, optional
+        Send the residual too, what the image differs from the one that the receiver rebuilds, by BPG at this `qp`. The
+        image is rebuilt for that on the CPU in float32.
     sampling : dict, optional
         What to recommend to the receiver instead of the decoder weights' own settings: some of sampler, steps, start,
         timesteps, guidance. Those that equal the weights' own take no bytes.
@@ -94,6 +97,7 @@ class Transmitter:
         coarse_codec: str = "bpg",
         quality=None,
         target_bpp: float | None = None,
+        residual_qp: int | None = None,
         sampling: dict | None = None,
         seed: int = 0,
         simplify: int = 0,
@@ -115,8 +119,12 @@ class Transmitter:
         if target_bpp is not None and self.coarse_codec.quality_range is None:
             name = self.coarse_codec.quality_name
             raise ConfigError(f"target_bpp: coarse_codec {coarse_codec!r} has no quality_range of its {name}")
-        self.quality, self.target_bpp = quality, target_bpp
-        self.decoder = describe_decoder(decoder_weights)
+        if residual_qp is not None:
+            residual.check_qp(residual_qp)
+        if residual_qp is not None and target_bpp is not None:
+            raise ConfigError("give either a residual_qp or a target_bpp, not both: a residual has a rate of its own")
+        self.quality, self.target_bpp, self.residual_qp = quality, target_bpp, residual_qp
+        self._decoder_weights, self.decoder = decoder_weights, describe_decoder(decoder_weights)
         wanted = self.decoder.sampling.merge(sampling or {})
         self.sampling = None if wanted == self.decoder.sampling else wanted
         self.seed, self.native, self.simplify = seed, native, simplify
@@ -188,9 +196,16 @@ class Transmitter:
         self.ssm_codec.check_sides(*size)
         self.coarse_codec.check_sides(*(side // COARSE_FACTOR for side in size))
 
-    def code(self, prepared: Prepared, quality=None) -> SpicFile:
-        """Code what `prepare` made; a `quality` takes the place of the transmitter's own for this image."""
+    def code(self, prepared: Prepared, quality=None, residual_qp: int | None = None) -> SpicFile:
+        """Code what `prepare` made; `quality` and `residual_qp` take the place of the transmitter's own for this image.
+
+        Raises
+        ------
+        ConfigError
+            As `encode` does.
+        """
         quality = self.quality if quality is None else quality
+        residual_qp = self.residual_qp if residual_qp is None else residual_qp
         labels = prepared.ssm
         if self.simplify:
             from spic.codecs.simplify import simplify
@@ -203,7 +218,7 @@ class Transmitter:
             payload = self._within_target(coarse, 8 * len(ssm) / prepared.ssm.size)
         else:
             payload = self.coarse_codec.encode(coarse, **({} if quality is None else {name: quality}))
-        return SpicFile(
+        file = SpicFile(
             size=prepared.ssm.shape,
             original_size=prepared.original_size,
             label_space=self.label_space.name,
@@ -215,6 +230,18 @@ class Transmitter:
             sampling=self.sampling,
             seed=self.seed,
         )
+        return file if residual_qp is None else self._with_residual(file, prepared.pixels, residual_qp)
+
+    @cached_property
+    def _receiver(self):
+        """As far as residuals are concerned, the receiver of these files."""
+        from spic.receiver import Receiver
+
+        return Receiver(self._decoder_weights, device="cpu", dtype="float32")
+
+    def _with_residual(self, file: SpicFile, pixels: np.ndarray, qp: int) -> SpicFile:
+        rebuilt = self._receiver.decode(write_spic(replace(file, original_size=file.size)))
+        return replace(file, residual=Residual(residual.CODEC, *residual.encode_residual(pixels, rebuilt, qp)))
 
     def _within_target(self, coarse: np.ndarray, ssm_bpp: float) -> bytes:
         """The coarse image at the best quality for which `target_bpp` has room beside the SSM."""

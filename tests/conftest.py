@@ -129,6 +129,31 @@ def tiny_shapes_decoder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_ldm(tmp_path_factory) -> Path:
+    """A random latent-diffusion pipeline for 4x super-resolution, as diffusers saves it."""
+    pytest.importorskip("transformers")
+    from spic.metrics.torchvision_shim import import_torchvision
+
+    import_torchvision()
+    import diffusers
+    import torch
+
+    torch.manual_seed(0)
+    blocks = {"norm_num_groups": 4, "layers_per_block": 1}
+    unet = diffusers.UNet2DModel(
+        in_channels=6, out_channels=3, block_out_channels=(8, 8), **blocks, attention_head_dim=4,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"), up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+    )  # fmt: skip
+    vqvae = diffusers.VQModel(
+        block_out_channels=(8, 8, 8), latent_channels=3, num_vq_embeddings=16, **blocks,
+        down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("ldm")
+    diffusers.LDMSuperResolutionPipeline(vqvae, unet, diffusers.DDIMScheduler()).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_segmenter(tmp_path_factory) -> Path:
     """Weights of a street segmenter for CamVid's 11 classes: random, with maps of several classes."""
     import torch

@@ -16,10 +16,12 @@ import sys
 import tempfile
 import time
 import zlib
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from fuzz_changes import splice, wrong_size
+from fuzz_changes import sealed_spic, sealed_spicv, splice, wrong_size
 
 MAX_SECONDS, MAX_MEGABYTES = 2.0, 512
 MAX_PIXELS = 1 << 24  # that a file may claim; time and memory grow with it
@@ -34,11 +36,8 @@ def targets(folder: Path) -> dict:
     """Name of a target to (decode, corpus of valid inputs)."""
     import numpy as np
 
-    from spic.bitstream import SpicFile, write_spic
     from spic.codecs import codec_names, get_codec
     from spic.errors import SpicError
-    from spic.receiver import Receiver
-    from spic.scsrdm.sampling import Sampling
 
     rng = np.random.default_rng(0)
     blocks = np.kron(rng.integers(0, 11, (4, 8)), np.ones((8, 8))).astype(np.uint8)
@@ -62,17 +61,10 @@ def targets(folder: Path) -> dict:
             found[name] = codec.decode, corpus
         else:
             print(f"{name} codes nothing: left out", file=sys.stderr)
-    coarse = get_codec("bpg").encode(smooth[::4, ::4].astype(np.uint8), qp=30)
-    common = {"size": (32, 64), "label_space": "camvid11", "coarse_codec": "bpg", "weights_id": "00000000"}
-    sampling = Sampling("ddim", timesteps=(0, 9, 99), guidance=1.5)
-    spic = []
-    for name in ("flif", "png"):
-        ssm = get_codec(name).encode(blocks)
-        for extra in ({}, {"seed": 7, "sampling": sampling}):
-            file = SpicFile(original_size=(30, 61), ssm_codec=name, ssm=ssm, coarse=coarse, **common, **extra)
-            spic.append(write_spic(file))
-    found["spic"] = Receiver(max_pixels=MAX_PIXELS).parts, spic
+    found["spic"] = _spic_target(blocks, smooth.astype(np.uint8))
     found["weights"] = _weights_target(folder)
+    found["labelmap-after"] = _after_target(blocks)
+    found["spicv"] = _spicv_target(blocks, smooth.astype(np.uint8))
     return found
 
 
@@ -84,6 +76,84 @@ def _is_valid(decode, data: bytes) -> bool:
     except SpicError:
         return False
     return True
+
+
+def _spic_target(ssm, picture):
+    """Files of both versions; all are read strictly, and what can be read with parts missing is decoded as well."""
+    from spic.bitstream import Residual, SpicFile, read_spic, write_spic
+    from spic.codecs import get_codec
+    from spic.errors import SpicError
+    from spic.receiver import Receiver
+    from spic.scsrdm.sampling import Sampling
+
+    bpg, receiver = get_codec("bpg"), Receiver(max_pixels=MAX_PIXELS)
+    common = {"size": (32, 64), "label_space": "camvid11", "coarse_codec": "bpg", "weights_id": "00000000"}
+    common |= {"coarse": bpg.encode(picture[::4, ::4].copy(), qp=30), "original_size": (30, 61)}
+    corpus = []
+    for name, residual in (("flif", "bpg"), ("png", "png")):
+        plain = SpicFile(ssm_codec=name, ssm=get_codec(name).encode(ssm), **common)
+        full = replace(plain, seed=7, sampling=Sampling("ddim", timesteps=(0, 9, 99), guidance=1.5))
+        corpus += [write_spic(plain), write_spic(full), write_spic(plain, version=2)]
+        corpus += [write_spic(replace(full, residual=Residual(residual, 2, get_codec(residual).encode(picture))))]
+        corpus += [write_spic(replace(plain, ssm=None)), write_spic(replace(plain, coarse=None))]
+
+    def decode(data: bytes):
+        with suppress(SpicError):
+            receiver.parts(write_spic(read_spic(data, MAX_PIXELS, allow_missing=True)))
+        receiver.parts(data)
+
+    return decode, corpus
+
+
+def _moved(array, count=5):
+    import numpy as np
+
+    return [np.ascontiguousarray(np.roll(array, i, 1)) for i in range(count)]
+
+
+def _after_target(ssm):
+    """P maps, decoded behind the map that they build on."""
+    from spic.codecs.labelmap.clip import MapsDecoder, MapsEncoder
+
+    maps = _moved(ssm)
+    first, corpus = MapsEncoder.shipped().encode(ssm), []
+    for labels in (*maps, maps[1] * 0, maps[2] * 7):
+        encoder = MapsEncoder.shipped()
+        encoder.encode(ssm)
+        corpus.append(encoder.encode(labels))
+
+    def decode(data: bytes):
+        decoder = MapsDecoder.shipped()
+        decoder.decode(first)
+        decoder.decode(data)
+
+    return decode, corpus
+
+
+def _spicv_target(ssm, picture):
+    """Clips, with all maps and with half of them; all frames up to the damage are decoded."""
+    import io
+
+    from spic.errors import SpicError
+    from spic.receiver import Receiver
+    from spic.transmitter import Transmitter
+    from spic.video import ClipReceiver, ClipTransmitter
+
+    clips, corpus = ClipReceiver(Receiver(max_pixels=MAX_PIXELS)), []
+    for options in ({"qp": 20, "every": 3}, {"qp": 40, "every": 4, "halve": True}):
+        file = io.BytesIO()
+        for _ in ClipTransmitter(**options, sender=Transmitter()).encode(_moved(picture), file, 15, _moved(ssm)):
+            pass
+        corpus.append(file.getvalue())
+
+    def decode(data: bytes):
+        for _ in clips.parts(clips.open(io.BytesIO(data))):
+            pass
+        clip = clips.open(io.BytesIO(data))
+        with suppress(SpicError):
+            list(clips.parts(clip, 4))
+
+    return decode, corpus
 
 
 def _weights_target(folder: Path):
@@ -118,8 +188,10 @@ def make_case(seed: int, index: int, found: dict) -> tuple[str, bytes]:
     data = bytearray(rng.choice(corpus))
     for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
         data = mutate(rng, data, corpus, name)
-    if name == "spic" and len(data) > 4 and rng.random() < 0.8:  # past the checksum
-        data[-4:] = zlib.crc32(data[:-4]).to_bytes(4, "big")
+    if name == "spic" and len(data) > 4 and rng.random() < 0.8:  # past the checksums
+        data = bytearray(sealed_spic(bytes(data)))
+    if name == "spicv" and len(data) > 5 and rng.random() < 0.8:
+        data = bytearray(sealed_spicv(bytes(data)))
     if name == "png" and rng.random() < 0.8:
         data = _with_png_checksums(bytes(data))
     return name, bytes(data)

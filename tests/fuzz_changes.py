@@ -7,6 +7,7 @@ whole file but for one claim, which is what a decoder must not believe.
 import random
 import re
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -194,7 +195,12 @@ def _labelmap(data):
 
 
 def _spic(data):
-    at, sides = 7, 2
+    at = 5
+    if data[4] == 2:
+        size, at = _number(data, at)
+        yield size
+        end = at + size.value + 4
+    at, sides = at + 2, 2
     for _ in range(3):
         size, at = _number(data, at)
         yield size
@@ -207,13 +213,91 @@ def _spic(data):
         size, at = _number(data, at + 1)
         yield size
         at += size.value
-    size, at = _number(data, at + 1)
+    payloads = []
+    if data[4] == 2:
+        for start in section_starts(data, end):
+            size, at = _number(data, start + 1)
+            yield size
+            payloads.append((at + 2 * (data[start] == 3), at + size.value))
+    else:
+        size, at = _number(data, at + 1)
+        yield size
+        payloads = [(at, at + size.value), (at + size.value, len(data) - 4)]
+    for begin, end in payloads:
+        for name, magic in _MAGIC.items():
+            if data.startswith(magic, begin):
+                for one in _SIZES[name](data[begin:end]):
+                    yield Size(
+                        one.value, one.most, lambda new, put=one.put, b=begin, e=end: data[:b] + put(new) + data[e:]
+                    )
+
+
+def _spicv(data):
+    size, at = _number(data, 5)
     yield size
-    for name, begin, end in (("png", at, at + size.value), ("flif", at, at + size.value), ("bpg", at + size.value, -4)):
-        part = data[begin:end]
-        if part[: len(_MAGIC[name])] == _MAGIC[name]:
-            for one in _SIZES[name](part):
-                yield Size(one.value, one.most, lambda new, put=one.put, b=begin, e=end: data[:b] + put(new) + data[e:])
+    end = at + size.value
+    yield from _numbers(data, at + 2, 3)
+    for start in section_starts(data, end + 4):
+        size, at = _number(data, start + 1)
+        yield size
+        if data[start] & 15 == 1:
+            stop = at + size.value
+            for one in _SIZES["labelmap"](data[at:stop]) if data[at] >> 4 == 1 else ():
+                yield Size(one.value, one.most, lambda new, put=one.put, b=at, e=stop: data[:b] + put(new) + data[e:])
+
+
+def _labelmap_after(data):
+    yield _bits(data, 0, 4)
+    yield _bits(data, 4, 4)
+
+
+def section_starts(data: bytes, at: int) -> Iterator[int]:
+    """Where the sections of a `.spic` file of version 2 begin, from `at` on; up to the first that the file cuts."""
+    while at < len(data):
+        size, begin = _number(data, at + 1)
+        if begin + size.value + 4 > len(data):
+            return
+        yield at
+        at = begin + size.value + 4
+
+
+def sealed_spic(data: bytes) -> bytes:
+    """A `.spic` file with all its checksums made right, as far as it can be read."""
+    if data[4] != 2:
+        return data[:-4] + zlib.crc32(data[:-4]).to_bytes(4, "big")
+    out = bytearray(data)
+    try:
+        size, at = _number(data, 5)
+        end = at + size.value
+        head = zlib.crc32(data[:end])
+        out[end : end + 4] = head.to_bytes(4, "big")
+        starts = [*section_starts(data, end + 4)]
+        for start in starts:
+            size, at = _number(data, start + 1)
+            stop = at + size.value
+            out[stop : stop + 4] = zlib.crc32(data[start:stop], head).to_bytes(4, "big")
+    except IndexError:  # damaged before
+        pass
+    return bytes(out)
+
+
+def sealed_spicv(data: bytes) -> bytes:
+    """The same for a `.spicv` file, whose sections are numbered by the frames they belong to."""
+    out, frame = bytearray(data), 0
+    try:
+        size, at = _number(data, 5)
+        end = at + size.value
+        head = zlib.crc32(data[:end])
+        out[end : end + 4] = head.to_bytes(4, "big")
+        for start in section_starts(data, end + 4):
+            size, at = _number(data, start + 1)
+            stop = at + size.value
+            own = zlib.crc32(data[start:stop], zlib.crc32(frame.to_bytes(8, "big"), head))
+            out[stop : stop + 4] = own.to_bytes(4, "big")
+            frame += data[start] & 15 == 2
+    except IndexError:  # damaged before
+        pass
+    return bytes(out)
 
 
 def _weights(data):
@@ -246,9 +330,11 @@ _SIZES = {
     "jpegxl": _jpegxl,
     "jpegxl-lossless": _jpegxl,
     "labelmap": _labelmap,
+    "labelmap-after": _labelmap_after,
     "labelmap-plain": _labelmap,
     "png": _png,
     "spic": _spic,
+    "spicv": _spicv,
     "webp": _webp,
     "webp-lossless": _webp,
     "weights": _weights,

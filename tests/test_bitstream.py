@@ -94,7 +94,7 @@ def test_unknown_optional_fields_are_skipped_and_critical_ones_refused():
 def test_unknown_versions_and_numbers_are_refused():
     data = bytearray(write_spic(DEFAULT)[:-4])
     for at, value, match in (
-        (4, 2, "version 2"),
+        (4, 3, "version 3"),
         (5, 0xF2, "SSM codec 15"),
         (5, 0x1F, "coarse codec 15"),
         (6, 99, "99"),

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import spic
 from spic import weights
+from spic.benchmark.methods import method_names
 from spic.cli import app
 from spic.codecs import codec_names, get_codec
 from spic.pictures.labels import CAMVID11
@@ -84,7 +85,9 @@ def test_wrong_usage_is_not_an_error_of_the_program():
 
 def test_codec_list():
     lines = [line.split() for line in run("codec", "list").splitlines()]
-    assert [line[0] for line in lines] == codec_names()
+    others = [name for name in method_names() if name not in codec_names()]
+    assert [line[0] for line in lines] == codec_names() + others and {"spic", "ldm", "learned"} <= set(others)
+    assert ["ldm", "method", "coarse_qp", "needs", "ldm_weights"] in lines
     assert ["bpg", "picture", "bpg", "qp", "sides", "up", "to", "131056"] in lines
     assert ["png", "both", "png", "lossless"] in lines
 

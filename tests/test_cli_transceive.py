@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from spic import Receiver, Transmitter
-from spic.bitstream import read_spic
+from spic.bitstream import read_spic, write_spic
 from spic.cli import app
 from spic.pictures.reading import read_labels, read_picture, write_png
 
@@ -189,8 +190,9 @@ def test_compare(folder, encode):
     assert abs(float(table["jpeg2000"]["bpp"]) / 0.3 - 1) < 0.05 and table["bpg"]["status"] == "met"
     assert float(table["bpg"]["psnr"]) > float(table["upsampled"]["psnr"] or 0) and "index.html" in text
     assert "exists already" in fail(*command)
-    run(*command, "--bpp", 20, *only, "--force")  # beyond what BPG can spend
-    assert "bpg: unreachable" in (out / "index.html").read_text()
+    run(*command, "--bpp", 20, *only, "--method", "dsslic", "--force")  # beyond what BPG can spend
+    page = (out / "index.html").read_text()
+    assert "bpg: unreachable" in page and "dsslic: no quality_range of coarse_qp and residual_qp" in page
     assert "--bpp 0.0" in fail("compare", folder / "a.png", "--bpp", 0)
 
 
@@ -249,3 +251,40 @@ def test_help_and_info_are_quick(folder, encode):
             )
             times.append(float(result.stderr))
         assert min(times) < limit, times
+
+
+def test_files_of_which_a_part_is_missing(folder, same, decode, tiny_ablations, tiny_scenes):
+    scenes = tiny_scenes(1, (32, 64))
+    data = same[0].encode(scenes.picture(0), scenes.labels(0))
+    file = read_spic(data)
+    (folder / "a.spic").write_bytes(data)
+    for name in ("ssm", "coarse"):
+        (folder / f"no {name}.spic").write_bytes(write_spic(replace(file, **{name: None})))
+    weights = [f"--{key.replace('_', '-')}={path}" for key, path in tiny_ablations.items()]
+    result = invoke(*decode, *weights, folder / "no ssm.spic", "-o", folder / "x.png")
+    assert result.exit_code == 0 and read_picture(folder / "x.png").shape == (32, 64, 3)
+    assert result.stderr == f"spic: {folder}/no ssm.spic: the SSM is missing; decoded from the coarse image alone\n"
+    assert json.loads(run(*decode, *weights, folder / "no coarse.spic", "--json"))["notes"] == [
+        "the coarse image is missing; decoded from the SSM alone"
+    ]
+    assert "the coarse image is missing" in fail("decode", "--part", "preview", folder / "no coarse.spic", "--force")
+    assert "sdm_weights: none" in fail(*decode, folder / "no coarse.spic", "--force")
+    text = run("info", folder / "no ssm.spic")
+    assert "version 2" in text and "SSM          missing" in text and "residual     none" in text
+    record = json.loads(run("info", folder / "no ssm.spic", "--json"))
+    assert record["missing"] == ["ssm"] and record["ssm_bytes"] == record["residual_bytes"] == 0
+    assert "version 1" in run("info", folder / "a.spic")
+
+
+def test_a_file_with_a_residual(folder, encode, decode):
+    line = run(*encode, folder / "a.png", "--residual-qp", 36)
+    file = read_spic((folder / "a.spic").read_bytes())
+    assert f"residual {len(file.residual)} bytes)" in line
+    assert f"residual     {len(file.residual)} bytes, bpg" in run("info", folder / "a.spic")
+    done = invoke(*decode, folder / "a.spic", "-o", folder / "x.png")
+    assert done.exit_code == 0 and done.stderr == ""
+    error = np.abs(read_picture(folder / "x.png").astype(int) - read_picture(folder / "a.png")).mean()
+    assert error < 9
+    done = invoke(*decode, folder / "a.spic", "--seed", 3, "-o", folder / "y.png")
+    assert done.exit_code == 0 and done.stderr.count("\n") == 1 and "the residual is left out" in done.stderr
+    assert "residual_qp must be a number from 0 to 51" in fail(*encode, folder / "b ä.png", "--residual-qp", 52)

@@ -68,15 +68,15 @@ def test_the_codec_is_compared_at_a_rate_and_codes_the_coarse_picture(monkeypatc
     scenes = tiny_scenes(1, (64, 128))
     picture, ssm = scenes.picture(0), scenes.labels(0)
     method = get_method("blocks")
-    result = at_rate("blocks", method, Picture(picture), 0.9)
+    (setting, bpp, status), decoded = at_rate("blocks", method, Picture(picture), 0.9)
     rates = {side: 8 * len(method.codec.encode(picture, side=side)) / (64 * 128) for side in range(1, 65)}
-    assert result.status == "met" and result.picture.shape == picture.shape
-    assert result.bpp == rates[result.setting] == min(rates.values(), key=lambda rate: abs(np.log(rate / 0.9)))
+    assert status == "met" and decoded.shape == picture.shape
+    assert bpp == rates[setting] == min(rates.values(), key=lambda rate: abs(np.log(rate / 0.9)))
     sender = Transmitter(decoder_weights=tiny_decoder, coarse_codec="blocks", target_bpp=2.0)
     file = read_spic(sender.encode(picture, ssm))
     assert file.coarse_codec == "blocks" and 1.0 < file.bpp <= 2.0
     monkeypatch.setattr(sys.modules["spic_blocks"].BlocksCodec, "quality_range", None)
-    assert at_rate("blocks", get_method("blocks"), Picture(picture), 0.9).status == "no quality_range of side"
+    assert at_rate("blocks", get_method("blocks"), Picture(picture), 0.9)[0].status == "no quality_range of side"
     with pytest.raises(ConfigError, match="'blocks' has no quality_range of its side"):
         Transmitter(decoder_weights=tiny_decoder, coarse_codec="blocks", target_bpp=2.0)
 

@@ -11,7 +11,7 @@ FLOORS = [  # a room imports rooms of its own floor and of those above it in thi
     ["errors", "files", "strict_json", "machine", "plugins"],
     ["pictures", "networks", "weights"],
     ["codecs", "segmentation", "scsrdm", "metrics", "datasets"],
-    ["bitstream", "transmitter", "receiver"],
+    ["bitstream", "transmitter", "receiver", "channel", "video"],
     ["provenance", "benchmark", "training"],
     ["report", "run"],
     ["cli"],

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spic.bitstream import read_spic
 from spic.codecs import get_codec
 from spic.errors import BitstreamError
 
@@ -60,6 +61,18 @@ def test_the_sizes_are_those_of_the_picture(name, less):
     image = np.zeros((19, 333, 3) if codec.takes("picture") else (19, 333), np.uint8)
     values = [size.value for size in fuzz_changes._SIZES[name](codec.encode(image))]
     assert 19 - less in values and 333 - less in values
+
+
+def test_checksums_of_both_versions_are_made_right(found):
+    decode, corpus = found["spic"]
+    assert {data[4] for data in corpus} == {1, 2}
+    for data in corpus:
+        assert fuzz_changes.sealed_spic(data) == data
+        changed = bytearray(data)
+        changed[-6] ^= 1  # of the last payload
+        with pytest.raises(BitstreamError, match="CRC-32 differs"):
+            decode(bytes(changed))
+        assert read_spic(fuzz_changes.sealed_spic(bytes(changed))) != read_spic(data)
 
 
 def test_a_splice_is_made_of_both():

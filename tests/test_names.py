@@ -12,16 +12,16 @@ import pytest
 from spic.benchmark import coding as stages
 from spic.benchmark.method import Settings
 from spic.benchmark.methods import get_method
-from spic.benchmark.observations import Look, look, plan_looks, read_look
+from spic.benchmark.observations import Look, Maps, look, plan_looks, read_look
 from spic.benchmark.plan import Plan
 from spic.benchmark.protocols import get_protocol
-from spic.benchmark.scores import Originals, read_features, read_scores, score
-from spic.benchmark.summary import Reading, summarize, write_summary
+from spic.benchmark.scores import read_features, read_scores, score
+from spic.benchmark.summary import summarize, write_summary
 from spic.datasets import get_dataset
 from spic.pictures.labels import CAMVID11
 from spic.pictures.reading import read_picture, write_png
 from spic.report.figures.shown import choose, numbers, write_pictures
-from spic.report.pages.showcase import Showcase, choose_pictures
+from spic.report.pages.gallery import choose_pictures, versions_of
 from spic.report.tables import join_pictures, read_csv, read_summaries, write_csv
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,7 +68,7 @@ def _chunk(config, chunk, folder):
     stages.prepare(config, chunk, folder / "pictures", folder / "labels")
     stages.segment(folder / "pictures", folder / "ssm", folder / "space.json", "stub")
     look(folder / "pictures", folder / "looks", _looks(paired=False))
-    originals = Originals(folder / "ssm", folder / "space.json", folder / "labels", "camvid11", folder / "looks")
+    originals = Maps(folder / "ssm", folder / "space.json", folder / "labels", "camvid11", folder / "looks")
     for method, value in METHODS.items():
         out, limit = folder / method, None if method == "jpeg" else CHUNK // 2
         stages.encode(method, value, SETTINGS, folder / "pictures", None, out / "coded", out / "e.csv", limit)
@@ -127,7 +127,7 @@ def test_tables_of_single_images_keep_their_names(run, tmp_path):
         for read, file in ((read_scores, "jpeg/scores.npz"), (read_features, "jpeg/looks"), (read_features, "looks"))
     )
     identity = {"run": "007", "protocol": "corrected", "method": "jpeg", "point": "quality50", "ssm_source": ""}
-    summary = summarize(identity, scores, features, originals, Reading(get_protocol("corrected")))
+    summary = summarize(identity, scores, features, originals, get_protocol("corrected"))
     write_summary(summary, tmp_path / "s.json", tmp_path / "p.parquet")
     join_pictures([tmp_path / "p.parquet"], tmp_path / "all.parquet")
     table = pd.read_parquet(tmp_path / "all.parquet")
@@ -139,9 +139,9 @@ def test_pages_and_figures_show_the_image_of_the_name(run, tmp_path):
     folders = {kind: {chunk: run.folder / chunk / kind for chunk in run.chunks} for kind in ("pictures", "ssm", "jpeg")}
     decoded = {("jpeg", "quality50"): {chunk: folder / "decoded" for chunk, folder in folders["jpeg"].items()}}
     table = pd.DataFrame({"method": "jpeg", "point": "quality50", "name": NAMES, "bpp": range(len(NAMES))})
-    showcase = Showcase(folders["pictures"], folders["ssm"], CAMVID11, decoded, {}, table)
     chosen = choose_pictures(run.dataset.names, dict.fromkeys(run.chunks), CHUNK, "all")
-    shown = list(showcase.versions(chosen, {"jpeg": "quality50"}))
+    kept = (folders["pictures"], folders["ssm"], CAMVID11, decoded, {}, table)
+    shown = list(versions_of(chosen, {"jpeg": "quality50"}, *kept))
     assert [name for name, _ in shown] == sorted(NAMES)
     for i, (name, (original, _, coded)) in enumerate(shown):
         assert np.array_equal(original.pixels, run.dataset.picture(i))

@@ -15,6 +15,7 @@ from snakemake.iocontainers import Namedlist
 from spic.benchmark.summary import point_columns, write_parquet
 from spic.metrics.columns import columns_of
 from spic.metrics.objects import SIZE_NAMES
+from spic.report.compare import compare_run
 from spic.report.tables import INTERVAL_COLUMNS, read_csv, write_csv
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,7 +80,7 @@ def compare_and_show(folder, given, run="r") -> dict[str, Path]:
     """What the rules `compare` and `overview` make of the tables."""
     out = {name: str(folder / f"{name}.csv") for name in ("matched", "bd", "claims")}
     out |= {"markdown": str(folder / "claims.md"), "compressai": [str(folder / "corrected" / "bpg.json")]}
-    run_script(folder, "compare", given, out, {"ssm_codec": "flif"})
+    run_script(folder, "compare", given, out, {"ssm_codec": "flif", "second_segmenter": None})
     (folder / "resolved.json").write_text("{}")
     more = {"resolved": str(folder / "resolved.json"), "figures": [], "records": []}
     more |= {"all_pictures": given["pictures"]}
@@ -105,9 +106,27 @@ def test_a_run_keeps_its_name_in_tables_and_pages(run, tmp_path):
 def test_a_figure_names_its_run(tmp_path):
     names = ("figure4a", "figure4b", "rate_split", "iou_per_class")
     out = {f"{name}_svg": str(tmp_path / f"{name}.svg") for name in names}
-    run_script(tmp_path, "figures", make_tables(tmp_path, "007"), out, {"protocol": "corrected", "names": names})
+    params = {"protocol": "corrected", "names": names, "steps": None, "anchors": []}
+    run_script(tmp_path, "figures", make_tables(tmp_path, "007"), out, params)
     for path in out.values():
         assert ">007: 2 pictures" in Path(path).read_text()
+
+
+def test_a_run_with_another_segmenter_judges_claim_8(tmp_path):
+    given, second = make_tables(tmp_path, miou=0.8), tmp_path / "second.csv"
+    out = {name: tmp_path / f"{name}.csv" for name in ("matched", "bd", "claims")}
+    out |= {"markdown": tmp_path / "claims.md", "compressai": [tmp_path / "corrected" / "bpg.json"]}
+
+    def judged(**changes):
+        read_csv(given["points"]).assign(run="other", miou_independent=np.nan, **changes).to_csv(second, index=False)
+        params = SimpleNamespace(ssm_codec="flif", second_segmenter=str(second) if changes else None)
+        compare_run(SimpleNamespace(**given), params, SimpleNamespace(**out))
+        return read_csv(out["claims"]).set_index("claim").loc[8]
+
+    assert judged()["verdict"] == judged(protocol="official")["verdict"] == "cannot be judged"
+    for miou, verdict in ((0.75, "holds"), (0.6, "does not hold")):
+        claim = judged(miou=miou)
+        assert claim["verdict"] == verdict and "segmenter (run other) is at least" in claim["numbers"]
 
 
 INF, NAN = np.inf, np.nan
@@ -140,3 +159,14 @@ def test_numbers_that_are_infinite_or_missing_leave_no_page_out(values, tmp_path
 def strict(page: Path, name: str):
     """The JSON that a page holds, read as browsers read it."""
     return json.loads(re.search(rf"const {name} = (.*);\n", page.read_text())[1], parse_constant=pytest.fail)
+
+
+def test_a_method_without_a_rate_stands_in_tables_and_figures(tmp_path):
+    """Methods that make channel symbols have no bits per pixel."""
+    given = make_tables(tmp_path, bpp=[0.2, 0.3, NAN, NAN])
+    made = compare_and_show(tmp_path, given)
+    assert list(read_csv(made["claims"])["claim"]) == list(range(1, 10))
+    assert not made["compressai"].exists()
+    names = ("figure4a", "figure4b", "rate_split", "iou_per_class")
+    out = {f"{name}_svg": str(tmp_path / f"{name}.svg") for name in names}
+    run_script(tmp_path, "figures", given, out, {"protocol": "corrected", "names": names})

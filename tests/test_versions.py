@@ -23,11 +23,12 @@ RECORDED = Path(__file__).with_name("versions.json")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"  # the text of a syntax tree may differ between two
 
 _IMAGES = ["pictures/*.py", "weights/*.py"]
-_METHODS = ["benchmark/method*.py", "benchmark/protocols.py", "transmitter.py", "receiver.py", "bitstream.py"]
-_METHODS += ["codecs/simplify.py"]
-_NETWORKS = ["machine.py", "run/cards.py", "networks/*.py"]
+_METHODS = ["benchmark/method*.py", "benchmark/ldm.py", "benchmark/learned*.py", "benchmark/protocols.py"]
+_METHODS += ["transmitter.py", "receiver.py", "bitstream/*.py", "codecs/simplify.py", "codecs/residual.py"]
+_METHODS += ["benchmark/symbols.py", "channel/spicfile.py", "codecs/smooth.py", "video/*.py"]
+_NETWORKS = ["machine.py", "run/host.py", "networks/*.py"]
 _SEGMENTERS = [*_NETWORKS, "segmentation/**/*.py"]
-_REPORT = ["report/**/*.py", "metrics/**/*.py", "pictures/labels.py"]
+_REPORT = ["report/**/*.py", "benchmark/anchors.py", "metrics/**/*.py", "pictures/labels.py"]
 _SCORES = ["benchmark/scores.py", "metrics/**/*.py", "benchmark/protocols.py"]
 
 # Code of each stage, as patterns within spic/; "benchmark/coding.py:encode" is one function of a file; and the script
@@ -36,7 +37,7 @@ STAGES = {
     "resolve": ["machine.py", "benchmark/coding.py:resolve"],
     "prepare": [*_IMAGES, "datasets/**/*.py", "benchmark/coding.py:prepare,open_dataset"],
     "segment": [*_IMAGES, *_SEGMENTERS, "benchmark/coding.py:segment,load_segmenter,read_folder"],
-    "encode": [*_IMAGES, *_METHODS, "benchmark/coding.py:encode,_transmitted,read_folder"],
+    "encode": [*_IMAGES, *_METHODS, "benchmark/coding.py:encode,_Clocked,_transmitted,read_folder"],
     "count": [*_IMAGES, *_METHODS, "benchmark/coding.py:count,_transmitted,read_folder"],
     "decode": [*_IMAGES, *_METHODS, *_NETWORKS, "scsrdm/**/*.py", "benchmark/coding.py:decode,read_coded"],
     "look": [*_IMAGES, *_SEGMENTERS, "benchmark/observations.py", "metrics/**/*.py", "networks/*.py"],
@@ -54,6 +55,9 @@ STAGES = {
     "figure_pictures": [*_IMAGES, *_REPORT, *_SEGMENTERS, *_METHODS, "scsrdm/**/*.py"],
     "gallery": [*_IMAGES, *_REPORT],
     "overview": _REPORT,
+    "mean_images": [*_IMAGES, "datasets/**/*.py", "benchmark/lost.py", "benchmark/coding.py:open_dataset"],
+    "channel": [*_METHODS, *_SCORES, "benchmark/summary.py", "benchmark/channel.py", "channel/*.py"],
+    "channel_figure": [*_REPORT, "benchmark/channel.py"],
 }
 # Code of each codec; a file of its name and codecs/base.py join.
 CODECS = {

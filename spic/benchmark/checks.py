@@ -1,19 +1,21 @@
 """Check, before the first job and without loading a network, that the parts of a run fit each other."""
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
+from spic.benchmark.anchors import read_anchor
 from spic.benchmark.coding import method_settings
-from spic.benchmark.method import SHIPPED_DECODERS
 from spic.benchmark.methods import get_method
 from spic.benchmark.plan import Plan
 from spic.codecs import get_codec
-from spic.errors import ConfigError, DataError, SpicError, WeightsError
+from spic.errors import ConfigError, DataError, WeightsError, about
+from spic.machine import pick_device
 from spic.pictures.labels import LabelSpace, get_label_space
-from spic.weights import FOLDER, weight_paths
+from spic.scsrdm.info import CONDITIONS, SHIPPED_DECODERS
+from spic.weights import FOLDER, read_config, weight_paths
 
-# What a decoder sees, by the setting that names its weights.
-CONDITIONS = {"decoder_weights": "both", "sr_weights": "coarse", "sdm_weights": "ssm"}
+_TABLES = ("steps_csv", "second_segmenter")
 
 
 def check_run(plan: Plan, points: bool = True) -> None:
@@ -33,7 +35,7 @@ def check_run(plan: Plan, points: bool = True) -> None:
     """
     config = plan.config
     for key in ("ssm_codec", "coarse_codec"):
-        with _about(key):
+        with about(key):
             if (key, config[key]) != ("coarse_codec", "lossless"):
                 get_codec(config[key])
     get_method("spic", method_settings({key: config[key] for key in ("ssm_codec", "coarse_codec")}))  # do they fit?
@@ -49,12 +51,19 @@ def check_run(plan: Plan, points: bool = True) -> None:
     plan.segmenter_input()
     if plan.painted:
         plan.painted_chunks()
+    if config["channel"]:
+        from spic.benchmark.channel import check_channel
+
+        check_channel(config["channel"], {name: plan.method(name, plan.first) for name in plan.points})
     if points:
         check_points(plan)
 
 
 def check_methods(plan: Plan) -> None:
-    """`ConfigError` unless methods exist, have the parameter that their points set, and have weights."""
+    """`ConfigError` unless methods exist, have the parameter that their points set, and have weights.
+
+    `DataError` names another file of a method that is not there.
+    """
     methods = plan.config["methods"]
     if not methods:
         raise ConfigError("no method is left to compare")
@@ -67,8 +76,11 @@ def check_methods(plan: Plan) -> None:
             if sorted(point) != sorted(wanted):
                 told, found = (" and ".join(map(repr, names)) for names in (wanted, point))
                 raise ConfigError(f"method {name} is set by {told}, not {found}")
-        if method.missing:
-            raise ConfigError(f"method {name} needs {method.missing}, and none are shipped (docs/decoder.md)")
+        if method.lack:
+            raise ConfigError(f"method {name} needs {method.lack}")
+        for file in method.files():
+            if not Path(file).is_file():
+                raise DataError(f"method {name}: {file}: no such file")
 
 
 def check_classes(plan: Plan) -> None:
@@ -84,19 +96,24 @@ def check_files(plan: Plan) -> None:
     config, given = plan.config, {}
     decoders = {get_method(name).decoder for name in config["methods"]} - {None}
     for kind in ("judge", "judges", "segmenter"):
-        with _about(kind):
-            files = plan.network_files(kind)
-        given[f"{kind}_weights"] = [path for file in files for path in _with_config(Path(file))]
+        with about(kind):
+            networks = [one for one in plan.networks(kind) if one.weights is not None]
+        given[f"{kind}_weights"] = [
+            file
+            for one in networks
+            for file in ((one.weights, *one.beside) if one.beside else _with_config(Path(one.weights)))
+        ]
     for key in sorted(decoders):
         if config[key] is not None or key in SHIPPED_DECODERS:
-            path = config[key] or FOLDER / SHIPPED_DECODERS[key]
-            given[key] = _with_config(weight_paths(path)[0])
-    given |= {key: [config[key]] for key in ("fid_weights", "lpips_weights", "steps_csv") if config[key] is not None}
+            given[key] = _with_config(weight_paths(config[key] or FOLDER / SHIPPED_DECODERS[key])[0])
+    given |= {key: [config[key]] for key in (*_TABLES, "fid_weights", "lpips_weights") if config[key] is not None}
+    with about("anchors"):
+        for file in config["anchors"]:
+            read_anchor(file)
     for key, files in given.items():
         for file in files:
             if not Path(file).is_file():
-                kind = DataError if key == "steps_csv" else WeightsError
-                raise kind(f"{key}: {file}: no such file")
+                raise (DataError if key in _TABLES else WeightsError)(f"{key}: {file}: no such file")
 
 
 def check_decoders(config: dict) -> None:
@@ -112,8 +129,6 @@ def check_decoders(config: dict) -> None:
 def check_device(config: dict) -> None:
     """`ConfigError` if the config names a card that this machine, where the run's jobs will be, does not have."""
     if config["device"].startswith("cuda"):  # else there is no need to load torch
-        from spic.machine import pick_device
-
         pick_device(config["device"])
 
 
@@ -121,22 +136,12 @@ def check_points(plan: Plan) -> None:
     """`ConfigError` names the first point of a method that can not be coded, whatever the image."""
     for name, points in plan.points.items():
         for point in points:
-            with _about(f"methods.{name}"):
+            with about(f"methods.{name}"):
                 plan.method(name).check_point(plan.value(name, point))
 
 
 def _with_config(tensors: Path) -> list[Path]:
-    """A tensor file and, where it is one of this project's, the config beside it."""
     return [tensors, tensors.with_suffix(".json")] if tensors.suffix == ".safetensors" else [tensors]
-
-
-@contextmanager
-def _about(setting: str):
-    """Errors begin with the setting that is wrong."""
-    try:
-        yield
-    except SpicError as error:
-        raise type(error)(f"{setting}: {error}") from None
 
 
 def check_networks(plan: Plan) -> None:
@@ -156,11 +161,9 @@ def check_networks(plan: Plan) -> None:
     }
     for owner, space in owners.values():
         _check_known(space, owner)
-    methods = [get_method(name) for name in config["methods"]]
-    kinds = sorted({method.decoder for method in methods if method.decoder and method.needs_ssm})
-    for protocol in plan.protocols if kinds else ():
-        for kind in kinds:
-            _check_space(config.get(kind), kind, *owners[plan.sent(protocol)])
+    kinds = {method.decoder for method in map(get_method, config["methods"]) if method.decoder and method.needs_ssm}
+    for protocol, kind in product(plan.protocols, sorted(kinds)):
+        _check_space(config.get(kind), kind, *owners[plan.sent(protocol)])
 
 
 def _check_known(space: LabelSpace | None, owner: str) -> None:
@@ -199,8 +202,6 @@ def _decoder_classes(weights) -> tuple[str | None, int | None]:
 
 def _decoder_config(weights) -> dict:
     """What lies beside a decoder's weights, nothing where it can not be read: the job that loads it says why."""
-    from spic.weights import FOLDER, read_config
-
     with suppress(WeightsError):
         return read_config(weights or FOLDER / "street-decoder")
     return {}

@@ -4,16 +4,15 @@ What is seen in the images, and scored, is in `spic.benchmark.observations` and 
 Every output is written under a temporary name and renamed, so that a killed job leaves nothing half-written behind.
 """
 
-import csv
-import io
 import time
+from collections import deque
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from spic.benchmark.method import Method, Picture, Settings
+from spic.benchmark.method import BATCH, Method, Picture, Settings
 from spic.benchmark.methods import get_method
 from spic.datasets import Dataset, get_dataset
 from spic.errors import DataError
@@ -21,9 +20,8 @@ from spic.files import atomic_folder, write_bytes
 from spic.machine import AUTO, Machine, set_threads
 from spic.pictures.labels import LabelSpace
 from spic.pictures.reading import read_labels, read_picture, write_png
+from spic.segmentation import get_segmenter
 from spic.strict_json import to_json
-
-BATCH = 4  # images a method decodes at once
 
 
 def open_dataset(config: dict) -> Dataset:
@@ -33,31 +31,28 @@ def open_dataset(config: dict) -> Dataset:
 
 def method_settings(config: dict, machine: Machine = AUTO) -> Settings:
     """The part of a config that methods need, and where they run; missing keys take their defaults."""
-    names = Settings.__dataclass_fields__
-    return Settings(**{key: config[key] for key in names if key in config}, machine=machine)
+    return Settings(**{key: config[key] for key in Settings.__dataclass_fields__ if key in config}, machine=machine)
 
 
 def resolve(config: dict, out) -> None:
     """Decide once what "auto" means and write it: {"device", "dtype", "torch_threads"}."""
     machine = Machine(config["device"], config["dtype"], config["torch_threads"]).decided()
-    decided = {**config, "device": machine.device, "dtype": machine.dtype}
-    write_bytes(out, (to_json(decided, indent=1) + "\n").encode())
+    write_bytes(out, (to_json({**config, "device": machine.device, "dtype": machine.dtype}, indent=1) + "\n").encode())
 
 
 def prepare(config: dict, chunk: str, pictures, labels) -> None:
     """Write images and label maps of a chunk as PNG; the label folder stays empty where there are no labels."""
     dataset = open_dataset(config)
     size = config["chunk_size"] or len(dataset)
-    first = int(chunk) * size
     with atomic_folder(pictures) as picture_folder, atomic_folder(labels) as label_folder:
-        for i in range(first, min(first + size, len(dataset))):
-            picture, label_map = dataset.picture(i), dataset.labels(i)
-            what = f"data set {config['dataset']}, {dataset.names[i]}"
+        for i in range(len(dataset))[int(chunk) * size :][:size]:
+            picture, label_map, name = dataset.picture(i), dataset.labels(i), dataset.names[i]
+            what = f"data set {config['dataset']}, {name}"
             _check_picture(picture, (*dataset.size, 3), what)
-            write_png(picture_folder / f"{dataset.names[i]}.png", picture)
+            write_png(picture_folder / f"{name}.png", picture)
             if label_map is not None:
                 _check_labels(label_map, picture, dataset.label_space, what)
-                write_png(label_folder / f"{dataset.names[i]}.png", label_map)
+                write_png(label_folder / f"{name}.png", label_map)
 
 
 def segment(
@@ -81,16 +76,40 @@ def segment(
 
 def encode(method: str, value, settings: Settings, pictures, ssm, out, timing, limit=None) -> None:
     """Code the first `limit` images of a folder at one point: files <name>.<part>.<extension> in `out`."""
-    coder = get_method(method, settings)
-    seconds = []
+    coder, names, seconds = get_method(method, settings), deque(), []
+    sent = _Clocked(_transmitted(coder, pictures, ssm, limit))
+
+    def images():
+        for name, picture in sent:
+            names.append(name)
+            yield picture
+
+    coded, before = _Clocked(coder.encode_chunk(images(), value)), 0.0
     with atomic_folder(out) as folder:
-        for name, picture in _transmitted(coder, pictures, ssm, limit):
-            start = time.perf_counter()
-            parts = coder.encode(picture, value)
-            seconds.append(time.perf_counter() - start)
+        for parts in coded:
+            spent = coded.seconds - sent.seconds
+            seconds.append(spent - before)
+            name, before = names.popleft(), spent
             for part, data in parts.items():
                 write_bytes(folder / f"{name}.{part}.{coder.extension(part)}", data)
     _write_timing(timing, seconds)
+
+
+class _Clocked:
+    """An iterator that knows how many `seconds` its items took."""
+
+    def __init__(self, items):
+        self._items, self.seconds = iter(items), 0.0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        start = time.perf_counter()
+        try:
+            return next(self._items)
+        finally:
+            self.seconds += time.perf_counter() - start
 
 
 def count(method: str, value, settings: Settings, pictures, ssm, out, limit=None) -> None:
@@ -107,11 +126,12 @@ def decode(method: str, settings: Settings, coded, out, timing) -> None:
     coder = get_method(method, settings)
     by_name = read_coded(coded)
     names, seconds = list(by_name), []
+    images = coder.decode_chunk(list(by_name.values()), names)
     with atomic_folder(out) as folder:
         for start in range(0, len(names), BATCH):
             batch = names[start : start + BATCH]
             began = time.perf_counter()
-            pictures = coder.decode([by_name[name] for name in batch], batch)
+            pictures = list(islice(images, len(batch)))
             seconds += [(time.perf_counter() - began) / len(batch)] * len(batch)
             for name, picture in zip(batch, pictures, strict=True):
                 _check_picture(picture, (*np.shape(picture)[:2], 3), f"method {method}, {name}")
@@ -126,7 +146,6 @@ def _check_picture(picture, shape: tuple[int, int, int], what: str) -> None:
 
 
 def _check_labels(labels, picture: np.ndarray, space: LabelSpace, what: str) -> None:
-    """The same for a label map of an image."""
     if space.check(np.asarray(labels), what).shape != picture.shape[:2]:
         raise DataError(f"{what}: a map of {np.shape(labels)} for an image of {picture.shape[:2]}")
 
@@ -148,8 +167,6 @@ def read_folder(folder):
 
 def load_segmenter(name, weights, machine: Machine, input_size=None):
     """The segmenter of that name on that machine; `input_size` is the config's `segmenter_input`."""
-    from spic.segmentation import get_segmenter
-
     set_threads(machine.threads)
     return get_segmenter(name, weights, machine.device, machine.dtype, input_size)
 
@@ -172,16 +189,11 @@ def read_coded(folder) -> dict[str, dict[str, bytes]]:
 
 
 def _transmitted(coder: Method, pictures, ssm, limit):
-    """Yield (name, Picture) of what a transmitter of that method gets."""
     for name, pixels in islice(read_folder(pictures), limit):
         yield name, Picture(pixels, read_labels(partner(ssm, name)) if coder.needs_ssm else None)
 
 
 def _write_timing(path, seconds) -> None:
-    text = io.StringIO()
-    csv.writer(text).writerows([["n", "median_seconds", "total_seconds"], [len(seconds), *_summary(seconds)]])
-    write_bytes(path, text.getvalue().encode())
-
-
-def _summary(seconds):
-    return [round(float(np.median(seconds)), 5), round(float(np.sum(seconds)), 5)] if seconds else ["", 0]
+    median = round(float(np.median(seconds)), 5) if seconds else ""
+    text = f"n,median_seconds,total_seconds\r\n{len(seconds)},{median},{round(sum(seconds), 5)}\r\n"
+    write_bytes(path, text.encode())

@@ -5,6 +5,7 @@ at one part of a config after the other and name the one that is wrong.
 """
 
 from functools import cache, cached_property
+from itertools import count
 
 from spic.benchmark.coding import method_settings, open_dataset
 from spic.benchmark.method import Method
@@ -15,7 +16,6 @@ from spic.errors import ConfigError
 from spic.segmentation import SegmenterInfo, describe_segmenter
 
 TABLES = ("points", "per_class", "recall", "intervals", "judge", "timing")
-_SENT_FOLDERS = {"segmenter": "ssm", "ground_truth": "labels"}
 
 
 class Layout:
@@ -56,7 +56,11 @@ class Layout:
     def points(self) -> dict[str, dict[str, dict]]:
         """Points of each method, {method: {name of the point: its parameters}}: {"bpg": {"qp30": {"qp": 30}}}."""
         return {
-            name: {point_name(point): point for point in points_of(entry)}
+            # {"qp": [30, 40]} is short for [{"qp": 30}, {"qp": 40}]
+            name: {
+                point_name(point): point
+                for point in (entry if isinstance(entry, list) else [{k: v} for k in entry for v in entry[k]])
+            }
             for name, entry in self.config["methods"].items()
         }
 
@@ -86,13 +90,14 @@ class Layout:
     @cached_property
     def parts(self) -> dict[str, dict[str, int | None]]:
         """The chunks that each protocol looks at, with how many of their first images count (None: all of them)."""
-        return {name: self._part(protocol.pictures) for name, protocol in self.protocols.items()}
-
-    def _part(self, images: int | None) -> dict[str, int | None]:
-        if images is None:
-            return dict.fromkeys(self.chunks)
-        left = {chunk: images - i * self.chunk_size for i, chunk in enumerate(self.chunks)}
-        return {chunk: min(self.chunk_size, count) for chunk, count in left.items() if count > 0}
+        return {
+            name: {
+                chunk: None if protocol.pictures is None else min(self.chunk_size, protocol.pictures - first)
+                for chunk, first in zip(self.chunks, count(0, self.chunk_size), strict=False)
+                if protocol.pictures is None or first < protocol.pictures
+            }
+            for name, protocol in self.protocols.items()
+        }
 
     def painted_chunks(self) -> list[str]:
         """Chunks whose images figures 2 and 3 choose from: of those that the config names, else the first."""
@@ -106,12 +111,12 @@ class Layout:
     def sent(self, protocol: str) -> str:
         """Whose label maps are sent under a protocol, "segmenter" or "ground_truth"."""
         asked = get_protocol(protocol).ssm_source
-        source = self.config["ssm_source"] if asked is None else asked
-        if source == "ground_truth" and self.dataset.labels(0) is None:
-            if asked is None:
-                raise ConfigError(f"ssm_source ground_truth: data set {self.config['dataset']} has no labels")
-            return "segmenter"
-        return source
+        source = asked or self.config["ssm_source"]
+        if source != "ground_truth" or self.dataset.labels(0) is not None:
+            return source
+        if asked is None:
+            raise ConfigError(f"ssm_source ground_truth: data set {self.config['dataset']} has no labels")
+        return "segmenter"
 
     def segmenter_input(self, protocol: str | None = None) -> str:
         """Size at which the segmenter looks, for the SSM that is sent or as a protocol evaluates."""
@@ -130,8 +135,9 @@ class Layout:
     @cached_property
     def other_looks(self) -> dict[str, str]:
         """Observations by the segmenter at other sizes than that of the SSM, {name: size}."""
-        sizes = {self.segmenter_look(name): self.segmenter_input(name) for name in self.protocols}
-        return {name: size for name, size in sizes.items() if name != "segmenter"}
+        own = self.segmenter_input()
+        sizes = dict.fromkeys(map(self.segmenter_input, self.protocols))
+        return {f"segmenter_{size}": size for size in sizes if size != own}
 
     @property
     def root(self) -> str:
@@ -176,7 +182,7 @@ class Layout:
 
     def maps(self, source: str, chunk: str) -> str:
         """Folder of the label maps of a source, as `sent` has it."""
-        return f"{self.root}/originals/{chunk}/{_SENT_FOLDERS[source]}"
+        return f"{self.root}/originals/{chunk}/{'ssm' if source == 'segmenter' else 'labels'}"
 
     def sent_maps(self, folder: str, chunk: str) -> str | list:
         """Folder of the label maps that are sent; empty for methods that send none."""
@@ -185,8 +191,8 @@ class Layout:
 
     def counted(self, folder: str, protocol: str) -> str:
         """Name of the folder of the files whose bytes are the rate."""
-        official = self.method(self.coders[folder][0], protocol).counts_officially
-        return self.protocols[protocol].counted if official else "coded"
+        method = self.method(self.coders[folder][0], protocol)
+        return self.protocols[protocol].counted if method.counts_officially else "coded"
 
     def of_chunks(self, protocol: str, folder: str, name: str) -> list[str]:
         """A file of every chunk that a protocol looks at, in a folder of the run."""
@@ -224,34 +230,22 @@ class Layout:
         return "shown" if self.config["keep"] == "scores" else "decoded"
 
     @cached_property
-    def plots(self) -> list[str]:
-        """Names of the figures that are drawn from tables."""
-        names = ["figure4a", "figure4b", "rate_split", "iou_per_class"]
-        return names + ["recall_by_size"] * bool(self.config["judge"]) + ["steps"] * bool(self.config["steps_csv"])
-
-    @cached_property
     def painted(self) -> list[str]:
         """Names of the figures that show images."""
         return ["figure2"] * ("bpg" in self.points) + ["figure3"] if "spic" in self.points else []
 
     def compressai_files(self) -> list[str]:
-        """Result files for CompressAI's tools, one per protocol and method."""
-        return [f"{self.root}/tables/compressai/{p}/{name}.json" for p in self.protocols for name in self.points]
+        """Result files for CompressAI's tools, one per protocol and method that has a rate."""
+        names = [name for name in self.points if self.method(name).has_rate]
+        return [f"{self.root}/tables/compressai/{p}/{name}.json" for p in self.protocols for name in names]
 
-    def targets(self) -> list[str]:
-        """What a run makes: tables, figures, gallery and a first page (the report follows by itself)."""
-        tables = [f"{name}.csv" for name in (*TABLES, "matched", "bd")] + [
-            "pictures.parquet",
-            "claims.csv",
-            "claims.md",
-        ]
-        figures = [f"{name}.{suffix}" for name in self.plots + self.painted for suffix in ("svg", "png")]
-        paths = [f"tables/{name}" for name in tables] + [f"figures/{name}" for name in figures]
+    def targets(self, plots=()) -> list[str]:
+        """What a run makes: tables, figures (`plots` and `painted`), gallery and first page; then comes the report."""
+        paths = [f"tables/{name}.csv" for name in (*TABLES, "matched", "bd")]
+        paths += ["tables/pictures.parquet", "tables/claims.csv", "tables/claims.md"]
+        drawn = [*plots, *self.painted]
+        if self.config["channel"]:
+            drawn.append("channel")
+            paths += ["tables/channel.csv", "channel.html"]
+        paths += [f"figures/{name}.{suffix}" for name in drawn for suffix in ("svg", "png")]
         return [f"{self.root}/{path}" for path in (*paths, "gallery", "overview.html")] + self.compressai_files()
-
-
-def points_of(entry: dict | list[dict]) -> list[dict]:
-    """The points of a method's entry in a config, one mapping each: {"qp": [30, 40]} is short for one parameter."""
-    if isinstance(entry, dict):
-        return [{parameter: value} for parameter, values in entry.items() for value in values]
-    return entry

@@ -5,13 +5,15 @@ file sizes is the rate; decoding sees nothing but those bytes (and the decoder's
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from spic.machine import AUTO, Machine
+from spic.scsrdm.info import SHIPPED_DECODERS
 
-SHIPPED_DECODERS = {"decoder_weights": "street-decoder"}  # weights used when the setting is null
+BATCH = 4  # images a method decodes at once
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Settings:
     decoder_weights: str | None = None
     sr_weights: str | None = None
     sdm_weights: str | None = None
+    ldm_weights: str | None = None
+    learned_python: str | None = None
     machine: Machine = AUTO
     seed: int = 0
     protocol: str = "corrected"
@@ -61,6 +65,12 @@ class Method(ABC):
         Whether coded bytes or images depend on `Settings.protocol`; the workflow then keeps them apart.
     counts_officially : bool
         Whether `official_parts` differs from what `encode` makes.
+    reads : tuple of str
+        Further `Settings` that results depend on, and `libraries`, whose versions do.
+    message_names : tuple of str
+        What `messages` gives.
+    has_rate : bool
+        Whether its bytes are a rate in bits per pixel.
     """
 
     parameter: str | tuple[str, ...]
@@ -69,6 +79,10 @@ class Method(ABC):
     decoder = None
     follows_protocol = False
     counts_officially = False
+    reads: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    message_names = ("image",)
+    has_rate = True
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -80,9 +94,13 @@ class Method(ABC):
     @property
     def missing(self) -> str | None:
         """The setting without which this method can not decode: names weights, is not given, and none are shipped."""
-        if self.decoder in (None, *SHIPPED_DECODERS) or getattr(self.settings, self.decoder) is not None:
-            return None
-        return self.decoder
+        there = self.decoder in (None, *SHIPPED_DECODERS) or getattr(self.settings, self.decoder) is not None
+        return None if there else self.decoder
+
+    @property
+    def lack(self) -> str | None:
+        """What this method needs and has not, in words that follow "method NAME needs"; None where it is ready."""
+        return f"{self.missing}, and none are shipped (docs/decoder.md)" if self.missing else None
 
     def check_point(self, value) -> None:
         """`ConfigError` where no image of the working size can be coded at the point `value`; asked before a run."""
@@ -100,6 +118,16 @@ class Method(ABC):
         result does not depend on its neighbours. Damaged parts raise `BitstreamError`.
         """
 
+    def encode_chunk(self, pictures: Iterable[Picture], value) -> Iterator[dict[str, bytes]]:
+        """Yield the parts of each image of a chunk, in their order; a method of clips codes each given those before."""
+        for picture in pictures:
+            yield self.encode(picture, value)
+
+    def decode_chunk(self, parts: list[dict[str, bytes]], names: list[str]) -> Iterator[np.ndarray]:
+        """Yield the images of a chunk, in their order, as `decode` does."""
+        for start in range(0, len(names), BATCH):
+            yield from self.decode(parts[start : start + BATCH], names[start : start + BATCH])
+
     def official_parts(self, picture: Picture, value) -> dict[str, bytes]:
         """The files whose bytes the authors' scripts count for this image, {"part.extension": bytes}.
 
@@ -114,6 +142,20 @@ class Method(ABC):
         is the length of all that is sent (`bpp_file`); without that key the payloads are all that is sent.
         """
         return {part: len(data) for part, data in parts.items()}
+
+    def messages(self, parts: dict[str, bytes]) -> dict[str, bytes]:
+        """What a coded image is sent as over a noisy channel, {message: bytes}: each arrives whole or is lost.
+
+        By default one message, "image", of all parts.
+        """
+        return {"image": b"".join(parts.values())}
+
+    def stand_ins(self, value) -> dict[tuple[str, ...], list[tuple[str, dict]]]:
+        """What shows an image of which some messages are lost: {messages that arrived: [(method, its point), ...]}.
+
+        The first point that the run has is taken; where there is none the image is lost.
+        """
+        return {}
 
     def extension(self, part: str) -> str:
         """File extension of a part, without the dot."""

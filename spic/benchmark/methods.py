@@ -14,7 +14,8 @@ from spic import plugins
 from spic.benchmark.method import Method, Picture, Settings
 from spic.benchmark.protocols import get_protocol
 from spic.bitstream import read_spic, write_spic
-from spic.codecs import codec_names, get_codec
+from spic.channel.spicfile import to_messages
+from spic.codecs import codec_names, get_codec, residual
 from spic.errors import BitstreamError, ConfigError, DataError
 from spic.machine import set_threads
 from spic.pictures.limits import MAX_PIXELS
@@ -94,8 +95,7 @@ class UpsampledMethod(Method):
         return [upscale(c, (c.shape[0] * COARSE_FACTOR, c.shape[1] * COARSE_FACTOR)) for c in self._coarse(parts)]
 
     def _coarse(self, parts) -> list[np.ndarray]:
-        codec = self.codecs()["coarse"]
-        coarse = [as_pixels(codec.decode(part["coarse"])) for part in parts]
+        coarse = [as_pixels(self._coarse_codec.decode(part["coarse"])) for part in parts]
         for picture in coarse:
             if picture.shape[0] * picture.shape[1] * COARSE_FACTOR**2 > MAX_PIXELS:
                 raise BitstreamError(f"a coarse picture of {picture.shape[1]}x{picture.shape[0]} is too large")
@@ -111,6 +111,7 @@ class SpicMethod(UpsampledMethod):
     needs_ssm = True
     decoder = "decoder_weights"
     follows_protocol = True
+    message_names = ("ssm", "coarse")
 
     def __init__(self, settings: Settings):
         super().__init__(settings)
@@ -136,19 +137,34 @@ class SpicMethod(UpsampledMethod):
         if "picture" not in parts:  # what `official_parts` made
             return super().sizes(parts)
         file = read_spic(parts["picture"])
-        return {"ssm": len(file.ssm), "coarse": len(file.coarse), "file": len(parts["picture"])}
+        found = file.bytes_of_parts
+        more = {"picture": found["residual"]} if file.residual else {}
+        return {"ssm": found["ssm"], "coarse": found["coarse"], **more, "file": len(parts["picture"])}
+
+    def messages(self, parts):
+        """SSM and coarse image, each with the head of the file, so that either can be decoded by itself."""
+        return to_messages(parts["picture"])
+
+    def stand_ins(self, value):
+        coarse = {self.parameter: value}
+        return {("coarse",): [("sr", coarse), ("upsampled", coarse)], ("ssm",): [("sdm", {"simplify": 0})]}
 
     def encode(self, picture, value):
+        return self._file(picture, self._quality(value))
+
+    def _file(self, picture: Picture, quality, residual_qp: int | None = None) -> dict[str, bytes]:
         if picture.ssm is None or picture.ssm.shape != picture.pixels.shape[:2]:
             raise DataError("the method spic needs an SSM of the picture's size")
         prepared = self._transmitter.prepare(picture.pixels, picture.ssm)
-        return {"picture": write_spic(self._transmitter.code(prepared, self._quality(value)))}
+        return {"picture": write_spic(self._transmitter.code(prepared, quality, residual_qp))}
 
     def official_parts(self, picture, value):
         """The SSM as the authors' scripts save it: three equal channels of label * 255 / 35, by FLIF."""
         gray = np.minimum(255, np.rint(picture.ssm * (255 / 35))).astype(np.uint8)
-        ssm = self.counted_codecs()["ssm"].encode(np.repeat(gray[..., None], 3, axis=2))
-        return {"ssm.flif": ssm, **super().official_parts(picture, value)}
+        return {
+            "ssm.flif": self.counted_codecs()["ssm"].encode(np.repeat(gray[..., None], 3, axis=2)),
+            **super().official_parts(picture, value),
+        }
 
     def decode(self, parts, names):
         if self._receiver is None:
@@ -172,29 +188,55 @@ class SpicMethod(UpsampledMethod):
             self._noise = lambda shape: torch.randn(shape, generator=generator)
 
 
-class _Ablation(Method):
-    """A method whose decoder sees one of the two conditions, `condition`; the other is replaced by zeros."""
+class DsslicMethod(SpicMethod):
+    """DSSLIC of Akbari, Liang and Han (ICASSP 2019): what `spic` sends, and the residual of its image by BPG.
 
-    condition: str
+    The images are rebuilt as the decoder's weights recommend under every protocol, since a residual fits no others.
+    """
+
+    follows_protocol = counts_officially = False
+    message_names = ("ssm", "coarse", "residual")
+
+    def __init__(self, settings: Settings):
+        super().__init__(replace(settings, protocol="corrected"))
+        self.parameter, self.quality_range = (self.parameter, "residual_qp"), None
+
+    def codecs(self):
+        return {**super().codecs(), "residual": get_codec(residual.CODEC)}
+
+    def check_point(self, value):
+        super().check_point(value[self.parameter[0]])
+        residual.check_qp(value["residual_qp"])
+
+    def stand_ins(self, value):
+        """Without the residual what `spic` would show; a residual alone is worth nothing."""
+        coarse = {self.parameter[0]: value[self.parameter[0]]}
+        by_coarse, by_ssm = [("sr", coarse), ("upsampled", coarse)], [("sdm", {"simplify": 0})]
+        found = {("ssm", "coarse"): [("spic", coarse)], ("coarse",): by_coarse, ("ssm",): by_ssm}
+        return found | {("coarse", "residual"): by_coarse, ("ssm", "residual"): by_ssm}
+
+    def encode(self, picture, value):
+        set_threads(self.settings.machine.threads or 1)  # whatever the job's cores: the residual depends on it
+        return self._file(picture, self._quality(value[self.parameter[0]]), residual.check_qp(value["residual_qp"]))
+
+
+class _Ablation(Method):
+    """A method whose decoder sees one of the two conditions; the other is replaced by zeros."""
 
     @cached_property
     def _network(self):
-        from spic.scsrdm.decoder import Decoder
+        from spic.scsrdm.decoder import one_sided
 
         own = self.settings
-        if self.missing:
-            raise ConfigError(f"{self.missing}: none are shipped, and none are given (docs/decoder.md)")
-        weights = getattr(own, self.decoder)
         set_threads(own.machine.threads)
-        network = Decoder(weights, own.machine.device, own.machine.dtype)
-        if network.model.config.condition != self.condition:
-            raise ConfigError(f"{weights}: {self.decoder} must be trained with --condition {self.condition}")
-        return network
+        return one_sided(self.decoder, getattr(own, self.decoder), own.machine.device, own.machine.dtype)
 
     def _rebuild(self, maps: list[np.ndarray], coarse: list[np.ndarray]) -> list[np.ndarray]:
         # one at a time, so that no image depends on its companions
-        pairs = zip(maps, coarse, strict=True)
-        return [self._network(ssm[None], small[None], [self.settings.seed], batch=1)[0] for ssm, small in pairs]
+        return [
+            self._network(ssm[None], small[None], [self.settings.seed], batch=1)[0]
+            for ssm, small in zip(maps, coarse, strict=True)
+        ]
 
 
 class SrMethod(_Ablation, UpsampledMethod):
@@ -204,13 +246,11 @@ class SrMethod(_Ablation, UpsampledMethod):
     """
 
     decoder = "sr_weights"
-    condition = "coarse"
     counts_officially = False
 
     def decode(self, parts, names):
         coarse = self._coarse(parts)
-        maps = [np.zeros((c.shape[0] * COARSE_FACTOR, c.shape[1] * COARSE_FACTOR), np.uint8) for c in coarse]
-        return self._rebuild(maps, coarse)
+        return self._rebuild([np.zeros(np.multiply(c.shape[:2], COARSE_FACTOR), np.uint8) for c in coarse], coarse)
 
 
 class SdmMethod(_Ablation):
@@ -223,7 +263,6 @@ class SdmMethod(_Ablation):
     parameter = "simplify"
     needs_ssm = True
     decoder = "sdm_weights"
-    condition = "ssm"
 
     def codecs(self):
         return {"ssm": get_codec(self.settings.ssm_codec)}
@@ -262,17 +301,26 @@ _BUILT_IN = {
     "upsampled": UpsampledMethod,
     "sr": SrMethod,
     "sdm": SdmMethod,
+    "ldm": "spic.benchmark.ldm:LdmMethod",
+    "learned": "spic.benchmark.learned:LearnedMethod",
+    "dsslic": DsslicMethod,
+    "spic_video": "spic.benchmark.methods_clips:SpicVideoMethod",
+    "hevc": "spic.benchmark.methods_clips:HevcMethod",
+    "av1": "spic.benchmark.methods_clips:Av1Method",
 }
+_WITH_OPTIONS = ("ldm", "learned")
+
+_WITH_OPTIONS = ("spic_video", "hevc", "av1")
 
 
 def method_names() -> list[str]:
     """Names that `get_method` knows, sorted: entry points and every codec for images at a rate one can set."""
-    codecs = {}
+    names = set(plugins.names("spic.methods", _BUILT_IN))
     for name in codec_names():
-        with suppress(ConfigError):  # another package's that is broken is no method, and hides no other
-            codecs[name] = get_codec(name)
-    lossy = [name for name, codec in codecs.items() if codec.takes("picture") and codec.quality_name is not None]
-    return sorted({*plugins.names("spic.methods", _BUILT_IN), *lossy})
+        with suppress(ConfigError):  # of a codec that is for something else, or another package's that is broken
+            CodecMethod(Settings(), name)
+            names.add(name)
+    return sorted(names)
 
 
 def get_method(name: str, settings: Settings | None = None) -> Method:
@@ -281,7 +329,7 @@ def get_method(name: str, settings: Settings | None = None) -> Method:
     options = settings.method_options.get(name) or {}
     if name in plugins.names("spic.methods", _BUILT_IN):
         make = plugins.find("spic.methods", _BUILT_IN, name, "method")
-        if options and name in _BUILT_IN:
+        if options and name in _BUILT_IN and name not in _WITH_OPTIONS:
             raise ConfigError(f"method_options: method {name} has no options")
         method = make(replace(settings, options=options))
         if not isinstance(method, Method):

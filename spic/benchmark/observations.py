@@ -11,21 +11,23 @@ import hashlib
 import json
 import shutil
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from spic.benchmark.coding import load_segmenter, partner, png_files
 from spic.errors import ConfigError, DataError
-from spic.files import atomic_folder, atomic_path
+from spic.files import atomic_folder, atomic_path, write_bytes
 from spic.machine import CPU, Machine, set_threads
 from spic.metrics.columns import observations
 from spic.metrics.observations import Observation, Sample
 from spic.pictures.labels import LabelSpace, get_label_space
 from spic.pictures.reading import read_labels, read_picture
-from spic.provenance.fingerprints import module_version, plugin_version, stage_version
+from spic.provenance.fingerprints import module_version, segmenter_version, stage_version
 from spic.segmentation import describe_segmenter
 from spic.strict_json import to_json
 from spic.weights import weight_paths
@@ -55,7 +57,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Maps:
-    """Label maps of the originals of a chunk: folders of PNG files.
+    """What is known of the originals of a chunk: folders of label maps, PNG files, and of looks.
 
     Attributes
     ----------
@@ -63,12 +65,15 @@ class Maps:
         Maps by the segmenter; `space` is the file of their label space.
     labels : path-like
         Ground truth, in the label space called `truth_space`; an empty folder where there is none.
+    looks : path-like or None
+        What networks other than the segmenter saw; only scores are made from that.
     """
 
     ssm: str | Path
     space: str | Path
     labels: str | Path
     truth_space: str
+    looks: str | Path | None = None
 
 
 def plan_looks(
@@ -111,38 +116,35 @@ def plan_looks(
     """
     looks = {}
 
-    def network(name, build, weights=(), paired=False, maps=False, version=0, **identity):
-        where = {"device": machine.device.split(":")[0], "torch_threads": machine.threads}
-        identity = {"look": name, "version": [stage_version("look"), version], **where, **identity}
-        known = [path for path in weights if Path(path).is_file()]  # a missing file is reported by its loader
-        looks[name] = Look({**identity, "weights": _digest_of_files(known)}, build, paired, maps)
+    def network(name, build, weights, paired=False, maps=False, version=0, **identity):
+        identity = {
+            "look": name,
+            "version": [stage_version("look"), version],
+            "device": machine.device.split(":")[0],
+            "torch_threads": machine.threads,
+            **identity,
+            # a missing file is reported by its loader
+            "weights": _digest_of_files(path for path in weights if Path(path).is_file()),
+        }
+        looks[name] = Look(identity, build, paired, maps)
 
-    def segmentation(name, kind, weights, size=None):
-        def build():
-            return _segmentation(load_segmenter(kind, weights, machine, size))
-
-        code = plugin_version("spic.segmenters", kind)
-        network(name, build, _segmenter_files(kind, weights), network=kind, code=code, dtype=machine.dtype, input=size)
-
-    def observe(one: Observation, weights):
-        def build():
-            set_threads(machine.threads)
-            return one.build(*(weights or [None]), machine.device)
-
-        source = module_version(one.build.__module__)
-        network(one.name, build, weights, one.paired, one.maps, version=one.version, source=source)
-
-    if segmenter is not None:
-        for name, size in (segmenter_inputs or {"segmenter": None}).items():
-            segmentation(name, segmenter, segmenter_weights, size)
-    if judge is not None:
-        segmentation("judge", judge, judge_weights)
-    for name, one in (judges or {}).items():
-        segmentation(f"judge_{name}", one["segmenter"], one["weights"])
+    sizes = segmenter_inputs or {"segmenter": None}
+    segmenters = {name: (segmenter, segmenter_weights, size) for name, size in sizes.items()}
+    segmenters["judge"] = (judge, judge_weights, None)
+    segmenters |= {f"judge_{name}": (one["segmenter"], one["weights"], None) for name, one in (judges or {}).items()}
+    for name, (kind, weights, size) in segmenters.items():
+        if kind is not None:
+            info = describe_segmenter(kind, weights)
+            own = () if info.weights is None else (Path(info.weights), *weight_paths(info.weights))
+            files = dict.fromkeys((*own, *info.beside))  # the config beside the weights is one of them
+            build = partial(_segmentation, kind, weights, machine, size)
+            network(name, build, files, network=kind, code=segmenter_version(kind), dtype=machine.dtype, input=size)
     for one in observations().values():
-        found = one.find_weights({"fid_weights": fid_weights, "lpips_weights": lpips_weights})
-        if found is not None and (paired or not one.paired):
-            observe(one, found)
+        weights = one.find_weights({"fid_weights": fid_weights, "lpips_weights": lpips_weights})
+        if weights is not None and (paired or not one.paired):
+            build = partial(_observation, one, weights, machine)
+            source = module_version(one.build.__module__)
+            network(one.name, build, weights, one.paired, one.maps, version=one.version, source=source)
     return looks
 
 
@@ -181,12 +183,12 @@ def look(
     ConfigError
         A look wants maps and there are none.
     """
-    names, paths = list(png_files(pictures)), list(png_files(pictures).values())
-    if originals is not None:
-        check_names(names, list(png_files(originals))[:limit], f"{pictures} and {originals}")
-    partners = [partner(originals, name) for name in names] if originals is not None else paths
+    paths = partners = list(png_files(pictures).values())
     content = {(False, False): _digest_of_files(paths)}
     if originals is not None:
+        names = [path.stem for path in paths]
+        check_names(names, list(png_files(originals))[:limit], f"{pictures} and {originals}")
+        partners = [partner(originals, name) for name in names]
         content[True, False] = _digest_of_files(paths + partners)
     if any(one.maps for one in looks.values()):
         content[True, True] = _digest_of_maps(maps, paths, content.get((True, False)))
@@ -199,14 +201,14 @@ def look(
             if known is not None and _intact(known):
                 shutil.copyfile(known, folder / f"{name}.npz")
             else:
-                missing[name] = (one, seen, known)
-        for name, arrays in _run({name: one for name, (one, _, _) in missing.items()}, paths, partners, maps).items():
-            one, seen, known = missing[name]
-            arrays |= {"identity": np.array(to_json(one.identity, sort_keys=True)), "content": np.array(seen)}
+                missing[name] = (seen, known)
+        for name, arrays in _run({name: looks[name] for name in missing}, paths, partners, maps).items():
+            seen, known = missing[name]
+            arrays["identity"] = np.array(to_json(looks[name].identity, sort_keys=True))
+            arrays["content"] = np.array(seen)
             save_arrays(folder / f"{name}.npz", arrays)
             if known is not None:
-                with atomic_path(known) as temporary:
-                    shutil.copyfile(folder / f"{name}.npz", temporary)
+                write_bytes(known, (folder / f"{name}.npz").read_bytes())
 
 
 def read_look(folder, name: str) -> dict[str, np.ndarray] | None:
@@ -240,20 +242,21 @@ def load_arrays(path) -> dict[str, np.ndarray]:
 def check_names(names, wanted, what: str) -> None:
     """`DataError` naming the first image that is in only one of two lists, or out of order."""
     names, wanted = list(map(str, names)), list(map(str, wanted))
-    lonely = sorted(set(names) ^ set(wanted))
-    if lonely:
-        raise DataError(f"{what}: {lonely[0]} is in only one of the two")
-    if names != wanted:
-        first = next(a for a, b in zip(names, wanted, strict=True) if a != b)
-        raise DataError(f"{what}: the pictures come in another order from {first} on")
+    if lonely := set(names) ^ set(wanted):
+        raise DataError(f"{what}: {min(lonely)} is in only one of the two")
+    for name, other in zip(names, wanted, strict=True):
+        if name != other:
+            raise DataError(f"{what}: the pictures come in another order from {name} on")
 
 
 def _run(looks: dict[str, Look], paths: list[Path], partners: list[Path], maps: Maps | None) -> dict[str, dict]:
     """Arrays of each look over all images; every image is read once."""
+    if not looks:
+        return {}
     maps_of = _maps_of(maps) if any(one.maps for one in looks.values()) else lambda name: {}
     see = {name: one.build() for name, one in looks.items()}
-    rows, size = {name: {} for name in looks}, None
-    for path, other in zip(paths if looks else [], partners, strict=bool(looks)):
+    rows, size = {name: defaultdict(list) for name in looks}, None
+    for path, other in zip(paths, partners, strict=True):
         picture = read_picture(path)
         original = picture if other == path else read_picture(other)
         if original.shape != picture.shape or picture.shape[:2] != (size or picture.shape[:2]):
@@ -262,16 +265,22 @@ def _run(looks: dict[str, Look], paths: list[Path], partners: list[Path], maps: 
         sample = Sample(picture, original, **maps_of(path.stem))
         for name in looks:
             for key, value in see[name](sample).items():
-                rows[name].setdefault(key, []).append(value)
-    names = np.array([path.stem for path in paths])
+                rows[name][key].append(value)
+    of_all = {"names": np.array([path.stem for path in paths]), "size": np.array(size)}
     return {
-        name: {"names": names, "size": np.array(size), **{key: np.stack(values) for key, values in row.items()}}
-        | getattr(see[name], "constants", {})
+        name: {**of_all, **{key: np.stack(values) for key, values in row.items()}} | getattr(see[name], "constants", {})
         for name, row in rows.items()
     }
 
 
-def _segmentation(network):
+def _observation(one: Observation, weights, machine: Machine):
+    set_threads(machine.threads)
+    return one.build(*(weights or [None]), machine.device)
+
+
+def _segmentation(kind, weights, machine: Machine, size):
+    network = load_segmenter(kind, weights, machine, size)
+
     def see(sample):
         return {"labels": network.segment(sample.decoded[None])[0]}
 
@@ -281,20 +290,11 @@ def _segmentation(network):
 
 def _maps_of(maps: Maps):
     """What reads the label maps of one original by name, as fields of a `Sample`."""
-    space = label_space(Path(maps.space).read_text())
-    truth_space = get_label_space(maps.truth_space) if _has_truth(maps) else None
-
-    def read(name):
-        found = {"ssm": read_labels(partner(maps.ssm, name)), "space": space}
-        if truth_space is not None:
-            found |= {"truth": read_labels(partner(maps.labels, name)), "truth_space": truth_space}
-        return found
-
-    return read
-
-
-def _has_truth(maps: Maps) -> bool:
-    return any(Path(maps.labels).glob("*.png"))
+    spaces = {"space": label_space(Path(maps.space).read_text())}
+    folders = {"ssm": maps.ssm}
+    if png_files(maps.labels):
+        spaces["truth_space"], folders["truth"] = get_label_space(maps.truth_space), maps.labels
+    return lambda name: {key: read_labels(partner(folder, name)) for key, folder in folders.items()} | spaces
 
 
 def _digest_of_maps(maps: Maps | None, paths, content: str | None) -> str:
@@ -302,19 +302,12 @@ def _digest_of_maps(maps: Maps | None, paths, content: str | None) -> str:
     if maps is None or content is None:
         raise ConfigError("a metric compares with the originals' label maps, and they are not given")
     files = [partner(maps.ssm, path.stem) for path in paths]
-    files += [partner(maps.labels, path.stem) for path in paths] if _has_truth(maps) else []
+    files += [partner(maps.labels, path.stem) for path in paths] if png_files(maps.labels) else []
     known = [content, _digest_of_files(files), Path(maps.space).read_text(), maps.truth_space]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()
 
 
-def _segmenter_files(kind, weights) -> list[Path]:
-    """Weights of a segmenter and the config beside them."""
-    path = describe_segmenter(kind, weights).weights
-    return [] if path is None else list(dict.fromkeys((Path(path), *weight_paths(path))))
-
-
 def _digest_of_files(paths) -> str:
-    """SHA-256 over names and contents of files."""
     digest = hashlib.sha256()
     for path in map(Path, paths):
         data = path.read_bytes()
@@ -324,7 +317,6 @@ def _digest_of_files(paths) -> str:
 
 
 def _intact(path: Path) -> bool:
-    """Whether a file of the cache is there and readable to its end."""
     try:
         return bool(load_arrays(path))
     except DataError:

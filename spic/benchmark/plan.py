@@ -4,11 +4,14 @@ The rules of the workflow declare their jobs and ask here; nothing of this needs
 """
 
 from spic.benchmark.layout import Layout
-from spic.benchmark.method import SHIPPED_DECODERS, Method
+from spic.benchmark.lost import averaged_images, training_split
+from spic.benchmark.method import Method
+from spic.channel.losses import MEASURED
 from spic.metrics.columns import observations
 from spic.provenance import fingerprints
-from spic.segmentation import describe_segmenter
-from spic.weights import FOLDER, weight_paths
+from spic.scsrdm.info import SHIPPED_DECODERS
+from spic.segmentation import SegmenterInfo, describe_segmenter
+from spic.weights import FOLDER, sha256, weight_paths
 
 _CODING = ("ssm_codec", "coarse_codec", "seed")
 
@@ -36,39 +39,54 @@ class Plan(Layout):
 
     def coding_settings(self, folder: str, *keys: str) -> dict:
         """The settings of coding in a folder, with its protocol and the weights of its method's decoder."""
-        (name, protocol), decoder = self.coders[folder], self.coder_method(folder).decoder
-        options = self.config["method_options"].get(name)
-        own = {"method_options": {name: options}} if options else {}
-        return {**self.settings(*keys, *filter(None, [decoder])), **own, "protocol": protocol}
+        (name, protocol), method = self.coders[folder], self.coder_method(folder)
+        settings = self.settings(*keys, *filter(None, [method.decoder]), *method.reads)
+        if options := self.config["method_options"].get(name):
+            settings["method_options"] = {name: options}
+        return {**settings, "protocol": protocol}
+
+    def networks(self, kind: str) -> list[SegmenterInfo]:
+        """What is known of the "segmenter", "judge" or "judges" before they load; empty where there is none."""
+        if kind == "judges":
+            return [describe_segmenter(one["segmenter"], one["weights"]) for one in self.config[kind].values()]
+        return [self.network(kind)] if self.config[kind] is not None else []
 
     def network_files(self, kind: str) -> list[str]:
-        """Weights files of the "segmenter", "judge" or "judges"; empty where they need none or there is none."""
-        if kind == "judges":
-            found = [describe_segmenter(one["segmenter"], one["weights"]) for one in self.config[kind].values()]
-        else:
-            found = [self.network(kind)] if self.config[kind] is not None else []
-        return [str(one.weights) for one in found if one.weights is not None]
+        """Their files, weights most of them; empty where they need none."""
+        found = self.networks(kind)
+        return [str(file) for one in found for file in (one.weights, *one.beside) if file is not None]
 
     def decoder_files(self, method: Method) -> list[str]:
         """Weights file of a method's decoder and the method's other files; empty where it has none."""
-        key, own = method.decoder, []
-        if key:
-            own = [str(weight_paths(self.config[key] or FOLDER / SHIPPED_DECODERS.get(key, ""))[0])]
-        return own + [str(path) for path in method.files()]
+        keys = [method.decoder] if method.decoder else []
+        own = [weight_paths(self.config[key] or FOLDER / SHIPPED_DECODERS.get(key, ""))[0] for key in keys]
+        return [str(path) for path in [*own, *method.files()]]
 
     def files(self, stage: str) -> list[str]:
         """Files of the user, most of them weights, that a stage other than coding reads."""
         segmenter, judge = self.network_files("segmenter"), self.network_files("judge") + self.network_files("judges")
         seen = [one for one in observations().values() if stage == "look" or not one.paired]
         observed = [str(path) for one in seen for path in one.find_weights(self.config) or []]
-        drawn_by = [self.method(name, self.first) for name in ("spic", "sr") if name in self.points]
+        drawn_by = [self.method(name, self.first) for name in self.uncompressed[1:]]
         return {
             "segment": segmenter,
             "look_at_originals": judge + observed + segmenter * bool(self.other_looks),
             "look": segmenter + judge + observed,
-            "figures": [self.config["steps_csv"]] if self.config["steps_csv"] else [],
+            "compare": [self.config["second_segmenter"]] if self.config["second_segmenter"] else [],
+            "figures": [*filter(None, [self.config["steps_csv"]]), *self.config["anchors"]],
             "figure_pictures": segmenter + [path for method in drawn_by for path in self.decoder_files(method)],
         }[stage]
+
+    @property
+    def uncompressed(self) -> list[str]:
+        """Methods in figure 3, in its order: "upsampled" and what the run has of the others."""
+        return ["upsampled", *(name for name in ("sr", "ldm", "spic") if name in self.points)]
+
+    def figure_settings(self) -> dict:
+        """The settings of coding that figures 2 and 3 depend on."""
+        keys = ["ssm_codec", "coarse_codec", "decoder_weights", "sr_weights", "seed"]
+        keys += ["ldm_weights", "method_options"] * ("ldm" in self.points)
+        return {**self.settings(*keys), "protocol": self.first}
 
     def weights(self, stage: str) -> dict[str, str]:
         """Hashes of these files, {name: SHA-256}."""
@@ -76,15 +94,30 @@ class Plan(Layout):
 
     def coder(self, folder: str) -> dict:
         """What coding in a folder depends on: settings, codecs, the decoder's weights."""
-        method = self.coder_method(folder)
-        code = fingerprints.plugin_version("spic.methods", self.coders[folder][0])
+        name, method = self.coders[folder][0], self.coder_method(folder)
         return {
-            "method": self.coders[folder][0],
+            "method": name,
             "settings": self.coding_settings(folder, *_CODING),
             "codecs": fingerprints.codec_versions(method.codecs()),
-            "code": code | fingerprints.library_versions(*["torch"] * bool(method.decoder)),
+            "code": fingerprints.plugin_version("spic.methods", name)
+            | fingerprints.library_versions(*["torch"] * bool(method.decoder), *method.libraries),
             "weights": fingerprints.weights_hashes(self.decoder_files(method), self._hashes),
         }
+
+    def channel_points(self) -> list[dict]:
+        """What the channel needs of each point of the first protocol: names, settings, files of its chunks."""
+        return [
+            {
+                "method": name,
+                "point": point,
+                "parameters": self.points[name][point],
+                "settings": self.coding_settings(self.folders[name, protocol], *_CODING),
+                "scores": self.of_chunks(protocol, folder, f"scores_{protocol}.npz"),
+                "coded": self.of_chunks(protocol, folder, "coded"),
+            }
+            for protocol, name, point, folder in self.each_point()
+            if protocol == self.first
+        ]
 
     def counted_codecs(self, folder: str) -> dict[str, str]:
         """Versions of the codecs behind the files that protocol `official` counts."""
@@ -103,35 +136,71 @@ class Plan(Layout):
             case ["resolve"]:
                 return self.settings("device", "dtype", "torch_threads")
             case ["prepare", chunk]:
-                files = fingerprints.pictures_signature(self.dataset, int(chunk) * self.chunk_size, self.chunk_size)
-                settings = self.settings("dataset", "dataset_root", "split", "limit", "chunk_size")
-                return settings, fingerprints.plugin_version("spic.datasets", self.config["dataset"]), files
+                return (
+                    self.settings("dataset", "dataset_root", "split", "limit", "chunk_size"),
+                    fingerprints.plugin_version("spic.datasets", self.config["dataset"]),
+                    fingerprints.pictures_signature(self.dataset, int(chunk) * self.chunk_size, self.chunk_size),
+                )
             case ["segment", chunk]:
                 return *self._segmenter(stage), before("resolve"), before("prepare", chunk)
             case ["look_at_originals", chunk]:
-                judges = {name: one["segmenter"] for name, one in self.config["judges"].items()}
-                kinds = [self.config["judge"], *judges.values()]
-                judge = kinds[0], judges, [fingerprints.plugin_version("spic.segmenters", kind) for kind in kinds]
-                seen = self.other_looks, self.weights(stage), fingerprints.observations_version(paired=False)
-                return *judge, *seen, before("resolve"), before("prepare", chunk)
+                judge, judges = self.config["judge"], {k: v["segmenter"] for k, v in self.config["judges"].items()}
+                codes = [fingerprints.segmenter_version(kind) for kind in (judge, *judges.values())]
+                return (
+                    judge,
+                    judges,
+                    codes,
+                    self.other_looks,
+                    self.weights(stage),
+                    fingerprints.observations_version(paired=False),
+                    before("resolve"),
+                    before("prepare", chunk),
+                )
             case ["score_originals", chunk]:
                 return before("segment", chunk), before("look_at_originals", chunk)
             case ["encode", chunk, folder, point]:
-                sent = before("segment" if self.sends(folder) == "segmenter" else "prepare", chunk)
-                value, limit = self.value(self.coders[folder][0], point), self.limit(folder, chunk)
-                return self.coder(folder), value, limit, before("prepare", chunk), sent
+                return (
+                    self.coder(folder),
+                    self.value(self.coders[folder][0], point),
+                    self.limit(folder, chunk),
+                    before("prepare", chunk),
+                    before("segment" if self.sends(folder) == "segmenter" else "prepare", chunk),
+                )
             case ["count_official", _, folder, _]:
                 return self.counted_codecs(folder), before("encode", *of)
             case ["decode", _, _, _]:
                 return before("resolve"), before("encode", *of)
             case ["look", chunk, _, _]:
-                seen = *self._segmenter(stage), fingerprints.observations_version(paired=True)
-                return *seen, before("segment", chunk), before("look_at_originals", chunk), before("decode", *of)
+                return (
+                    *self._segmenter(stage),
+                    fingerprints.observations_version(paired=True),
+                    before("segment", chunk),
+                    before("look_at_originals", chunk),
+                    before("decode", *of),
+                )
             case ["score", chunk, _, _, protocol]:
                 return protocol, before("score_originals", chunk), before("look", *of[:3])
             case ["summarize", folder, point, protocol]:
-                scores = [before("score", chunk, folder, point, protocol) for chunk in self.parts[protocol]]
-                return self.settings("classes_of_interest", "interval_block"), fingerprints.metrics_version(), scores
+                return (
+                    self.settings("classes_of_interest", "interval_block"),
+                    fingerprints.metrics_version(),
+                    [before("score", chunk, folder, point, protocol) for chunk in self.parts[protocol]],
+                )
+            case ["mean_images", chunk]:
+                shown = training_split(self.config)
+                files = [fingerprints.pictures_signature(shown, i, 1) for i in averaged_images(shown)]
+                return files, before("prepare", chunk)
+            case ["look_at_lost", chunk]:
+                seen = *self._segmenter("look"), fingerprints.observations_version(paired=True)
+                return *seen, before("segment", chunk), before("look_at_originals", chunk), before("mean_images", chunk)
+            case ["score_lost", chunk]:
+                return self.first, before("score_originals", chunk), before("look_at_lost", chunk)
+            case ["channel"]:
+                lost = [before("score_lost", chunk) for chunk in self.parts[self.first]]
+                own = self.config["channel"], sha256(MEASURED), fingerprints.metrics_version()
+                return *own, self.settings("interval_block"), before("tables"), lost
+            case ["channel_figure"]:
+                return before("channel")
             case ["tables"]:
                 return [before("summarize", *at.rsplit("/", 1), protocol) for protocol, *_, at in self.each_point()]
             case ["compare" | "figures" | "figure_pictures" | "gallery" | "overview"]:
@@ -140,5 +209,5 @@ class Plan(Layout):
 
     def _segmenter(self, stage: str) -> tuple:
         """The segmenter, and all weights of a stage."""
-        code = fingerprints.plugin_version("spic.segmenters", self.config["segmenter"])
+        code = fingerprints.segmenter_version(self.config["segmenter"])
         return self.settings("segmenter", "segmenter_input"), code, self.weights(stage)

@@ -4,11 +4,11 @@ One `scores.npz` holds what adds up over images (byte counts, confusion matrices
 chunk; `spic.benchmark.summary` joins the chunks and makes the numbers of a point.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from spic import metrics
 from spic.benchmark.coding import partner, png_files, read_coded
 from spic.benchmark.method import Settings
 from spic.benchmark.methods import get_method
@@ -19,30 +19,15 @@ from spic.pictures.labels import LabelSpace
 from spic.pictures.reading import read_labels
 
 
-@dataclass(frozen=True)
-class Originals(Maps):
-    """What is known of the originals of a chunk: folders of label maps, and of looks.
-
-    Attributes
-    ----------
-    ssm, space, labels, truth_space
-        As in `spic.benchmark.observations.Maps`; `ssm` is the reference of mIoU.
-    looks : path-like
-        What the other networks saw.
-    """
-
-    looks: str | Path
-
-
 def score(
-    originals: Originals, out, *, looks=None, counted=None, method=None, settings=None, segmenter_look="segmenter"
+    originals: Maps, out, *, looks=None, counted=None, method=None, settings=None, segmenter_look="segmenter"
 ) -> None:
     """Score the images of a chunk and write one `scores.npz`.
 
     Parameters
     ----------
-    originals : Originals
-        What is compared with.
+    originals : spic.benchmark.observations.Maps
+        What is compared with: `ssm` is the reference of mIoU, and `looks` is needed.
     looks : path-like, optional
         Folder of looks at the reconstructions; without it the originals themselves are scored against ground truth.
     counted : path-like, optional
@@ -52,7 +37,7 @@ def score(
     settings : spic.benchmark.method.Settings, optional
         Its settings.
     segmenter_look : str
-        Which maps of the segmenter are compared; the originals' come from `Originals.ssm` for "segmenter", for another
+        Which maps of the segmenter are compared; the originals' come from `originals.ssm` for "segmenter", for another
         name from their look of that name.
 
     The arrays of the file (N images, C classes of the segmenter, J of the judge)
@@ -85,16 +70,17 @@ def score(
     if segmenter_look == "segmenter":
         reference = _maps(originals.ssm, names)
     else:
-        base = _look(originals.looks, segmenter_look)
-        check_names(names, base["names"][: len(names)], str(originals.looks))
-        reference = base["labels"][: len(names)]
+        reference = _of_originals(originals, segmenter_look, names)["labels"]
     if looks and label_space(own["space"]) != space:
         raise DataError(f"{looks}: the segmenter's label space is not that of {originals.space}")
     truth = _maps(originals.labels, names) if png_files(originals.labels) else None
-    arrays = {"names": np.array(names), "height": np.array(reference.shape[1]), "width": np.array(reference.shape[2])}
-    keys = "confusion", "confusion_gt"
-    arrays |= _confusions(keys, reference, own["labels"] if looks else reference, truth, space, originals.truth_space)
-    arrays["classes"] = np.array(space.classes)
+    arrays = {
+        "names": np.array(names),
+        "height": np.array(reference.shape[1]),
+        "width": np.array(reference.shape[2]),
+        **_confusions("", reference, own["labels"] if looks else reference, truth, space, originals.truth_space),
+        "classes": np.array(space.classes),
+    }
     for name in ("judge", *judges):
         if seen[name] is not None:
             arrays |= _judged(originals, name, seen[name], names, truth)
@@ -135,23 +121,19 @@ def read_features(folders) -> dict[str, np.ndarray]:
 
 def first_pictures(arrays: dict, count: int | None) -> dict:
     """The same arrays for the first `count` images; None keeps all."""
-    n = len(arrays["names"])
-    return {key: value[:count] if _a_picture_each(key, value, n) else value for key, value in arrays.items()}
+    one_each = [key for key in arrays if key not in CONSTANT and arrays[key].shape[:1] == arrays["names"].shape]
+    return arrays | {key: arrays[key][:count] for key in one_each}
 
 
-_CONSTANT = ("height", "width", "classes", "judge_classes", "object_classes", "persons")
-
-
-def _a_picture_each(key, value, n) -> bool:
-    return key not in _CONSTANT and value.shape[:1] == (n,)
+# Arrays of a set, with no entry for each image.
+CONSTANT = ("height", "width", "classes", "judge_classes", "object_classes", "persons")
 
 
 def _join(chunks: list[dict], where) -> dict[str, np.ndarray]:
-    keys = [set(chunk) for chunk in chunks]
-    if any(key != keys[0] for key in keys):
+    if any(chunk.keys() != chunks[0].keys() for chunk in chunks):
         raise DataError(f"{where} and its neighbours hold different scores; remove them and run again")
     return {
-        key: value if key in _CONSTANT else np.concatenate([chunk[key] for chunk in chunks])
+        key: value if key in CONSTANT else np.concatenate([chunk[key] for chunk in chunks])
         for key, value in chunks[0].items()
     }
 
@@ -166,45 +148,48 @@ def _recorded(where, found: dict, known) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _confusions(keys, reference, found, truth, space: LabelSpace, truth_space: str) -> dict:
+def _confusions(by: str, reference, found, truth, space: LabelSpace, truth_space: str) -> dict:
     """Confusion matrices of each image, against `reference` and, in the same label space, against `truth`."""
-    from spic.metrics import confusion_matrix
+    maps = {f"confusion{by}": reference}
+    if truth is not None and truth_space == space.name:
+        maps["confusion_judge_gt" if by == "_judge" else f"confusion_gt{by}"] = truth
+    return {
+        key: np.stack(
+            [metrics.confusion_matrix(*pair, space.num_classes, space.void) for pair in zip(of, found, strict=True)]
+        )
+        for key, of in maps.items()
+    }
 
-    def matrices(maps):
-        pairs = zip(maps, found, strict=True)
-        return np.stack([confusion_matrix(a, b, space.num_classes, space.void) for a, b in pairs])
 
-    known = truth is not None and truth_space == space.name
-    return {keys[0]: matrices(reference)} | ({keys[1]: matrices(truth)} if known else {})
-
-
-def _judged(originals: Originals, name: str, seen: dict, names, truth) -> dict:
+def _judged(originals: Maps, name: str, seen: dict, names, truth) -> dict:
     """What a judge says: confusion matrices and, of the judge itself, small objects kept."""
-    from spic.metrics.objects import person_classes, small_classes, small_objects
-
-    base = _look(originals.looks, name)
+    base = _of_originals(originals, name, names)
     space = label_space(base["space"])
     if label_space(seen["space"]) != space:
         raise DataError(f"{originals.looks}: maps by another {name} than those of the reconstructions")
-    check_names(names, base["names"][: len(names)], str(originals.looks))
-    reference = base["labels"][: len(names)]
-    by = name.removeprefix("judge_")
-    further = f"confusion_by_{by}", f"confusion_gt_by_{by}"
-    keys = ("confusion_judge", "confusion_judge_gt") if name == "judge" else further
-    arrays = _confusions(keys, reference, seen["labels"], truth, space, originals.truth_space)
+    by = "_judge" if name == "judge" else name.replace("judge_", "_by_", 1)
+    arrays = _confusions(by, base["labels"], seen["labels"], truth, space, originals.truth_space)
     if name != "judge":
         return arrays
     arrays["judge_classes"] = np.array(space.classes)
     try:
-        classes, persons = small_classes(space), person_classes(space)
+        classes, persons = metrics.small_classes(space), metrics.person_classes(space)
     except ConfigError:  # a label space without streets' small objects
         return arrays
-    pairs = list(zip(reference, seen["labels"], strict=True))
-    objects = [[small_objects(a, b, [k], void=space.void) for k in classes] for a, b in pairs]
-    arrays["objects"] = np.array(objects)
+    pairs = zip(base["labels"], seen["labels"], strict=True)
+    arrays["objects"] = np.array(
+        [[metrics.small_objects(a, b, [k], void=space.void) for k in classes] for a, b in pairs]
+    )
     arrays["object_classes"] = np.array([space.classes[k] for k in classes])
     arrays["persons"] = np.isin(classes, persons)
     return arrays
+
+
+def _of_originals(originals: Maps, name: str, names) -> dict:
+    """A look at the originals, with the label maps of the images that are scored."""
+    base = _look(originals.looks, name)
+    check_names(names, base["names"][: len(names)], str(originals.looks))
+    return {**base, "labels": base["labels"][: len(names)]}
 
 
 def _look(folder, name: str) -> dict:
@@ -216,8 +201,7 @@ def _look(folder, name: str) -> dict:
 
 def _maps(folder, names) -> np.ndarray:
     """Label maps of a folder, uint8 (N, H, W), by name."""
-    known = list(png_files(folder))
-    check_names(known[: len(names)], names, str(folder))
+    check_names(list(png_files(folder))[: len(names)], names, str(folder))
     return np.stack([read_labels(partner(folder, name)) for name in names])
 
 

@@ -1,7 +1,6 @@
 """The numbers of one point: from scores of images and features of sets to its rows in the tables."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -21,33 +20,21 @@ NOT_COMPUTED = float("nan")  # an empty field in the CSV
 IDENTITY = ["run", "protocol", "method", "point"]
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How scores are read.
-
-    Attributes
-    ----------
-    protocol : spic.benchmark.protocols.Protocol
-        Which images count, and what an absent class does.
-    classes_of_interest : tuple of str
-        Classes of `miou_image`; empty takes all.
-    block : int
-        Neighbouring images that an interval draws together.
-    """
-
-    protocol: Protocol
-    classes_of_interest: tuple[str, ...] = ()
-    block: int = 1
-
-
 def point_columns(found: Iterable[str] = ()) -> list[str]:
     """Columns of points.csv: every metric with a value; of families the members among the columns in `found`."""
-    known = [row.name for row in columns_of(()) if row.value]
-    members = [row.name for row in columns_in(found) if row.value and row.name not in known]
-    return [*IDENTITY, "n", *known, *members, "ssm_source"]
+    metrics_of = dict.fromkeys(row.name for row in (*columns_of(()), *columns_in(found)) if row.value)
+    return [*IDENTITY, "n", *metrics_of, "ssm_source"]
 
 
-def summarize(identity: dict, scores: dict, features: dict, originals: dict, reading: Reading) -> dict:
+def summarize(
+    identity: dict,
+    scores: dict,
+    features: dict,
+    originals: dict,
+    protocol: Protocol,
+    classes_of_interest: Iterable[str] = (),
+    block: int = 1,
+) -> dict:
     """All about one point.
 
     Parameters
@@ -58,8 +45,12 @@ def summarize(identity: dict, scores: dict, features: dict, originals: dict, rea
         As `spic.benchmark.scores.read_scores` gives them.
     features, originals : dict
         Features of the reconstructions and of the originals, as `spic.benchmark.scores.read_features` gives them.
-    reading : Reading
-        Protocol and settings.
+    protocol : spic.benchmark.protocols.Protocol
+        Which images count, and what an absent class does.
+    classes_of_interest : iterable of str
+        Classes of `miou_image`; empty takes all.
+    block : int
+        Neighbouring images that an interval draws together.
 
     Returns
     -------
@@ -71,33 +62,44 @@ def summarize(identity: dict, scores: dict, features: dict, originals: dict, rea
     DataError
         The three are not of the same images, or a class of interest does not exist.
     """
-    count = reading.protocol.pictures
-    scores, features, originals = (first_pictures(arrays, count) for arrays in (scores, features, originals))
+    parts = (scores, features, originals)
+    scores, features, originals = (first_pictures(arrays, protocol.pictures) for arrays in parts)
     what = f"{identity['method']} {identity['point']}"
     check_names(features["names"], scores["names"], f"{what}: scores and features")
     check_names(scores["names"], originals["names"], f"{what}: its pictures and the originals")
-    interest = _interest(scores, reading.classes_of_interest)
-    evidence = Evidence(scores, features, originals, reading.protocol.absent, interest, reading.block)
+    classes = list(map(str, scores["classes"]))
+    for name in classes_of_interest:
+        if name not in classes:
+            raise DataError(f"classes_of_interest: {name!r} is none of {', '.join(classes)}")
+    interest = [classes.index(name) for name in classes_of_interest] or None
+    evidence = Evidence(scores, features, originals, protocol.absent, interest, block)
     rows = columns_of(evidence.arrays)
-    values, spread = _values(evidence, rows)
+    values, spread = _computed(evidence, rows, "value"), {}
+    for name, value in values.items():
+        if isinstance(value, tuple):
+            values[name], spread[name] = value
+    measured = [row for row in rows if row.value and row.needs in evidence.arrays]
+    intervals = {name: ends for name, ends in _computed(evidence, measured, "interval").items() if ends is not None}
     keys = {key: identity[key] for key in IDENTITY}
     return {
         "point": {**keys, "n": evidence.count, **values, "ssm_source": identity["ssm_source"]},
         "intervals": [
             {**keys, "metric": name, "value": values[name], "low": low, "high": high, "spread": spread.get(name)}
-            for name, (low, high) in _intervals(evidence, rows).items()
+            for name, (low, high) in intervals.items()
         ],
         "per_class": [{**keys, **row} for row in class_rows(scores)],
         "recall": [{**keys, **row} for row in _recall_rows(scores)],
-        "pictures": pd.DataFrame({**keys, **_pictures(evidence, rows)}),
+        "pictures": pd.DataFrame(
+            {**keys, "name": evidence.scores["names"].astype(str), **_computed(evidence, rows, "each")}
+        ),
     }
 
 
 def write_summary(summary: dict, path, pictures_path) -> None:
     """Write what `summarize` gives: JSON (null for NaN, "inf" for infinity), and a Parquet file of the images."""
-    summary = dict(summary)
-    write_parquet(summary.pop("pictures"), pictures_path)
-    write_bytes(path, (to_json(summary, infinite="inf", indent=1) + "\n").encode())
+    write_parquet(summary["pictures"], pictures_path)
+    rest = {name: rows for name, rows in summary.items() if name != "pictures"}
+    write_bytes(path, (to_json(rest, infinite="inf", indent=1) + "\n").encode())
 
 
 def write_parquet(table: pd.DataFrame, path) -> None:
@@ -110,39 +112,17 @@ def class_rows(scores: dict) -> list[dict]:
     """IoU of every class of the segmenter, from the totals of the set: columns class, iou, iou_gt."""
     iou = metrics.iou_per_class(scores["confusion"].sum(axis=0))
     truth = scores.get("confusion_gt")
-    iou_gt = metrics.iou_per_class(truth.sum(axis=0)) if truth is not None else np.full(len(iou), NOT_COMPUTED)
-    return [
-        {"class": str(name), "iou": a, "iou_gt": b} for name, a, b in zip(scores["classes"], iou, iou_gt, strict=True)
-    ]
+    iou_gt = metrics.iou_per_class(truth.sum(axis=0)) if truth is not None else NOT_COMPUTED
+    return pd.DataFrame({"class": scores["classes"].astype(str), "iou": iou, "iou_gt": iou_gt}).to_dict("records")
 
 
-def _values(evidence: Evidence, rows: list[Metric]) -> tuple[dict, dict]:
-    """Value of each column, NaN where it was not computed, and the spread of those that have one."""
-    values, spread = {}, {}
-    for row in rows:
-        if row.value is None:
-            continue
-        value = row.value(evidence, row.needs) if row.needs in evidence.arrays else NOT_COMPUTED
-        if isinstance(value, tuple):
-            value, spread[row.name] = value
-        values[row.name] = value
-    return values, spread
-
-
-def _intervals(evidence: Evidence, rows: list[Metric]) -> dict:
-    """95 % interval of each metric that was computed, {name: (low, high)}; NaN where there is none."""
-    rows = [row for row in rows if row.value and row.interval and row.needs in evidence.arrays]
-    found = {row.name: row.interval(evidence, row.needs) for row in rows}
-    return {name: ends for name, ends in found.items() if ends is not None}
-
-
-def _pictures(evidence: Evidence, rows: list[Metric]) -> dict:
-    """Columns of the per-picture table."""
-    columns = {"name": evidence.scores["names"].astype(str)}
-    for row in rows:
-        if row.each is not None:
-            columns[row.name] = row.each(evidence, row.needs) if row.needs in evidence.arrays else NOT_COMPUTED
-    return columns
+def _computed(evidence: Evidence, rows: list[Metric], what: str) -> dict:
+    """The "value", "each" or "interval" of each column that has one, NaN where it was not computed."""
+    return {
+        row.name: getattr(row, what)(evidence, row.needs) if row.needs in evidence.arrays else NOT_COMPUTED
+        for row in rows
+        if getattr(row, what) is not None
+    }
 
 
 def _recall_rows(scores: dict) -> list[dict]:
@@ -153,14 +133,6 @@ def _recall_rows(scores: dict) -> list[dict]:
     rows = []
     for name, of_class in [("all", counts.sum(axis=0)), *zip(scores["object_classes"], counts, strict=True)]:
         for size, (found, total) in [("all", of_class.sum(axis=0)), *zip(SIZE_NAMES, of_class, strict=True)]:
-            share = float(recall(np.array([found, total])))
-            rows.append({"class": str(name), "size": size, "found": int(found), "total": int(total), "recall": share})
+            counted = {"found": int(found), "total": int(total), "recall": float(recall(np.array([found, total])))}
+            rows.append({"class": str(name), "size": size, **counted})
     return rows
-
-
-def _interest(scores: dict, names) -> list[int] | None:
-    classes = list(map(str, scores["classes"]))
-    for name in names:
-        if name not in classes:
-            raise DataError(f"classes_of_interest: {name!r} is none of {', '.join(classes)}")
-    return [classes.index(name) for name in names] or None

@@ -14,20 +14,22 @@ import typer
 from typer.core import TyperCommand
 
 from spic import __version__
-from spic.cli import codec, compare, demo, files, provenance, train, transceive, weights
-from spic.cli.common import Commands, Device, Dtype, Force, Source, about, group, print_anything
-from spic.errors import ConfigError
+from spic.cli import codec, compare, files, train, transceive, transmit, weights
+from spic.cli.common import Commands, Device, Dtype, Force, Source, group
+from spic.errors import ConfigError, about
+from spic.strict_json import to_json
 
-_ABOUT = "Semantic-preserving image coding: pictures as segmentation map and coarse image."
-app = group(_ABOUT, cls=Commands, add_completion=True)
-for command in (transceive.encode, transceive.decode, transceive.info, transceive.roundtrip):
+app = group(
+    "Semantic-preserving image coding: pictures as segmentation map and coarse image.",
+    cls=Commands,
+    add_completion=True,
+)
+for command in (transceive.encode, transceive.decode, transceive.info, transceive.roundtrip, compare.compare):
     app.command()(command)
-app.command()(compare.compare)
-app.command()(demo.demo)
-app.command()(provenance.provenance)
-app.add_typer(codec.app, name="codec")
-app.add_typer(train.app, name="train")
-app.add_typer(weights.app, name="weights")
+for command in (transmit.transmit, transceive.demo):
+    app.command()(command)
+for name, room in {"codec": codec, "train": train, "weights": weights}.items():
+    app.add_typer(room.app, name=name)
 
 
 def _print_version(wanted: bool) -> None:
@@ -43,7 +45,9 @@ Version = Annotated[
 
 @app.callback()
 def main(version: Version = False):
-    print_anything()
+    for out in (sys.stdout, sys.stderr):  # take names that they can not spell (\u591c.png in Latin-1), in escapes
+        if hasattr(out, "reconfigure"):
+            out.reconfigure(errors="backslashreplace")
     logging.basicConfig(format="spic: %(message)s")
     logging.getLogger("spic").setLevel(logging.INFO)  # what takes long and why, on stderr
 
@@ -89,3 +93,26 @@ def run(context: typer.Context):
 
     sys.argv = ["spic run", *context.args]  # what Snakemake's help and its log call the program
     raise typer.Exit(run_workflow(context.args))
+
+
+@app.command()
+def provenance(
+    run: Annotated[Path, typer.Argument(metavar="results/RUN", help="Folder of a run.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs; hashes in full.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Hash all files again and compare; status 1 where one differs.")
+    ] = False,
+):
+    """Print what made each point: versions, settings, hashes of weights and inputs, device, time.
+
+    Ends with status 1 if a result was made from other files than there are now.
+    """
+    from spic.provenance.history import points, stale, text
+
+    entries = points(run)
+    typer.echo(to_json(entries, indent=1) if as_json else text(entries))
+    wrong = stale(run, content=check)
+    for line in wrong:
+        typer.echo(f"spic: {line}", err=True)
+    if wrong:
+        raise typer.Exit(1)

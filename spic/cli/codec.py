@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from spic.cli import files
-from spic.cli.common import Force, MaxPixels, Source, Target, about, complain, group, report, whole
-from spic.errors import ConfigError
+from spic.cli.common import Force, MaxPixels, Source, Target, complain, group, whole
+from spic.errors import ConfigError, about
+from spic.files import spelled
 from spic.pictures.limits import MAX_PIXELS
 
 app = group("Encode and decode single files by any codec.")
@@ -17,7 +18,8 @@ CodecName = Annotated[str, typer.Argument(metavar="NAME", help="A name of `spic 
 
 @app.command("list")
 def list_codecs():
-    """Every codec: name, kind, file extension, quality setting, longest side it takes."""
+    """Every codec: name, kind, file extension, quality setting, longest side it takes; then all other methods."""
+    from spic.benchmark.methods import get_method, method_names
     from spic.codecs import codec_names, get_codec
 
     for name in codec_names():
@@ -28,6 +30,15 @@ def list_codecs():
             continue
         sides = f"sides up to {codec.max_side}" if codec.max_side else ""
         typer.echo(f"{name:18}{codec.kind:9}{codec.extension:6}{codec.quality_name or 'lossless':10}{sides}".rstrip())
+    for name in sorted(set(method_names()) - set(codec_names())):
+        try:
+            method = get_method(name)
+        except ConfigError as error:
+            complain(error)
+            continue
+        setting = method.parameter if isinstance(method.parameter, str) else ", ".join(method.parameter)
+        needs = f"needs {method.missing}" if method.missing else ""
+        typer.echo(f"{name:18}{'method':9}{'':6}{setting:10} {needs}".rstrip())
 
 
 @app.command()
@@ -43,13 +54,18 @@ def encode(
 ):
     """Code an image, or for label codecs a label map (one 8-bit channel)."""
     from spic.codecs import crosscheck, get_codec
+    from spic.pictures import reading
 
     target = files.as_target(target)
     files.check_target(target, force, [source])
     codec = get_codec(name)
-    setting = _quality(codec, quality)
+    if quality is not None and codec.quality_name is None:
+        raise ConfigError(f"codec {codec.name} is lossless: it takes no --quality")
+    setting = {} if quality is None else {codec.quality_name: whole(quality)}
+    # of "both", a file with one gray channel stays one, any other is an image
+    read = {"both": reading.read_either, "label": reading.read_labels, "picture": reading.read_picture}[codec.kind]
     with about(source):
-        image = _read_image(files.open_source(source), codec.kind)
+        image = read(files.open_source(source))
         data = codec.encode(image, **setting)
         found = crosscheck.cross_check(codec, image, data, setting) if cross_check else []
     files.write_bytes_to(target, data)
@@ -75,23 +91,9 @@ def decode(name: CodecName, source: Source, target: Target, max_pixels: MaxPixel
     _print_rate(source, len(data), image, target)
 
 
-def _quality(codec, value: float | None) -> dict:
-    if value is None:
-        return {}
-    if codec.quality_name is None:
-        raise ConfigError(f"codec {codec.name} is lossless: it takes no --quality")
-    return {codec.quality_name: whole(value)}
-
-
-def _read_image(path: Path, kind: str):
-    """What a codec of `kind` takes; for "both", a file with one gray channel stays one, any other is an image."""
-    from spic.pictures.reading import read_either, read_labels, read_picture
-
-    return {"both": read_either, "label": read_labels, "picture": read_picture}[kind](path)
-
-
 def _print_rate(path: Path, num_bytes: int, image, target: Path) -> None:
     from spic.metrics.rate import bpp
 
-    line = f"{path}: {num_bytes} bytes, {bpp(num_bytes, *image.shape[:2]):.4f} bpp"
-    report({}, line, as_json=False, data_on_stdout=target == files.STDIO)
+    typer.echo(
+        spelled(f"{path}: {num_bytes} bytes, {bpp(num_bytes, *image.shape[:2]):.4f} bpp"), err=target == files.STDIO
+    )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from spic.errors import DataError, SpicError, memory_shortage
+from spic.errors import SpicError, memory_shortage
 from spic.files import spelled
 from spic.strict_json import to_json
 
@@ -19,10 +19,9 @@ class Commands(TyperGroup):
     def invoke(self, ctx):
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:
-            raise
         except Exception as error:
-            if not isinstance(error, (SpicError, OSError)) and not memory_shortage(error):
+            expected = isinstance(error, (SpicError, OSError)) or memory_shortage(error)
+            if isinstance(error, BrokenPipeError) or not expected:
                 raise
             complain(error)
             raise typer.Exit(1) from None
@@ -35,8 +34,10 @@ def complain(error: Exception) -> None:
 
 
 def group(text: str, **options) -> typer.Typer:
-    settings = {"no_args_is_help": True, "add_completion": False, "rich_markup_mode": None, **options}
-    return typer.Typer(help=text, pretty_exceptions_enable=False, **settings)
+    options = {"add_completion": False, **options}
+    return typer.Typer(
+        help=text, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, **options
+    )
 
 
 Source = Annotated[Path, typer.Argument(metavar="IN", help="File to read.")]
@@ -59,27 +60,9 @@ def _reason(error: OSError) -> str:
 
 
 @contextmanager
-def about(path: Path | str):
-    """Make errors begin with the file they are about, unless they do."""
-    try:
-        yield
-    except SpicError as error:
-        if str(error).startswith(f"{path}:"):
-            raise
-        raise type(error)(f"{path}: {error}") from None
-    except BrokenPipeError:
-        raise
-    except Exception as error:
-        reason = memory_shortage(error) or (isinstance(error, OSError) and (error.strerror or str(error)))
-        if not reason:
-            raise
-        raise DataError(f"{path}: {reason}") from None
-
-
-@contextmanager
-def progress(what: str, total: int):
-    """A progress bar on a terminal, for more than one piece; gives the function to call after each piece."""
-    if total < 2 or not sys.stderr.isatty():
+def progress(what: str, total: int | None):
+    """A progress bar on a terminal, unless there is but one piece; gives the function to call after each piece."""
+    if (total is not None and total < 2) or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console
@@ -93,13 +76,6 @@ def progress(what: str, total: int):
 def report(record: dict, line: str, as_json: bool, data_on_stdout: bool = False) -> None:
     """Print a result, as a line for people or as JSON; on stderr where stdout carries a file."""
     typer.echo(to_json(record) if as_json else spelled(line), err=data_on_stdout)
-
-
-def print_anything() -> None:
-    """Let stdout and stderr take names that they can not spell (\u591c.png in Latin-1), in escapes, for no error."""
-    for out in (sys.stdout, sys.stderr):
-        if hasattr(out, "reconfigure"):
-            out.reconfigure(errors="backslashreplace")
 
 
 def whole(value: float | None):

@@ -5,15 +5,17 @@ import io
 import os
 import signal
 import sys
+import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import typer
 
-from spic.cli.common import about, complain, progress
-from spic.errors import ConfigError, DataError, SpicError
+from spic.cli.common import complain, progress
+from spic.errors import ConfigError, DataError, SpicError, about
 from spic.files import check_folder, descriptor, files_in, is_stream, only_files, write_bytes
+from spic.weights import weight_paths
 
 STDIO = Path("-")
 _MAX_BYTES = 1 << 28  # of a file to decode
@@ -28,21 +30,21 @@ def find_sources(inputs: list[str], endings: tuple[str, ...], beside: tuple[str,
     for name in inputs:
         path = STDIO if descriptor(name) == 0 else Path(name)
         if path.is_dir():
-            taken = files_in(path, endings, beside)
-            if not taken:
-                raise DataError(f"{name}: no {endings[0]} files in this folder")
+            taken, lack = files_in(path, endings, beside), f"no {endings[0]} files in this folder"
         elif path != STDIO and glob.has_magic(name) and not os.path.lexists(path):
-            taken = only_files(map(Path, glob.glob(name, recursive=True)), name)
-            if not taken:
-                raise DataError(f"{name}: no file matches")
+            taken, lack = only_files(map(Path, glob.glob(name, recursive=True)), name), "no file matches"
         else:
-            taken = [path]
+            taken, lack = [path], None
+        if not taken:
+            raise DataError(f"{name}: {lack}")
         found += taken
     return list(dict.fromkeys(found))
 
 
-def find_targets(inputs: list[str], sources: list[Path], output: str | None, suffix: str, force: bool) -> list[Path]:
-    """Where the result of each source goes.
+def find_targets(
+    inputs: list[str], sources: list[Path], output: str | None, suffix: str, force: bool
+) -> dict[Path, Path]:
+    """Where the result of each source goes, {source: target}.
 
     Without `output` beside the source, with `suffix`; in a folder if `output` is one, ends in "/", or several results
     are to come; else to the file `output`. stdin, and what else is an open file (/dev/fd/3), goes to stdout by default.
@@ -56,10 +58,12 @@ def find_targets(inputs: list[str], sources: list[Path], output: str | None, suf
     if output is not None and as_target(output) == STDIO:
         if several:
             raise ConfigError("several files do not fit into stdout: give a folder with --output")
-        return [STDIO]
-    if output is None:
-        opened = [source == STDIO or descriptor(source) is not None for source in sources]
-        targets = [STDIO if is_open else s.with_suffix(suffix) for s, is_open in zip(sources, opened, strict=True)]
+        targets = [STDIO]
+    elif output is None:
+        targets = [
+            STDIO if source == STDIO or descriptor(source) is not None else source.with_suffix(suffix)
+            for source in sources
+        ]
     elif several or output.endswith("/") or Path(output).is_dir():
         targets = [Path(output) / f"{stem(source)}{suffix}" for source in sources]
     else:
@@ -67,7 +71,7 @@ def find_targets(inputs: list[str], sources: list[Path], output: str | None, suf
     check_distinct(sources, targets)
     for target in targets:
         check_target(target, force, sources)
-    return targets
+    return dict(zip(sources, targets, strict=True))
 
 
 def stem(source: Path) -> str:
@@ -113,8 +117,6 @@ def check_target(target: Path, force: bool, sources=()) -> None:
 
 def check_weights_target(target: Path, force: bool) -> None:
     """Check the places of two files of weights, as `check_target`; `ConfigError` for a pipe or device, which is one."""
-    from spic.weights import weight_paths
-
     places = weight_paths(target)
     if target not in places and is_stream(target):
         raise ConfigError(f"{target}: weights are two files: give the beginning of their names")
@@ -141,11 +143,8 @@ def read_picture_from(source: Path):
 
 def read_bytes_from(source: Path) -> bytes:
     """A coded file, a pipe or stdin; `DataError` beyond 256 MB, which no `.spic` file has."""
-    if source == STDIO:
-        data = sys.stdin.buffer.read(_MAX_BYTES + 1)
-    else:
-        with source.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
+    with nullcontext(sys.stdin.buffer) if source == STDIO else source.open("rb") as file:
+        data = file.read(_MAX_BYTES + 1)
     if len(data) > _MAX_BYTES:
         raise DataError(f"{source}: larger than {_MAX_BYTES} bytes")
     return data
@@ -165,8 +164,8 @@ def image_format(path: Path) -> str:
     """Pillow's name of the image format that a suffix says, one that it both writes and reads; PNG without one."""
     from PIL import Image
 
-    both = Image.SAVE.keys() & Image.OPEN.keys() if Image.registered_extensions() else set()
-    formats = {suffix: name for suffix, name in Image.registered_extensions().items() if name in both}
+    known = Image.registered_extensions()  # fills in what can be written and read, too
+    formats = {suffix: name for suffix, name in known.items() if name in Image.SAVE and name in Image.OPEN}
     if path.suffix and path.suffix.lower() not in formats and not is_stream(path):
         raise ConfigError(f"{path}: no picture format has the suffix {path.suffix}")
     return formats.get(path.suffix.lower(), "PNG")
@@ -179,11 +178,10 @@ def write_picture_to(target: Path, image) -> None:
     """
     from PIL import Image
 
-    gray = image.ndim == 3 and image.shape[2] == 1
     kind, out = image_format(target), io.BytesIO()
     with about(target):
         try:
-            given = Image.fromarray(image[:, :, 0] if gray else image)
+            given = Image.fromarray(image[:, :, 0] if image.shape[2:] == (1,) else image)
             given.save(out, format=kind)
             _check_held(given, kind, out, exact=image.ndim == 2)
         except (OSError, ValueError, KeyError) as error:
@@ -235,11 +233,10 @@ def _ends_cleanly():
     def stop(number, frame):
         sys.exit(128 + number)
 
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:

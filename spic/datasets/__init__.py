@@ -12,8 +12,10 @@ _BUILT_IN = {
     "camvid": "spic.datasets.camvid:CamVid",
     "cityscapes": "spic.datasets.cityscapes:Cityscapes",
     "folder": "spic.datasets.folder:Folder",
+    "street_pan": "spic.datasets.street_scenes:StreetPan",
     "street_scenes": "spic.datasets.street_scenes:StreetScenes",
     "street_scenes_city": "spic.datasets.street_scenes:CityStreetScenes",
+    "video": "spic.datasets.video:Video",
 }
 
 
@@ -36,10 +38,10 @@ def get_dataset(name: str, root=None, split: str = "val", limit: int | None = No
     Parameters
     ----------
     name : str
-        `street_scenes` and `street_scenes_city` (procedural, need no files), `camvid`, `cityscapes`, `folder`, or one
-        of another package.
+        `street_scenes`, `street_scenes_city` and `street_pan` (procedural, need no files), `camvid`, `cityscapes`,
+        `folder`, `video`, or one of another package.
     root : path-like, optional
-        Folder of the data set; the procedural ones take none.
+        Folder of the data set, or the video file; the procedural ones take none.
     split : str
         `train`, `val` or `test`.
     limit : int, optional

@@ -6,19 +6,16 @@ AlexNet (setting `lpips_weights`); other networks give no such column.
 
 from spic.metrics.columns import Metric
 from spic.metrics.observations import LPIPS, Observation
+from spic.metrics.perceptual import Lpips, network_of
 from spic.metrics.statistics import frechet, frechet_interval
 
 
 def _build(weights, device):
-    from spic.metrics.perceptual import Lpips
-
     network = Lpips(weights, device)
     return lambda sample: {"features": network.features(sample.decoded)}
 
 
 def _weights(settings):
-    from spic.metrics.perceptual import network_of
-
     path = LPIPS.weights(settings)
     return path if path is not None and network_of(path) == "alex" else None
 

@@ -12,11 +12,7 @@ from spic.metrics.observations import Observation
 from spic.metrics.statistics import Evidence
 from spic.pictures.labels import LabelSpace
 
-_LUMA = (0.299, 0.587, 0.114)
-_CB = (-0.169, -0.331, 0.5)
-_CR = (0.5, -0.419, -0.081)
-
-
+_PLANES = ((0.299, 0.587, 0.114), (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))  # Y, Cb, Cr
 GROUPS = {  # classes whose look is measured, by their names in the label spaces
     "objects": ("sign", "traffic sign", "pedestrian", "person", "bicyclist", "rider", "bicycle"),
     "tree": ("tree", "vegetation"),
@@ -25,7 +21,7 @@ GROUPS = {  # classes whose look is measured, by their names in the label spaces
     "building": ("building",),
 }
 ARRAY, PLACES = "appearance", "grid_places"
-_CHROMA, _HATCHING, _GRADIENT = range(3)  # second halves of the counts below
+CHROMA, HATCHING, TEXTURE = range(3)  # second halves of the counts below
 
 
 def group_map(labels: np.ndarray, space: LabelSpace) -> np.ndarray:
@@ -75,18 +71,22 @@ def grid_places(image: np.ndarray) -> np.ndarray:
 
 def colour_error(evidence: Evidence, key: str) -> float:
     """Mean difference of Cb and Cr to the original in small objects, 0..255; NaN without such pixels."""
-    pixels, total = _total(evidence, key, 0)[_index("objects"), _CHROMA]
+    pixels, total = _sums(evidence, key, 0, "objects", CHROMA)
     return _ratio(total, pixels)
 
 
-def hatching(group: str):
-    """|Laplacian of Cb and Cr| in a group over the original's: 1 as there, above 1 coloured patterns."""
-    return _relative(group, _HATCHING)
+def relative(quantity: int, group: str):
+    """A sum in a group over the original's: 1 as there.
 
+    Of `HATCHING`, |Laplacian of Cb and Cr|, above 1 are coloured patterns; of `TEXTURE`, |gradient of luma|, below 1 is
+    blur, above 1 noise.
+    """
 
-def texture(group: str):
-    """Mean |gradient of luma| in a group over the original's: 1 as there, below 1 blur, above 1 noise."""
-    return _relative(group, _GRADIENT)
+    def value(evidence: Evidence, key: str) -> float:
+        own, original = (_sums(evidence, key, which, group, quantity)[1] for which in (0, 1))
+        return _ratio(own, original)
+
+    return value
 
 
 def grid(period: int):
@@ -100,21 +100,9 @@ def grid(period: int):
     return value
 
 
-def _relative(group, quantity):
-    def value(evidence: Evidence, key: str) -> float:
-        own, original = (_total(evidence, key, which)[_index(group), quantity, 1] for which in (0, 1))
-        return _ratio(own, original)
-
-    return value
-
-
-def _total(evidence, key, which):
-    """Sums over the set, (groups, 3, 2): of the reconstructions (0) or the originals (1)."""
-    return evidence.scores[key][:, which].sum(axis=0)
-
-
-def _index(group: str) -> int:
-    return list(GROUPS).index(group)
+def _sums(evidence, key, which, group, quantity):
+    """Pixels and sum over the set, (2,): of the reconstructions (0) or the originals (1)."""
+    return evidence.scores[key][:, which].sum(axis=0)[list(GROUPS).index(group), quantity]
 
 
 def _build(weights, device):
@@ -129,8 +117,7 @@ def _build(weights, device):
 
 
 def _planes(image):
-    x = image.astype(np.float32)
-    return (x @ np.array(weights, np.float32) for weights in (_LUMA, _CB, _CR))
+    return (image.astype(np.float32) @ np.array(weights, np.float32) for weights in _PLANES)
 
 
 def _laplacian(x):
@@ -150,19 +137,18 @@ def _ratio(a, b) -> float:
 APPEARANCE = Observation("appearance", _build, paired=True, maps=True)
 _ROW = {"observation": APPEARANCE, "interval": None, "each": None, "place": None}
 _OF_GROUP = {**_ROW, "needs": ARRAY, "digits": 2}
+_WORSE = {**_OF_GROUP, "lower_is_better": True}
 
 COLUMNS = (
-    Metric("colour_error", "colour error of small objects", value=colour_error, lower_is_better=True, **_OF_GROUP),
-    Metric(
-        "hatching", "colour hatching of small objects", value=hatching("objects"), lower_is_better=True, **_OF_GROUP
-    ),
-    Metric("hatching_tree", "colour hatching of trees", value=hatching("tree"), lower_is_better=True, **_OF_GROUP),
+    Metric("colour_error", "colour error of small objects", value=colour_error, **_WORSE),
+    Metric("hatching", "colour hatching of small objects", value=relative(HATCHING, "objects"), **_WORSE),
+    Metric("hatching_tree", "colour hatching of trees", value=relative(HATCHING, "tree"), **_WORSE),
     *(
         Metric(f"grid{period}", f"grid of {period}x{period}", PLACES, value=grid(period), lower_is_better=True, **_ROW)
         for period in (2, 4)
     ),
     *(
-        Metric(f"texture_{group}", f"texture, {group}", value=texture(group), compared=False, **_OF_GROUP)
+        Metric(f"texture_{group}", f"texture, {group}", value=relative(TEXTURE, group), compared=False, **_OF_GROUP)
         for group in ("road", "pavement", "building", "tree")
     ),
 )

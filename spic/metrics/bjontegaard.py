@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spic.errors import ConfigError, DataError
+from spic.metrics.matching import sorted_curve
 
 INTERPOLATIONS = {"akima": 2, "pchip": 2, "cubic": 4}  # points that each needs
 
@@ -56,6 +57,8 @@ def bd_rate(
     ConfigError
         The interpolation is unknown.
     """
+    import bjontegaard  # here, because it loads matplotlib's pyplot
+
     sign = -1 if lower_is_better else 1
     anchor, test = (_curve(*c, interpolation) for c in ((rates_anchor, values_anchor), (rates_test, values_test)))
     for rates, values in (anchor, test):
@@ -63,7 +66,7 @@ def bd_rate(
             at = rates[1:][np.diff(sign * values) <= 0][0]
             raise DataError(f"no BD-rate: the metric does not improve up to the rate {at:g}; take BD-metric")
     overlap = _overlap(anchor[1], test[1], "metric")
-    value = _package().bd_rate(
+    value = bjontegaard.bd_rate(
         anchor[0],
         sign * anchor[1],
         test[0],
@@ -81,27 +84,22 @@ def bd_metric(rates_anchor, values_anchor, rates_test, values_test, *, interpola
     Parameters, errors and result as in `bd_rate`, but the metric need not be monotone, the overlap is that of the
     rates, and the value is in the metric's unit.
     """
+    import bjontegaard
+
     anchor, test = (_curve(*c, interpolation) for c in ((rates_anchor, values_anchor), (rates_test, values_test)))
     overlap = _overlap(np.log(anchor[0]), np.log(test[0]), "rate")
-    value = _package().bd_psnr(*anchor, *test, method=interpolation, require_matching_points=False, min_overlap=0)
+    value = bjontegaard.bd_psnr(*anchor, *test, method=interpolation, require_matching_points=False, min_overlap=0)
     return Delta(float(value), interpolation, overlap)
 
 
 def _curve(rates, values, interpolation: str) -> tuple[np.ndarray, np.ndarray]:
-    """Checked and sorted by rate."""
     if interpolation not in INTERPOLATIONS:
         raise ConfigError(f"interpolation {interpolation!r}: known are {', '.join(INTERPOLATIONS)}")
-    rates, values = np.asarray(rates, np.float64), np.asarray(values, np.float64)
-    if rates.ndim != 1 or rates.shape != values.shape:
-        raise DataError(f"a curve has one value per rate, not {values.shape} for {rates.shape}")
+    if not np.isfinite(values).all():
+        raise DataError("a curve has finite values and rates above 0")
+    rates, values = sorted_curve(rates, values)
     if len(rates) < INTERPOLATIONS[interpolation]:
         raise DataError(f"{interpolation} needs {INTERPOLATIONS[interpolation]} points, the curve has {len(rates)}")
-    if not (np.isfinite(rates).all() and np.isfinite(values).all() and (rates > 0).all()):
-        raise DataError("a curve has finite values and rates above 0")
-    order = np.argsort(rates)
-    rates, values = rates[order], values[order]
-    if (np.diff(rates) == 0).any():
-        raise DataError("a curve has one point per rate")
     return rates, values
 
 
@@ -110,10 +108,3 @@ def _overlap(a: np.ndarray, b: np.ndarray, what: str) -> float:
     if shared <= 0:
         raise DataError(f"the curves do not overlap in {what}: nothing to average over")
     return float(shared / (max(a.max(), b.max()) - min(a.min(), b.min())))
-
-
-def _package():
-    """The package; it imports matplotlib's pyplot, so only where a delta is asked for."""
-    import bjontegaard
-
-    return bjontegaard

@@ -182,21 +182,16 @@ def _registered() -> tuple:
     """Rows and bare observations; the first of a name wins."""
     modules = sorted(module.name for module in pkgutil.iter_modules(import_module(__package__).__path__))
     groups = [ROWS, *(getattr(import_module(f"{__package__}.{name}"), "COLUMNS", ()) for name in modules)]
-    groups += [_loaded(name) for name in plugins.names(GROUP, {})]
+    for name in plugins.names(GROUP, {}):  # of other packages
+        offered = plugins.find(GROUP, {}, name, "metric")
+        groups.append(tuple(offered) if isinstance(offered, Iterable) else (offered,))
+        for one in groups[-1]:
+            if not isinstance(one, (Metric, Observation)):
+                raise ConfigError(f"metric {name!r}: its package offers {type(one).__name__}, not spic.metrics.Metric")
     found = {}
     for thing in (thing for group in groups for thing in group):
         found.setdefault((type(thing), thing.name), thing)
     return tuple(found.values())
-
-
-def _loaded(name: str) -> tuple:
-    """What another package offers under a name."""
-    thing = plugins.find(GROUP, {}, name, "metric")
-    things = tuple(thing) if isinstance(thing, Iterable) else (thing,)
-    for one in things:
-        if not isinstance(one, (Metric, Observation)):
-            raise ConfigError(f"metric {name!r}: its package offers {type(one).__name__}, not spic.metrics.Metric")
-    return things
 
 
 def _observing(name: str, compute: Callable) -> Observation:
@@ -223,18 +218,18 @@ RATE = {"needs": "names", "interval": None, "lower_is_better": True, "compared":
 COUNT = {"needs": "objects", "value": None, "interval": None, "digits": 0, "compared": False, "place": None}
 
 ROWS = (
-    Metric("bpp", "bpp", **RATE, value=of.rate("bpp"), each=of.rate_each("bpp")),
-    Metric("bpp_ssm", "bpp of the SSM", **RATE, short="SSM", value=of.rate("ssm"), each=of.rate_each("ssm")),
+    Metric("bpp", "bpp", **RATE, **of.rate("bpp")),
+    Metric("bpp_ssm", "bpp of the SSM", **RATE, short="SSM", **of.rate("ssm")),
     Metric(
         "bpp_coarse", "bpp of the coarse image", **RATE, short="coarse",
-        value=of.rate("coarse"), each=of.rate_each("coarse"),
+        **of.rate("coarse"),
     ),
-    Metric("bpp_file", "bpp of the file", **RATE, short="file", value=of.rate("file"), each=of.rate_each("file")),
+    Metric("bpp_file", "bpp of the file", **RATE, short="file", **of.rate("file")),
     Metric("miou", "mIoU", "confusion", **MIOU, place=1, axis="mIoU to the segmented original"),
     Metric("miou_all", "mIoU over all classes", "confusion", value=of.miou_all, interval=None, each=None, place=None),
     Metric(
-        "miou_image", "mIoU by the paper's formula", "confusion", value=of.miou_of_interest,
-        interval=of.miou_of_interest_interval, each=of.miou_of_interest_each, place=None,
+        "miou_image", "mIoU by the paper's formula", "confusion", **of.averaged(of.miou_of_interest_each),
+        each=of.miou_of_interest_each, place=None,
     ),
     Metric("miou_gt", "mIoU to ground truth", "confusion_gt", **MIOU, place=None, short="to ground truth"),
     Metric("miou_independent", "mIoU by the judge", "confusion_judge", **MIOU, place=2, short="judge's mIoU"),
@@ -260,7 +255,7 @@ ROWS = (
         observation=LITE0,
     ),
     Metric(
-        "psnr", "PSNR", unit="dB", digits=1, place=6, value=of.psnr, interval=of.psnr_interval, observation=DISTORTION,
+        "psnr", "PSNR", unit="dB", digits=1, place=6, **of.averaged(of.finite_psnr_each), observation=DISTORTION,
     ),
     Metric("ms_ssim", "MS-SSIM", place=None, observation=DISTORTION),
     Metric("lpips", "LPIPS", lower_is_better=True, place=None, observation=LPIPS),

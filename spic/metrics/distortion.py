@@ -97,24 +97,17 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _ms_ssim_of_channel(x: np.ndarray, y: np.ndarray) -> float:
+    c1, c2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
     similarity = 1.0
     for scale, weight in enumerate(SCALE_WEIGHTS):
-        luminance, contrast_structure = _ssim_terms(x, y)
-        last = scale == len(SCALE_WEIGHTS) - 1
-        mean = float((luminance * contrast_structure if last else contrast_structure).mean())
-        similarity *= max(mean, 0.0) ** weight
-        if not last:
-            x, y = _halve(x), _halve(y)
+        mean_x, mean_y, energy, covariance = _blur(np.stack([x, y, x * x + y * y, x * y]))
+        mean_xy, mean_square = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
+        terms = (2 * (covariance - mean_xy) + c2) / (energy - mean_square + c2)  # contrast and structure
+        if scale == len(SCALE_WEIGHTS) - 1:
+            terms = (2 * mean_xy + c1) / (mean_square + c1) * terms  # luminance
+        similarity *= max(float(terms.mean()), 0.0) ** weight
+        x, y = _halve(x), _halve(y)
     return similarity
-
-
-def _ssim_terms(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Maps of the luminance and the contrast-structure term; float64 (H, W) to (H - 10, W - 10)."""
-    c1, c2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
-    mean_x, mean_y, energy, covariance = _blur(np.stack([x, y, x * x + y * y, x * y]))
-    mean_xy, mean_square = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
-    luminance = (2 * mean_xy + c1) / (mean_square + c1)
-    return luminance, (2 * (covariance - mean_xy) + c2) / (energy - mean_square + c2)
 
 
 def _blur(x: np.ndarray) -> np.ndarray:

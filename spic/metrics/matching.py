@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -71,17 +72,16 @@ def find_setting(
         raise ConfigError(f"no setting from {low} to {high} in steps of {step} for {target} bpp within {tolerance}")
     # places on the range: whole numbers of steps, or the settings themselves
     left, right = (0, int((high - low) / step + 1e-9)) if step else (float(low), float(high))
-    rates = {}
 
     def setting(place):
         return low + place * step if step else place
 
+    @cache
     def rate(place):
-        if place not in rates:
-            rates[place] = float(rate_of(setting(place)))
-            if not (rates[place] > 0 and math.isfinite(rates[place])):
-                raise DataError(f"the rate at {setting(place)} is {rates[place]}")
-        return rates[place]
+        found = float(rate_of(setting(place)))
+        if not (found > 0 and math.isfinite(found)):
+            raise DataError(f"the rate at {setting(place)} is {found}")
+        return found
 
     def distance(place):
         return math.inf if at_most and rate(place) > target else abs(math.log(rate(place) / target))
@@ -159,7 +159,8 @@ def at_rate(rates, values, rate: float) -> float:
     DataError
         Rates and values do not match, a rate is not above 0, or two points have one rate.
     """
-    x, y = _curve(rates, values)
+    rates, y = sorted_curve(rates, values)
+    x = np.log(rates)
     if not len(x) or not rate > 0 or not x[0] <= math.log(rate) <= x[-1]:
         return float("nan")
     return float(np.interp(math.log(rate), x, y))
@@ -170,7 +171,8 @@ def rate_at(rates, values, value: float) -> float:
 
     NaN where the curve, between its points, takes the value nowhere. Parameters and errors as in `at_rate`.
     """
-    x, y = _curve(rates, values)
+    rates, y = sorted_curve(rates, values)
+    x = np.log(rates)
     for i in range(len(x)):
         if y[i] == value:
             return math.exp(x[i])
@@ -179,16 +181,19 @@ def rate_at(rates, values, value: float) -> float:
     return float("nan")
 
 
-def _curve(rates, values) -> tuple[np.ndarray, np.ndarray]:
-    """Logarithm of the rate and value, sorted; only points with a finite value."""
+def sorted_curve(rates, values) -> tuple[np.ndarray, np.ndarray]:
+    """Rates and values as float64 (N,), sorted by rate; only points with a finite value.
+
+    `DataError` if they do not match, a rate is not finite and above 0, or two points have one rate.
+    """
     rates, values = np.asarray(rates, np.float64), np.asarray(values, np.float64)
     if rates.ndim != 1 or rates.shape != values.shape:
         raise DataError(f"a curve has one value per rate, not {values.shape} for {rates.shape}")
     if not (np.isfinite(rates).all() and (rates > 0).all()):
         raise DataError("a curve has finite rates above 0")
     known = np.isfinite(values)
-    order = np.argsort(rates[known], kind="stable")
-    x, y = np.log(rates[known][order]), values[known][order]
-    if (np.diff(x) == 0).any():
+    order = np.argsort(rates[known])
+    rates, values = rates[known][order], values[known][order]
+    if (np.diff(rates) == 0).any():
         raise DataError("a curve has one point per rate")
-    return x, y
+    return rates, values

@@ -74,9 +74,9 @@ def iou_per_class(confusion: np.ndarray) -> np.ndarray:
     DataError
         The matrix has another shape or negative counts.
     """
-    intersection, union = _intersection_and_union(confusion)
+    intersection, union = intersection_and_union(np.asarray(confusion)[None])
     with np.errstate(invalid="ignore"):
-        return intersection / union
+        return (intersection / union)[0]
 
 
 def mean_iou(confusion: np.ndarray, absent: str = "skip") -> float:
@@ -158,8 +158,10 @@ def miou_per_picture(
     means = np.full(len(matrices), np.nan)
     for i, matrix in enumerate(matrices):
         iou = iou_per_class(matrix)
-        if classes is not None:
-            iou = iou[_checked_classes(classes, len(iou))]
+        ids = list(range(len(iou)) if classes is None else classes)
+        if not ids or len(set(ids)) < len(ids) or min(ids) < 0 or max(ids) >= len(iou):
+            raise ConfigError(f"classes of interest {ids} are not among {len(iou)} classes")
+        iou = iou[ids]
         if not np.isnan(iou).all():
             means[i] = np.nanmean(iou) if absent == "skip" else np.nan_to_num(iou).mean()
     return means
@@ -184,27 +186,23 @@ def pixel_accuracy(confusion: np.ndarray) -> float:
 
     `confusion` is integer (C, C + 1) or (C, C); `DataError` as in `iou_per_class`.
     """
-    intersection, _ = _intersection_and_union(confusion)
+    intersection, _ = intersection_and_union(np.asarray(confusion)[None])
     total = int(np.sum(confusion))
     return float(intersection.sum() / total) if total else float("nan")
 
 
-def _intersection_and_union(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    confusion = np.asarray(confusion)
-    if confusion.ndim != 2 or confusion.shape[1] - confusion.shape[0] not in (0, 1) or not confusion.size:
-        raise DataError(f"a confusion matrix is (C, C) or (C, C + 1), not {confusion.shape}")
-    if (confusion < 0).any():
+def intersection_and_union(confusions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels that both maps give to each class, and those that either does: (R, C) each, of R confusion matrices.
+
+    `DataError` as in `iou_per_class`.
+    """
+    shape = confusions.shape[1:]
+    if len(shape) != 2 or shape[1] - shape[0] not in (0, 1) or not confusions.size:
+        raise DataError(f"a confusion matrix is (C, C) or (C, C + 1), not {shape}")
+    if (confusions < 0).any():
         raise DataError("a confusion matrix has no negative counts")
-    intersection = np.diagonal(confusion)
-    union = confusion.sum(axis=1) + confusion[:, : len(confusion)].sum(axis=0) - intersection
-    return intersection, union
-
-
-def _checked_classes(classes: Sequence[int], number: int) -> list[int]:
-    ids = list(classes)
-    if not ids or len(set(ids)) < len(ids) or min(ids) < 0 or max(ids) >= number:
-        raise ConfigError(f"classes of interest {ids} are not among {number} classes")
-    return ids
+    intersection = np.diagonal(confusions, axis1=1, axis2=2)
+    return intersection, confusions.sum(axis=2) + confusions[:, :, : shape[0]].sum(axis=1) - intersection
 
 
 def _mean_of_present(values: np.ndarray) -> float:

@@ -13,6 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from spic.errors import ConfigError
+from spic.metrics.distortion import MIN_SIDE, ms_ssim, psnr
+from spic.metrics.features import InceptionFeatures, Lite0Features
+from spic.metrics.perceptual import Lpips
 from spic.pictures.labels import LabelSpace
 
 
@@ -95,8 +98,6 @@ class Observation:
 
 
 def _lite0(weights, device):
-    from spic.metrics.features import Lite0Features
-
     network = Lite0Features(device)
 
     def see(sample):
@@ -107,22 +108,16 @@ def _lite0(weights, device):
 
 
 def _inception(weights, device):
-    from spic.metrics.features import InceptionFeatures
-
     network = InceptionFeatures(weights, device)
     return lambda sample: {"features": network(sample.decoded[None])[0]}
 
 
 def _lpips(weights, device):
-    from spic.metrics.perceptual import Lpips
-
     network = Lpips(weights, device)
     return lambda sample: {"lpips": np.float64(network(sample.original, sample.decoded))}
 
 
 def _distortion(weights, device):
-    from spic.metrics.distortion import MIN_SIDE, ms_ssim, psnr
-
     def see(sample):
         known = min(sample.decoded.shape[:2]) >= MIN_SIDE
         similarity = ms_ssim(sample.original, sample.decoded) if known else np.nan

@@ -13,7 +13,7 @@ import numpy as np
 
 from spic.errors import DataError, WeightsError
 from spic.machine import pick_device
-from spic.weights.reading import expand, read_tensors
+from spic.weights.reading import expand, read_state_dict
 
 NEEDED = (
     "LPIPS needs the state dict of the lpips package's network, trunk included: "
@@ -67,7 +67,7 @@ class Lpips:
     """
 
     def __init__(self, weights_path, device: str = "auto"):
-        state = _read(Path(expand(weights_path)))
+        state = read_state_dict(Path(expand(weights_path)), NEEDED)
         self.network = _network(state)
         if not self.network:
             raise WeightsError(f"{weights_path}: not a network of LPIPS; {NEEDED}")
@@ -103,7 +103,12 @@ class Lpips:
             raise DataError(f"LPIPS needs {MIN_SIDE} pixels per side, the picture has {a.shape[0]}x{a.shape[1]}")
         with torch.inference_mode():
             x = self._planes(np.stack([a, b]))
-            return float(sum(self._stage_distance(i, maps) for i, maps in enumerate(self._maps(x))))
+            distance = 0
+            for i, maps in enumerate(self._maps(x)):
+                unit = maps / (maps.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
+                difference = (unit[0] - unit[1]).square()
+                distance += (difference * self._weights[f"lin{i}.model.1.weight"][0]).sum(dim=0).mean()
+            return float(distance)
 
     def features(self, image: np.ndarray) -> np.ndarray:
         """Activations after the last stage at every position, float32 (P, channels), of a uint8 (H, W, 3) image."""
@@ -132,11 +137,6 @@ class Lpips:
                 key = f"net.slice{number}.{index}"
                 x = F.conv2d(x, self._weights[f"{key}.weight"], self._weights[f"{key}.bias"], stride, padding).relu()
             yield x
-
-    def _stage_distance(self, i: int, maps):
-        unit = maps / (maps.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
-        difference = (unit[0] - unit[1]).square()
-        return (difference * self._weights[f"lin{i}.model.1.weight"][0]).sum(dim=0).mean()
 
     def _checked_keys(self, state: dict, path) -> list[str]:
         """Keys that are used; `WeightsError` where one is missing or has another shape."""
@@ -167,7 +167,7 @@ def network_of(weights_path) -> str:
     path = Path(expand(weights_path))
     try:
         if path.suffix != ".safetensors":
-            return _network(_read(path))
+            return _network(read_state_dict(path))
         with safe_open(path, framework="numpy") as file:
             return FIRST.get(tuple(file.get_slice(_FIRST).get_shape()), "")
     except (WeightsError, SafetensorError, OSError):
@@ -175,15 +175,4 @@ def network_of(weights_path) -> str:
 
 
 def _network(state: dict) -> str:
-    first = state.get(_FIRST)
-    return FIRST.get(tuple(getattr(first, "shape", ())), "")
-
-
-def _read(path: Path) -> dict:
-    try:
-        state = read_tensors(path)
-    except WeightsError as error:
-        raise WeightsError(f"{error}; {NEEDED}") from None
-    if not isinstance(state, dict):
-        raise WeightsError(f"{path}: not a state dict; {NEEDED}")
-    return state
+    return FIRST.get(tuple(getattr(state.get(_FIRST), "shape", ())), "")

@@ -11,7 +11,7 @@ from spic.metrics import intervals
 from spic.metrics.distortion import finite_psnr
 from spic.metrics.frechet import frechet_distance, kid, squared_mmd
 from spic.metrics.intervals import Interval
-from spic.metrics.miou import mean_iou, miou_image, miou_per_picture, pixel_accuracy
+from spic.metrics.miou import mean_iou, miou_per_picture, pixel_accuracy
 from spic.metrics.objects import recall
 from spic.metrics.rate import bpp
 
@@ -56,34 +56,33 @@ class Evidence:
         return [*self.scores, *(key for key in self.features if key in self.originals and key not in self.scores)]
 
 
-def mean(evidence: Evidence, key: str) -> float:
-    """Mean over the images that have a number; NaN where none has."""
-    values = each(evidence, key)
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else NAN
-
-
-def mean_interval(evidence: Evidence, key: str) -> Interval:
-    """Interval of that mean."""
-    return intervals.mean_interval(evidence.scores[key], block=evidence.block)
-
-
 def each(evidence: Evidence, key: str) -> np.ndarray:
     """The number of each image as it was recorded, float64 (N,)."""
     return np.asarray(evidence.scores[key], np.float64)
 
 
-def psnr(evidence: Evidence, key: str) -> float:
-    """Mean PSNR over the images, identical ones as `spic.metrics.distortion.finite_psnr` counts them."""
-    return float(_finite(evidence, key).mean())
+def averaged(numbers) -> dict:
+    """How a column is computed that is the mean over those images which have a number, NaN where none has.
+
+    `numbers(evidence, key)` gives them, float64 (N,). Returns `value` and `interval` of a `Metric`.
+    """
+
+    def value(evidence: Evidence, key: str) -> float:
+        values = numbers(evidence, key)
+        known = values[~np.isnan(values)]
+        return float(known.mean()) if len(known) else NAN
+
+    def interval(evidence: Evidence, key: str) -> Interval:
+        return intervals.mean_interval(numbers(evidence, key), block=evidence.block)
+
+    return {"value": value, "interval": interval}
 
 
-def psnr_interval(evidence: Evidence, key: str) -> Interval:
-    """Interval of that mean."""
-    return intervals.mean_interval(_finite(evidence, key), block=evidence.block)
+mean, mean_interval = averaged(each).values()  # of the numbers as they were recorded
 
 
-def _finite(evidence: Evidence, key: str) -> np.ndarray:
+def finite_psnr_each(evidence: Evidence, key: str) -> np.ndarray:
+    """PSNR of each image, identical ones as `spic.metrics.distortion.finite_psnr` counts them."""
     samples = 3 * int(evidence.scores["height"]) * int(evidence.scores["width"])
     return finite_psnr(evidence.scores[key], samples)
 
@@ -108,18 +107,8 @@ def miou_all(evidence: Evidence, key: str) -> float:
     return mean_iou(evidence.scores[key].sum(axis=0), "zero")
 
 
-def miou_of_interest(evidence: Evidence, key: str) -> float:
-    """The paper's mean IoU: within each image over the classes of interest, then over images."""
-    return miou_image(evidence.scores[key], evidence.interest)
-
-
-def miou_of_interest_interval(evidence: Evidence, key: str) -> Interval:
-    """Interval of the paper's mean IoU."""
-    return intervals.mean_interval(miou_of_interest_each(evidence, key), block=evidence.block)
-
-
 def miou_of_interest_each(evidence: Evidence, key: str) -> np.ndarray:
-    """The paper's mean IoU of each image."""
+    """The paper's mean IoU of each image, over the classes of interest."""
     return miou_per_picture(evidence.scores[key], evidence.interest)
 
 
@@ -153,12 +142,8 @@ def frechet(evidence: Evidence, key: str) -> float:
     """Fréchet distance of the features to those of the originals; NaN below two images."""
     if evidence.count < 2:
         return NAN
-    return frechet_distance(_flat(evidence.originals[key]), _flat(evidence.features[key]))
-
-
-def frechet_interval(evidence: Evidence, key: str) -> Interval | None:
-    """Interval of that distance."""
-    return _distance_interval(frechet_distance, evidence, key)
+    originals, features = evidence.originals[key], evidence.features[key]
+    return frechet_distance(*(found.reshape(-1, found.shape[-1]) for found in (originals, features)))
 
 
 def kernel(evidence: Evidence, key: str):
@@ -169,13 +154,8 @@ def kernel(evidence: Evidence, key: str):
     return found.mean, found.std
 
 
-def kernel_interval(evidence: Evidence, key: str) -> Interval | None:
-    """Interval of the squared maximum mean discrepancy."""
-    return _distance_interval(squared_mmd, evidence, key)
-
-
-def rate(part: str):
-    """Bits per pixel over the set that are spent on "bpp" (all payloads), "ssm", "coarse" or "file"."""
+def rate(part: str) -> dict:
+    """Bits per pixel spent on "bpp" (all payloads), "ssm", "coarse" or "file": `value` and `each` of a `Metric`."""
 
     def value(evidence: Evidence, key: str) -> float:
         scores, spent = evidence.scores, _spent(evidence.scores)[part]
@@ -183,17 +163,11 @@ def rate(part: str):
             return NAN
         return bpp(int(spent.sum()), int(scores["height"]), int(scores["width"]) * evidence.count)
 
-    return value
-
-
-def rate_each(part: str):
-    """The same of each image."""
-
-    def value(evidence: Evidence, key: str):
+    def each(evidence: Evidence, key: str):
         spent, pixels = _spent(evidence.scores)[part], int(evidence.scores["height"]) * int(evidence.scores["width"])
         return NAN if spent is None else 8 * spent / pixels
 
-    return value
+    return {"value": value, "each": each}
 
 
 def _spent(scores: dict) -> dict:
@@ -204,13 +178,16 @@ def _spent(scores: dict) -> dict:
     return {"bpp": total, "ssm": spent.get("ssm"), "coarse": spent.get("coarse"), "file": spent.get("file", total)}
 
 
-def _distance_interval(distance, evidence: Evidence, key: str) -> Interval | None:
-    """Jackknife interval; None where leaving out a block leaves fewer than two images."""
-    block = max(evidence.block, -(-evidence.count // MAX_GROUPS))
-    if evidence.count - block < 2:
-        return None
-    return intervals.distance_interval(distance, evidence.originals[key], evidence.features[key], block=block)
+def _jackknife(distance):
+    """The interval of a distance; None where leaving out a block leaves fewer than two images."""
+
+    def interval(evidence: Evidence, key: str) -> Interval | None:
+        block = max(evidence.block, -(-evidence.count // MAX_GROUPS))
+        if evidence.count - block < 2:
+            return None
+        return intervals.distance_interval(distance, evidence.originals[key], evidence.features[key], block=block)
+
+    return interval
 
 
-def _flat(features: np.ndarray) -> np.ndarray:
-    return features.reshape(-1, features.shape[-1])
+frechet_interval, kernel_interval = _jackknife(frechet_distance), _jackknife(squared_mmd)

@@ -28,15 +28,11 @@ def import_torchvision():
     except RuntimeError as error:
         if "operator torchvision::" not in str(error):
             raise
-        _declare("nms", "qnms")
+        from torch.library import Library
+
+        library = Library("torchvision", "FRAGMENT")
+        for operator in ("nms", "qnms"):
+            library.define(operator + _SCHEMA)
+        _libraries.append(library)
         import torchvision
     return torchvision
-
-
-def _declare(*operators: str) -> None:
-    import torch
-
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for operator in operators:
-        library.define(operator + _SCHEMA)
-    _libraries.append(library)

@@ -1,5 +1,6 @@
 """Label spaces: names, palettes and one-hot codes of semantic segmentation maps (SSM)."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,17 +47,17 @@ class LabelSpace:
             raise DataError(f"label space {self.name!r}: {problem}")
 
     def _problem(self) -> str | None:
-        name, classes = self.name, self.classes
-        if not (isinstance(name, str) and name.isascii() and name.isprintable() and 0 < len(name) <= 64):
-            return "its name must have 1 to 64 printable ASCII characters"
-        if not classes or not all(isinstance(one, str) and one for one in classes) or len(set(classes)) < len(classes):
-            return "its classes must have different names"
-        colours = np.array(self.palette)
-        if colours.shape != (len(classes), 3) or colours.min() < 0 or colours.max() > 255:
-            return f"its palette must have {len(classes)} colours, three numbers from 0 to 255 each"
-        if not len(classes) <= self.void <= 255:
-            return f"its void id must be from {len(classes)} to 255"
-        return None
+        count, colours = len(self.classes), np.array(self.palette)
+        named = all(isinstance(name, str) and name for name in self.classes)
+        rules = {
+            "its name must have 1 to 64 printable ASCII characters": isinstance(self.name, str)
+            and re.fullmatch("[ -~]{1,64}", self.name),
+            "its classes must have different names": named and 0 < count == len(set(self.classes)),
+            f"its palette must have {count} colours, three numbers from 0 to 255 each": colours.shape == (count, 3)
+            and ((colours >= 0) & (colours <= 255)).all(),
+            f"its void id must be from {count} to 255": count <= self.void <= 255,
+        }
+        return next((problem for problem, holds in rules.items() if not holds), None)
 
     @property
     def num_classes(self) -> int:
@@ -65,11 +66,9 @@ class LabelSpace:
 
     def id(self, name: str) -> int:
         """Return the id of the class `name`; `DataError` if there is none."""
-        try:
-            return self.classes.index(name)
-        except ValueError:
-            known = ", ".join(self.classes)
-            raise DataError(f"label space {self.name} has no class {name!r}; it has {known}") from None
+        if name not in self.classes:
+            raise DataError(f"label space {self.name} has no class {name!r}; it has {', '.join(self.classes)}")
+        return self.classes.index(name)
 
     def check(self, labels: np.ndarray, what: str = "label map") -> np.ndarray:
         """Return `labels` if it is uint8 (..., H, W) with ids of this space or void; raise `DataError` otherwise."""

@@ -5,7 +5,7 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from spic.errors import DataError
 from spic.files import atomic_path
@@ -90,25 +90,20 @@ def as_pixels(image) -> np.ndarray:
 
 
 def _eight_bits(samples: np.ndarray) -> np.ndarray:
-    """Samples of 16 bits as uint8, rounded: 65535 becomes 255."""
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """Apply an ICC profile; that of sRGB, one for other channels, and a damaged one change nothing, as in viewers."""
-    from PIL import ImageCms
-
     mode = {"L": "L", "LA": "L", "CMYK": "CMYK"}.get(image.mode, "RGB")
     image = image.convert(mode)
-    try:
+    with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
         probe = Image.fromarray(_PROBE).convert(mode)
         change = np.asarray(probe.convert("RGB"), np.int16) - ImageCms.applyTransform(probe, transform)
         if mode == "CMYK" or np.abs(change).max() > _SRGB_STEPS:
             return ImageCms.applyTransform(image, transform)
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        pass
     return image.convert("RGB")
 
 
@@ -168,14 +163,10 @@ def _begins_like(palette: np.ndarray, known: np.ndarray) -> bool:
     return count >= _TELLING and np.array_equal(palette[:count], known[:count])
 
 
-def _voc_palette(count: int = 21) -> np.ndarray:
-    """The colours of Pascal VOC's classes (VOC development kit, VOClabelcolormap): bit 3i + c of k is a bit of c."""
-    bits = [[[k >> 3 * i + c & 1 for i in range(3)] for c in range(3)] for k in range(count)]
-    return np.array([[128 * a + 64 * b + 32 * c for a, b, c in colour] for colour in bits], np.uint8)
-
-
+# The colours of Pascal VOC's classes (VOC development kit, VOClabelcolormap): bit 3i + c of k is bit 7 - i of colour c.
+_VOC = [[sum((k >> 3 * i + c & 1) << 7 - i for i in range(3)) for c in range(3)] for k in range(21)]
 _TELLING = 11
-_KNOWN_PALETTES = (np.array(CAMVID11.palette), np.array(CITYSCAPES19.palette), _voc_palette())
+_KNOWN_PALETTES = tuple(map(np.array, (CAMVID11.palette, CITYSCAPES19.palette, _VOC)))
 _PROBE = np.stack(np.meshgrid(*[np.arange(0, 256, 17, np.uint8)] * 3), axis=-1).reshape(256, 16, 3)
 _SRGB_STEPS = 3  # a profile that changes no colour by more is that of sRGB, rounded
 

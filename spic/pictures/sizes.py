@@ -39,9 +39,7 @@ def working_size(size, multiple: int, longer_side: int | None = LONGER_SIDE) -> 
 
 def resize(picture: np.ndarray, size) -> np.ndarray:
     """uint8 (H, W, 3) to `size` = (height, width) by Lanczos interpolation, antialiased; unchanged if it has it."""
-    if picture.shape[:2] == tuple(size):
-        return picture
-    return np.array(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.LANCZOS))
+    return picture if picture.shape[:2] == tuple(size) else _resized(picture, size, Image.Resampling.LANCZOS)
 
 
 def enlarge_labels(labels: np.ndarray, size) -> np.ndarray:
@@ -53,8 +51,7 @@ def enlarge_labels(labels: np.ndarray, size) -> np.ndarray:
         return labels
     best, result = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
     for label in np.unique(labels):
-        mask = Image.fromarray(np.where(labels == label, np.uint8(255), np.uint8(0)))
-        share = np.asarray(mask.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+        share = _resized(np.uint8(255) * (labels == label), size, Image.Resampling.BILINEAR)
         better = share > best
         best[better], result[better] = share[better], label
     return result
@@ -89,8 +86,7 @@ def to_working_size(picture: np.ndarray, size=WORKING_SIZE) -> np.ndarray:
     if scaled[0] * scaled[1] > MAX_PIXELS:
         raise DataError(f"a {width}x{height} picture does not fit {size[1]}x{size[0]}: it is too narrow")
     if scaled != (height, width):
-        mode = Image.Resampling.LANCZOS if picture.ndim == 3 else Image.Resampling.NEAREST
-        picture = np.array(Image.fromarray(picture).resize((scaled[1], scaled[0]), mode))
+        picture = _resized(picture, scaled, Image.Resampling.LANCZOS if picture.ndim == 3 else Image.Resampling.NEAREST)
     top, left = (scaled[0] - size[0]) // 2, (scaled[1] - size[1]) // 2
     return np.ascontiguousarray(picture[top : top + size[0], left : left + size[1]])
 
@@ -110,13 +106,7 @@ def downscale(picture: np.ndarray, factor: int = COARSE_FACTOR) -> np.ndarray:
     numpy.ndarray
         uint8 (H / factor, W / factor, 3).
     """
-    height, width, channels = picture.shape
-    if height % factor or width % factor:
-        raise DataError(f"a {height}x{width} picture does not divide into {factor}x{factor} blocks")
-    blocks = picture.reshape(height // factor, factor, width // factor, factor, channels)
-    total = blocks.sum(axis=(1, 3), dtype=np.uint32)
-    area = factor * factor
-    return ((total + area // 2) // area).astype(np.uint8)
+    return _block_means(_blocks(picture, factor))
 
 
 def downscale_bilinear(picture: np.ndarray, factor: int = COARSE_FACTOR) -> np.ndarray:
@@ -136,14 +126,28 @@ def downscale_bilinear(picture: np.ndarray, factor: int = COARSE_FACTOR) -> np.n
     numpy.ndarray
         uint8 (H / factor, W / factor, 3).
     """
-    height, width, channels = picture.shape
-    if height % factor or width % factor or factor % 2:
-        raise DataError(f"a {height}x{width} picture does not divide into {factor}x{factor} blocks of even size")
+    if factor % 2:
+        raise DataError(f"{factor}x{factor} blocks are not of even size")
     middle = slice(factor // 2 - 1, factor // 2 + 1)
-    blocks = picture.reshape(height // factor, factor, width // factor, factor, channels)[:, middle, :, middle]
-    return ((blocks.sum(axis=(1, 3), dtype=np.uint16) + 2) // 4).astype(np.uint8)
+    return _block_means(_blocks(picture, factor)[:, middle, :, middle])
+
+
+def _blocks(picture: np.ndarray, factor: int) -> np.ndarray:
+    height, width, channels = picture.shape
+    if height % factor or width % factor:
+        raise DataError(f"a {height}x{width} picture does not divide into {factor}x{factor} blocks")
+    return picture.reshape(height // factor, factor, width // factor, factor, channels)
+
+
+def _block_means(blocks: np.ndarray) -> np.ndarray:
+    area = blocks.shape[1] * blocks.shape[3]
+    return ((blocks.sum(axis=(1, 3), dtype=np.uint32) + area // 2) // area).astype(np.uint8)
 
 
 def upscale(coarse: np.ndarray, size) -> np.ndarray:
     """Bicubic interpolation of uint8 (h, w, 3) to `size` = (H, W): the method `upsampled`."""
-    return np.array(Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+    return _resized(coarse, size, Image.Resampling.BICUBIC)
+
+
+def _resized(array: np.ndarray, size, kernel: Image.Resampling) -> np.ndarray:
+    return np.array(Image.fromarray(array).resize((size[1], size[0]), kernel))

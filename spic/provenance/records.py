@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import spic
@@ -26,27 +27,23 @@ from spic.strict_json import to_json
 from spic.weights import sha256
 
 SUFFIX = ".provenance.json"
-_LIBRARIES = {
-    "av": "av",
-    "imagecodecs": "imagecodecs",
-    "numba": "numba",
-    "numpy": "numpy",
-    "PIL": "pillow",
-    "torch": "torch",
-}
+_LIBRARIES = ("av", "imagecodecs", "numba", "numpy", "PIL", "torch")  # that have a say in results
 
 
 def describe(path) -> dict:
     """Hashes of a file or folder, as `outputs` of a record holds them; `DataError` if it is not there."""
     path = Path(path)
-    if path.is_dir():
-        hashes = {file.relative_to(path).as_posix(): sha256(file) for file in _files(path)}
-        text = "".join(f"{name}\0{value}\n" for name, value in hashes.items())
-        files = {name: value[:32] for name, value in hashes.items()}
-        return {"sha256": hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest(), "files": files}
-    if not path.is_file():
+    if path.is_file():
+        return {"sha256": sha256(path)}
+    if not path.is_dir():
         raise DataError(f"{path}: no such file or folder")
-    return {"sha256": sha256(path)}
+    files = sorted(Path(at, name) for at, _, names in os.walk(path) for name in names if not name.startswith("."))
+    hashes = {file.relative_to(path).as_posix(): sha256(file) for file in files}
+    text = "".join(f"{name}\0{value}\n" for name, value in hashes.items())
+    return {
+        "sha256": hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest(),
+        "files": {name: value[:32] for name, value in hashes.items()},
+    }
 
 
 def check_inputs(paths) -> dict[str, str]:
@@ -67,33 +64,28 @@ def check_inputs(paths) -> dict[str, str]:
     DataError
         Names the file that is missing, new or changed since.
     """
-    known, hashes = {}, {}
-    for path in dict.fromkeys(map(Path, paths)):
-        if path.parent not in known:
-            known[path.parent] = outputs_beside(path.parent)
-        said = known[path.parent].get(path.name)
-        if said is not None:
-            hashes[str(path)] = _checked(path, said)
-    return hashes
+    paths = list(map(Path, paths))
+    known = {folder: outputs_beside(folder) for folder in {path.parent for path in paths}}
+    return {
+        str(path): _checked(path, known[path.parent][path.name]) for path in paths if path.name in known[path.parent]
+    }
 
 
 def outputs_beside(folder) -> dict[str, dict]:
     """What the records in a folder say of the artefacts in it, {name: {rule, sha256, files}}."""
-    found = {}
-    for path in sorted(Path(folder).glob(f"*{SUFFIX}")):
-        record = read_record(path)
-        found |= {name: {"rule": record["rule"], **hashes} for name, hashes in record["outputs"].items()}
-    return found
+    return {
+        name: {"rule": record["rule"], **hashes}
+        for record in map(read_record, sorted(Path(folder).glob(f"*{SUFFIX}")))
+        for name, hashes in record["outputs"].items()
+    }
 
 
 def read_record(path) -> dict:
     """Read one record; `DataError` names it if it is damaged."""
-    try:
+    with suppress(OSError, ValueError, KeyError, TypeError):
         record = json.loads(Path(path).read_text())
         if all(isinstance(record[key], kind) for key, kind in (("rule", str), ("inputs", dict), ("outputs", dict))):
             return record
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
     raise DataError(f"{path}: damaged record; remove it and run again")
 
 
@@ -109,9 +101,16 @@ def write_record(path, *, outputs, **facts) -> None:
     **facts
         The other keys (see above), of what JSON can hold; paths become strings.
     """
-    folder = Path(path).parent
-    written = {Path(output).relative_to(folder).as_posix(): describe(output) for output in outputs}
-    record = {**facts, "spic": spic.__version__, "versions": _versions(), "outputs": written}
+    loaded = {name: sys.modules[name] for name in _LIBRARIES if name in sys.modules}
+    record = {
+        **facts,
+        "spic": spic.__version__,
+        "versions": {
+            "python": sys.version.split()[0],
+            **{name: getattr(module, "__version__", "unknown") for name, module in loaded.items()},
+        },
+        "outputs": {Path(one).relative_to(Path(path).parent).as_posix(): describe(one) for one in outputs},
+    }
     write_bytes(path, (to_json(record, indent=1, default=str) + "\n").encode())
 
 
@@ -129,16 +128,3 @@ def _checked(path: Path, said: dict) -> str:
     if found["sha256"] != said["sha256"]:
         raise DataError(f"{path}: changed since job {said['rule']} wrote it; {advice}")
     return found["sha256"]
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(
-        Path(where, name) for where, _, names in os.walk(folder) for name in names if not name.startswith(".")
-    )
-
-
-def _versions() -> dict[str, str]:
-    """Of Python and of the libraries that are loaded and have a say in results."""
-    found = {"python": sys.version.split()[0]}
-    loaded = [module for module in _LIBRARIES if module in sys.modules]
-    return found | {module: getattr(sys.modules[module], "__version__", "unknown") for module in loaded}

@@ -82,22 +82,47 @@ def judge_claims(
     ConfigError
         The points hold no row of the protocol.
     """
-    tables = (points, pictures, other_segmenter)
-    points, pictures, other = (None if table is None else _rows_of(table, protocol) for table in tables)
-    verdicts = [claim_1(points), claim_2(points), claim_3(points), claim_4(points, ssm_codec, ssm_source)]
-    verdicts += [claim_5(points, pictures), claim_6(points), claim_7(points, pictures)]
-    verdicts += [claim_8(points, other), claim_9(steps)]
+    points, pictures, other = (
+        None if table is None else _rows_of(table, protocol) for table in (points, pictures, other_segmenter)
+    )
+    verdicts = [
+        _judged(claim_1, points),
+        _judged(claim_2, points),
+        _judged(claim_3, points),
+        _judged(claim_4, points, ssm_codec, ssm_source),
+        _judged(claim_5, points, pictures),
+        _judged(claim_6, points),
+        _judged(claim_7, points, pictures),
+        _judged(claim_8, points, other),
+        _judged(claim_9, steps),
+    ]
     table = pd.DataFrame(verdicts).assign(protocol=protocol, claim=list(TEXTS), text=list(TEXTS.values()))
     return table[["protocol", "claim", "text", "verdict", "numbers"]]
 
 
+class _Lacking(Exception):
+    """The data lack what a claim needs: it cannot be judged."""
+
+
+def _judged(claim, *tables) -> Verdict:
+    try:
+        return claim(*tables)
+    except _Lacking as lack:
+        return Verdict(UNKNOWN, str(lack))
+
+
+def _need(there, else_: str) -> None:
+    if not there:
+        raise _Lacking(else_)
+
+
 def claims_markdown(table: pd.DataFrame) -> str:
     """The table of `judge_claims` as Markdown, one row per claim."""
-    lines = ["| | The paper's claim | On these data | Numbers |", "| --- | --- | --- | --- |"]
-    for row in table.itertuples():
-        cells = (f"{row.claim}", row.text, f"**{row.verdict}**", row.numbers)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+    rows = [
+        f"| {row.claim} | {row.text} | **{row.verdict}** | {row.numbers} |\n"
+        for row in table.replace(r"\|", r"\\|", regex=True).itertuples()
+    ]
+    return "".join(["| | The paper's claim | On these data | Numbers |\n| --- | --- | --- | --- |\n", *rows])
 
 
 def claim_1(points: pd.DataFrame) -> Verdict:
@@ -121,18 +146,15 @@ def claim_2(points: pd.DataFrame) -> Verdict:
     Does not hold if it reaches it elsewhere, or already at its lowest rate and that is below 0.32 BPP.
     """
     spic, curve = Curve(points, ANCHOR, "miou").points, Curve(points, "bpg", "miou")
-    bpg = curve.points
-    if not len(spic) or not len(bpg):
-        return Verdict(UNKNOWN, "mIoU of SPIC or of BPG is missing")
-    best = spic.loc[spic["miou"].idxmax()]
+    _need(len(spic) and len(curve), "mIoU of SPIC or of BPG is missing")
+    best = spic.iloc[spic["miou"].argmax()]
     start = f"SPIC's best mIoU is {best['miou']:.3g} at {best['bpp']:.3g} BPP"
     needed = curve.rate_of(best["miou"])
     low, high = ORDER_OF_ONE
     if not math.isnan(needed):
-        verdict = HOLDS if low <= needed <= high else FAILS
-        return Verdict(verdict, f"{start}, BPG has it at {needed:.3g} BPP")
-    first, last = bpg.iloc[0], bpg.iloc[-1]
-    if bpg["miou"].min() > best["miou"]:
+        return Verdict(HOLDS if low <= needed <= high else FAILS, f"{start}, BPG has it at {needed:.3g} BPP")
+    first, last = curve.points.iloc[0], curve.points.iloc[-1]
+    if curve.points["miou"].min() > best["miou"]:
         verdict = FAILS if first["bpp"] < low else UNKNOWN
         return Verdict(verdict, f"{start}, BPG has {first['miou']:.3g} already at {first['bpp']:.3g} BPP, its lowest")
     verdict = HOLDS if last["bpp"] >= 1 else UNKNOWN
@@ -147,26 +169,21 @@ def claim_3(points: pd.DataFrame) -> Verdict:
     """
     if _has(points, "fid"):
         return _against_baselines(points, "fid")
-    stand_ins = [metric for metric in ("fd_lite0", "fd_patch") if _has(points, metric)]
-    if not stand_ins:
-        return Verdict(UNKNOWN, "neither FID nor another distance was computed")
-    judged = {metric: _against_baselines(points, metric) for metric in stand_ins}
+    judged = {name: _against_baselines(points, name) for name in ("fd_lite0", "fd_patch") if _has(points, name)}
+    _need(judged, "neither FID nor another distance was computed")
     verdicts = {verdict for verdict, _ in judged.values()}
     numbers = "; ".join(f"{metric}: {numbers}" for metric, (_, numbers) in judged.items())
-    verdict = verdicts.pop() if len(verdicts) == 1 else UNKNOWN
-    return Verdict(verdict, f"FID was not computed, in its place {numbers}")
+    return Verdict(verdicts.pop() if len(verdicts) == 1 else UNKNOWN, f"FID was not computed, in its place {numbers}")
 
 
 def claim_4(points: pd.DataFrame, ssm_codec: str = "flif", ssm_source: str = "segmenter") -> Verdict:
     """Holds if the mean rate of the SSM lies within 10 % of 0.112 BPP; cannot be judged for another codec than FLIF."""
     rates = points.loc[points["method"] == "spic", "bpp_ssm"].dropna() if "bpp_ssm" in points else []
-    if not len(rates):
-        return Verdict(UNKNOWN, "the rate of the SSM is missing")
+    _need(len(rates), "the rate of the SSM is missing")
     rate = float(rates.mean())
     source = {"segmenter": "the segmenter's maps", "ground_truth": "ground truth"}.get(ssm_source, ssm_source)
     numbers = f"{rate:.3g} BPP by {ssm_codec} for {source}, {100 * (rate / SSM_BPP - 1):+.0f} % of 0.112"
-    if ssm_codec != "flif":
-        return Verdict(UNKNOWN, numbers)
+    _need(ssm_codec == "flif", numbers)
     return Verdict(HOLDS if abs(rate / SSM_BPP - 1) <= ABOUT else FAILS, numbers)
 
 
@@ -177,32 +194,24 @@ def claim_5(points: pd.DataFrame, pictures: pd.DataFrame | None) -> Verdict:
     rate that is not below SPIC's, so BPG never has fewer bits. Two persons, as figure 2 shows a cyclist and a
     pedestrian; a person is found if the judge finds half of its pixels again.
     """
-    if pictures is None or not len(pictures):
-        return Verdict(UNKNOWN, "no table of single pictures")
-    kind = next((k for k in ("persons", "small") if {f"{k}_found", f"{k}_total"} <= set(pictures)), None)
-    if kind is None:
-        return Verdict(UNKNOWN, "objects were not counted in single pictures")
+    _need(pictures is not None and len(pictures), "no table of single pictures")
+    kinds = {"persons": "persons", "small": "small objects"}
+    kind = next((k for k in kinds if {f"{k}_found", f"{k}_total"} <= set(pictures)), None)
+    _need(kind, "objects were not counted in single pictures")
     spic = nearest(points, FIGURE2_BPP).get(ANCHOR)
-    if spic is None:
-        return Verdict(UNKNOWN, "the run has no points of SPIC")
+    _need(spic, "the run has no points of SPIC")
     point, rate = spic["point"], spic["bpp"]
-    if not is_near(rate, FIGURE2_BPP):
-        return Verdict(UNKNOWN, f"SPIC's point nearest to {FIGURE2_BPP} BPP has {rate:.3g} BPP")
+    _need(is_near(rate, FIGURE2_BPP), f"SPIC's point nearest to {FIGURE2_BPP} BPP has {rate:.3g} BPP")
     ours = pictures[(pictures["method"] == "spic") & (pictures["point"] == point) & (pictures[f"{kind}_total"] >= 2)]
-    theirs = pictures[pictures["method"] == "bpg"].sort_values("bpp")
-    more = fewer = compared = 0
-    for row in ours.to_dict("records"):
-        rival = theirs[(theirs["name"] == row["name"]) & (theirs["bpp"] >= row["bpp"])]
-        if len(rival):
-            gain = row[f"{kind}_found"] - rival.iloc[0][f"{kind}_found"]
-            compared, more, fewer = compared + 1, more + (gain >= 2), fewer + (gain <= -2)
-    if not compared:
-        return Verdict(UNKNOWN, "no picture with two such objects has a point of BPG at SPIC's rate or above")
-    what = {"persons": "persons", "small": "small objects"}[kind]
+    pairs = ours.merge(pictures[pictures["method"] == "bpg"], on="name", suffixes=("", "_bpg"))
+    pairs = pairs[pairs["bpp_bpg"] >= pairs["bpp"]].sort_values("bpp_bpg").drop_duplicates("name")
+    _need(len(pairs), "no picture with two such objects has a point of BPG at SPIC's rate or above")
+    gain = pairs[f"{kind}_found"] - pairs[f"{kind}_found_bpg"]
+    more, fewer = (gain >= 2).sum(), (gain <= -2).sum()
     return Verdict(
         HOLDS if more > fewer else FAILS,
-        f"at {rate:.3g} BPP SPIC finds two or more {what} more than BPG at no lower rate in {more} of {compared} "
-        f"pictures with two or more, and BPG more than SPIC in {fewer}",
+        f"at {rate:.3g} BPP SPIC finds two or more {kinds[kind]} more than BPG at no lower rate in {more} of "
+        f"{len(pairs)} pictures with two or more, and BPG more than SPIC in {fewer}",
     )
 
 
@@ -213,17 +222,15 @@ def claim_6(points: pd.DataFrame) -> Verdict:
     one of them.
     """
     spic, sr = (Curve(points, method, "small_recall").points for method in (ANCHOR, "sr"))
-    if not len(sr):
-        return Verdict(UNKNOWN, "the run has no super-resolution without the SSM (method sr)")
-    pairs = spic.merge(sr[["point", "small_recall"]], on="point", suffixes=("", "_sr"))
-    if not len(pairs):
-        return Verdict(UNKNOWN, "SPIC and sr share no point with a count of small objects")
-    states = [state(row, "small_recall", row["small_recall_sr"]) for row in pairs.to_dict("records")]
+    _need(len(sr), "the run has no super-resolution without the SSM (method sr)")
+    pairs = spic.merge(sr[["point", "small_recall"]], on="point", suffixes=("", "_sr")).to_dict("records")
+    _need(pairs, "SPIC and sr share no point with a count of small objects")
     numbers = ", ".join(
         f"{100 * row['small_recall_sr']:.0f} % against {100 * row['small_recall']:.0f} % with the SSM at {row['point']}"
-        for row in pairs.to_dict("records")
+        for row in pairs
     )
-    return Verdict(_verdict(states), f"small objects found: {numbers}")
+    verdict = _verdict([state(row, "small_recall", row["small_recall_sr"]) for row in pairs])
+    return Verdict(verdict, f"small objects found: {numbers}")
 
 
 def claim_7(points: pd.DataFrame, pictures: pd.DataFrame | None = None) -> Verdict:
@@ -232,11 +239,12 @@ def claim_7(points: pd.DataFrame, pictures: pd.DataFrame | None = None) -> Verdi
     The numbers say how many images are identical to their originals, where `pictures` tells.
     """
     shared = duel(points, "psnr", "bpg")
-    if not shared.rates:
-        return Verdict(UNKNOWN, "SPIC and BPG share no rate with a PSNR")
+    _need(shared.rates, "SPIC and BPG share no rate with a PSNR")
     verdict = HOLDS if all(-SLIGHTLY_DB <= margin < 0 for margin in shared.margins) else FAILS
-    identical = identical_images(pictures, ("spic", "bpg")) if pictures is not None else ""
-    return Verdict(verdict, "; ".join(filter(None, [f"PSNR against BPG's {_margins(shared, 'dB')}", identical])))
+    numbers = [f"PSNR against BPG's {_margins(shared, 'dB')}"]
+    if pictures is not None:
+        numbers.append(identical_images(pictures, ("spic", "bpg")))
+    return Verdict(verdict, "; ".join(filter(None, numbers)))
 
 
 def claim_8(points: pd.DataFrame, other: pd.DataFrame | None) -> Verdict:
@@ -244,22 +252,20 @@ def claim_8(points: pd.DataFrame, other: pd.DataFrame | None) -> Verdict:
 
     mIoU is the independent judge's where both tables have it, else that of each run's own segmenter.
     """
-    if other is None or not len(other):
-        return Verdict(UNKNOWN, "no run with a second segmenter")
-    both = _has(points, "miou_independent") and _has(other, "miou_independent")
-    metric = "miou_independent" if both else "miou"
+    _need(other is not None and len(other), "no run with a second segmenter")
+    metric, by = "miou_independent", "the independent judge's mIoU"
+    if not (_has(points, metric) and _has(other, metric)):
+        metric, by = "miou", "mIoU"
     ours, theirs = (Curve(table, ANCHOR, metric).points for table in (points, other))
-    pairs = ours.merge(theirs[["point", metric]], on="point", suffixes=("", "_other"))
-    pairs = pairs[pairs[metric] > 0]
-    if not len(pairs):
-        return Verdict(UNKNOWN, "the two segmenters share no point with an mIoU")
+    pairs = ours[ours[metric] > 0].merge(theirs[["point", metric]], on="point", suffixes=("", "_other"))
+    _need(len(pairs), "the two segmenters share no point with an mIoU")
     shares = pairs[f"{metric}_other"] / pairs[metric]
     row = pairs.loc[shares.idxmin()]
-    by = "the independent judge's mIoU" if both else "mIoU"
+    where = f" (run {other['run'].iloc[0]})" if "run" in other else ""
     return Verdict(
         HOLDS if shares.min() >= REPLACED_SHARE else FAILS,
-        f"{by} with the other segmenter is at least {100 * shares.min():.0f} % of that with the first at {len(pairs)} "
-        f"points ({row[f'{metric}_other']:.3g} against {row[metric]:.3g} at {row['point']})",
+        f"{by} with the other segmenter{where} is at least {100 * shares.min():.0f} % of that with the first at "
+        f"{len(pairs)} points ({row[f'{metric}_other']:.3g} against {row[metric]:.3g} at {row['point']})",
     )
 
 
@@ -269,32 +275,30 @@ def claim_9(steps: pd.DataFrame | None) -> Verdict:
     Energy that was not measured is left out of the verdict, and the numbers say so. Quality at 20 steps is not part
     of the claim.
     """
-    if steps is None or not len(steps):
-        return Verdict(UNKNOWN, "no table of steps")
+    _need(steps is not None and len(steps), "no table of steps")
     if not {"steps", "seconds"} <= set(steps):
         raise DataError("the table of steps needs the columns steps and seconds")
     few, many = (steps[steps["steps"] == count].mean(numeric_only=True) for count in (FEW_STEPS, MANY_STEPS))
-    if math.isnan(few["seconds"]) or math.isnan(many["seconds"]):
-        return Verdict(UNKNOWN, f"times of {FEW_STEPS} and of {MANY_STEPS} steps are needed")
+    _need(
+        not math.isnan(few["seconds"] + many["seconds"]), f"times of {FEW_STEPS} and of {MANY_STEPS} steps are needed"
+    )
     saved = few["seconds"] < many["seconds"]
     numbers = f"{few['seconds']:.3g} s against {many['seconds']:.3g} s per image"
-    if "joules" in steps and not math.isnan(few["joules"]) and not math.isnan(many["joules"]):
-        saved = saved and few["joules"] < many["joules"]
-        numbers += f", {few['joules']:.3g} J against {many['joules']:.3g} J"
-    else:
-        numbers += "; energy was not measured"
-    return Verdict(HOLDS if saved else FAILS, numbers)
+    if "joules" not in steps or math.isnan(few["joules"] + many["joules"]):
+        return Verdict(HOLDS if saved else FAILS, f"{numbers}; energy was not measured")
+    saved = saved and few["joules"] < many["joules"]
+    return Verdict(HOLDS if saved else FAILS, f"{numbers}, {few['joules']:.3g} J against {many['joules']:.3g} J")
 
 
 def _against_baselines(points: pd.DataFrame, metric: str) -> Verdict:
     """SPIC against both baselines at its own rates: worse at one point fails; no shared rate leaves it open."""
-    verdicts, numbers = [], []
-    for baseline in BASELINES:
-        shared = duel(points, metric, baseline)
-        verdicts.append(_verdict(shared.states))
-        numbers.append(f"against {baseline} {_margins(shared)}" if shared.rates else f"no rate shared with {baseline}")
-    verdict = next((v for v in (FAILS, UNKNOWN) if v in verdicts), HOLDS)
-    return Verdict(verdict, ", ".join(numbers))
+    duels = {baseline: duel(points, metric, baseline) for baseline in BASELINES}
+    verdicts = [_verdict(shared.states) for shared in duels.values()]
+    numbers = [
+        f"against {baseline} {_margins(shared)}" if shared.rates else f"no rate shared with {baseline}"
+        for baseline, shared in duels.items()
+    ]
+    return Verdict(next((v for v in (FAILS, UNKNOWN) if v in verdicts), HOLDS), ", ".join(numbers))
 
 
 def _verdict(states) -> str:
@@ -306,9 +310,10 @@ def _verdict(states) -> str:
 def _margins(shared: Duel, unit: str = "") -> str:
     """ "-0.12 to -0.05 at 3 points from 0.1 to 0.2 BPP"."""
     rates, margins, states = shared
-    span = f"{min(margins):+.3g} to {max(margins):+.3g}" if len(rates) > 1 else f"{margins[0]:+.3g}"
-    some = f"{len(rates)} points from {min(rates):.3g} to {max(rates):.3g} BPP"
-    where = some if len(rates) > 1 else f"{rates[0]:.3g} BPP"
+    span = f"{min(margins):+.3g} to {max(margins):+.3g}"
+    where = f"{len(rates)} points from {min(rates):.3g} to {max(rates):.3g} BPP"
+    if len(rates) == 1:
+        span, where = f"{margins[0]:+.3g}", f"{rates[0]:.3g} BPP"
     unsure = f" ({states.count(0)} inside the confidence interval)" if 0 in states else ""
     return f"{span} {unit}".rstrip() + f" at {where}{unsure}"
 
@@ -321,7 +326,6 @@ def _rows_of(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
     missing = {"method", "point", "bpp"} - set(table)
     if missing:
         raise DataError(f"the table has no column {', '.join(sorted(missing))}")
-    table = table.reset_index(drop=True)
     if "protocol" not in table:
         return table
     rows = table[table["protocol"] == protocol]

@@ -114,10 +114,15 @@ def winners(points: pd.DataFrame, metric: str) -> list[dict]:
         best, *rest = sorted(known, key=values.get, reverse=not column(metric).lower_is_better)
         second = next((name for name in rest if family(name) != family(best)), None)
         low, high = (curves[best].at(rate, f"{metric}_{end}") for end in ("low", "high"))
-        sure = None if second is None or math.isnan(low) or math.isnan(high) else not low <= values[second] <= high
-        margin = values[best] - values[second] if second else math.nan
         found.append(
-            {"rate": rate, "method": best, "value": values[best], "second": second, "margin": margin, "sure": sure}
+            {
+                "rate": rate,
+                "method": best,
+                "value": values[best],
+                "second": second,
+                "margin": values[best] - values[second] if second else math.nan,
+                "sure": None if second is None or math.isnan(low + high) else not low <= values[second] <= high,
+            }
         )
     return found
 
@@ -172,14 +177,15 @@ def equal_rate_pair(table: pd.DataFrame) -> tuple[dict, dict]:
         The rows of the image in the per-picture table: method, point, bpp.
     """
     pairs = table[table["method"] == ANCHOR].merge(table[table["method"] == "bpg"], how="cross", suffixes=("", "_bpg"))
-    order = pd.DataFrame(
-        {
-            "fewer": pairs["bpp_bpg"] < pairs["bpp"],
-            "far": ~is_near(pairs["bpp"], FIGURE2_BPP),
-            "ratio": distance(pairs["bpp_bpg"], pairs["bpp"]),
-        }
-    ).sort_values(["fewer", "far", "ratio"])
-    best = pairs.loc[order.index[0]]
+    best = (
+        pairs.assign(
+            fewer=pairs["bpp_bpg"] < pairs["bpp"],
+            far=~is_near(pairs["bpp"], FIGURE2_BPP),
+            ratio=distance(pairs["bpp_bpg"], pairs["bpp"]),
+        )
+        .sort_values(["fewer", "far", "ratio"])
+        .iloc[0]
+    )
     return tuple(
         {"method": method, "point": best[f"point{end}"], "bpp": float(best[f"bpp{end}"])}
         for method, end in ((ANCHOR, ""), ("bpg", "_bpg"))

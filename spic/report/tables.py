@@ -1,6 +1,8 @@
 """Tables of a run, from the summaries of its points. docs/metrics.md says what the numbers mean."""
 
 import json
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,35 +18,33 @@ from spic.report.comparison import ANCHOR, Curve
 CLASS_COLUMNS = [*IDENTITY, "class", "iou", "iou_gt"]
 RECALL_COLUMNS = [*IDENTITY, "class", "size", "found", "total", "recall"]
 INTERVAL_COLUMNS = [*IDENTITY, "metric", "value", "low", "high", "spread"]
-BD_COLUMNS = ["run", "protocol", "anchor", "method", "metric", "bd_rate_percent", "bd_metric"]
-BD_COLUMNS += ["rate_overlap", "metric_overlap", "interpolation", "remark"]
-TEXT_COLUMNS = {*IDENTITY, "ssm_source", "class", "size", "metric", "at", "anchor", "interpolation", "remark", "stage"}
-TEXT_COLUMNS |= {"judge", "text", "verdict", "numbers", "figure", "name", "sampler", "frames"}
+BD_COLUMNS = (
+    "run protocol anchor method metric bd_rate_percent bd_metric rate_overlap metric_overlap interpolation remark"
+).split()
+TEXT_COLUMNS = {
+    *IDENTITY,
+    *("ssm_source class size metric at anchor interpolation remark stage".split()),
+    *("judge text verdict numbers figure name sampler frames".split()),
+}
 
 
 def read_summaries(paths) -> dict[str, pd.DataFrame]:
     """Join the summaries of all points: points, intervals, per_class, recall, in the order of `paths`."""
-    found = []
+    rows = {"points": [], "intervals": [], "per_class": [], "recall": []}
     for path in paths:
         try:
-            found.append(json.loads(Path(path).read_text()))
+            summary = json.loads(Path(path).read_text())
         except ValueError as error:
             raise DataError(f"{path}: damaged ({error}); remove it and run again") from None
-
-    def table(rows, columns):
-        made = pd.DataFrame(rows, columns=columns)
-        return made.assign(**{name: pd.to_numeric(made[name]) for name in columns if name not in TEXT_COLUMNS})
-
-    def rows(key):
-        return [row for summary in found for row in summary[key]]
-
-    points = [summary["point"] for summary in found]
-    return {
-        "points": table(points, point_columns(name for point in points for name in point)),
-        "intervals": table(rows("intervals"), INTERVAL_COLUMNS),
-        "per_class": table(rows("per_class"), CLASS_COLUMNS),
-        "recall": table(rows("recall"), RECALL_COLUMNS),
-    }
+        for name, found in rows.items():
+            found += [summary["point"]] if name == "points" else summary[name]
+    columns = {"intervals": INTERVAL_COLUMNS, "per_class": CLASS_COLUMNS, "recall": RECALL_COLUMNS}
+    columns["points"] = point_columns(name for point in rows["points"] for name in point)
+    tables = {name: pd.DataFrame(found, columns=columns[name]) for name, found in rows.items()}
+    for table in tables.values():
+        numbers = table.columns.difference(TEXT_COLUMNS)
+        table[numbers] = table[numbers].apply(pd.to_numeric)
+    return tables
 
 
 def join_pictures(paths, out) -> None:
@@ -59,9 +59,8 @@ def join_pictures(paths, out) -> None:
 
 def with_originals(run: str, per_class: pd.DataFrame, originals: dict) -> pd.DataFrame:
     """Put the method "original" first: its `iou_gt` is how good the segmenter is, class by class."""
-    identity = {"run": run, "protocol": "", "method": "original", "point": ""}
-    own = pd.DataFrame([{**identity, **row} for row in class_rows(originals)], columns=CLASS_COLUMNS)
-    return pd.concat([own, per_class], ignore_index=True)
+    own = pd.DataFrame(class_rows(originals)).assign(run=run, protocol="", method="original", point="")
+    return pd.concat([own[CLASS_COLUMNS], per_class], ignore_index=True)
 
 
 def judge_table(run: str, judge: str | None, originals: dict) -> pd.DataFrame:
@@ -69,37 +68,24 @@ def judge_table(run: str, judge: str | None, originals: dict) -> pd.DataFrame:
 
     Without a judge the table has no rows; without ground truth its numbers are empty.
     """
-    rows = []
+    table = pd.DataFrame(columns=["run", "judge", "class", "iou_gt"])
     if judge is not None:
-        classes = list(map(str, originals["judge_classes"]))
-        iou = np.full(len(classes), np.nan)
-        if "confusion_judge_gt" in originals:
-            iou = iou_per_class(originals["confusion_judge_gt"].sum(axis=0))
-        mean = float(np.nanmean(iou)) if np.isfinite(iou).any() else np.nan
-        rows = [{"run": run, "judge": judge, "class": k, "iou_gt": v} for k, v in zip(classes, iou, strict=True)]
-        rows.append({"run": run, "judge": judge, "class": "mean", "iou_gt": mean})
-    return pd.DataFrame(rows, columns=["run", "judge", "class", "iou_gt"])
+        truth = originals.get("confusion_judge_gt")
+        iou = pd.Series(np.nan if truth is None else iou_per_class(truth.sum(axis=0)), originals["judge_classes"])
+        iou["mean"] = iou.mean()
+        table["class"], table["iou_gt"], table["run"], table["judge"] = iou.index, iou.to_numpy(), run, judge
+    return table
 
 
 def timing_table(run: str, paths_of: dict) -> pd.DataFrame:
     """Seconds per image, {(protocol, method, point, stage): the chunks' timing files}; varies from run to run."""
     rows = []
-    for (protocol, method, point, stage), paths in paths_of.items():
+    for point, paths in paths_of.items():
         parts = pd.concat([read_csv(path) for path in paths])
-        total = parts["total_seconds"].sum()
-        rows.append(
-            {
-                "run": run,
-                "protocol": protocol,
-                "method": method,
-                "point": point,
-                "stage": stage,
-                "n": int(parts["n"].sum()),
-                "mean_seconds": round(total / parts["n"].sum(), 5),
-                "median_seconds": round(float(parts["median_seconds"].median()), 5),
-            }
-        )
-    return pd.DataFrame(rows)
+        n = parts["n"].sum()
+        rows.append([run, *point, n, parts["total_seconds"].sum() / n, parts["median_seconds"].median()])
+    columns = [*IDENTITY, "stage", "n", "mean_seconds", "median_seconds"]
+    return pd.DataFrame(rows, columns=columns).round({"mean_seconds": 5, "median_seconds": 5})
 
 
 def matched_table(points: pd.DataFrame) -> pd.DataFrame:
@@ -109,14 +95,14 @@ def matched_table(points: pd.DataFrame) -> pd.DataFrame:
     not reach that rate: nothing is extrapolated. Without SPIC the table is empty.
     """
     rows, compared = [], [metric.name for metric in _compared(points)]
-    for (run, protocol), group in points.groupby(["run", "protocol"], sort=False):
-        methods = list(group["method"].unique())
-        curves = {(method, metric): Curve(group, method, metric) for method in methods for metric in compared}
-        for _, at in group[group["method"] == ANCHOR].sort_values("bpp").iterrows():
+    for keys, group in points.groupby(["run", "protocol"], sort=False):
+        methods = group["method"].unique()
+        curves = {method: [Curve(group, method, metric) for metric in compared] for method in methods}
+        for at in group[group["method"] == ANCHOR].sort_values("bpp").itertuples():
             for method in methods:
-                read = {metric: _at_rate(curves[method, metric], at["bpp"]) for metric in compared}
-                rows.append({"run": run, "protocol": protocol, "at": at["point"], "bpp": at["bpp"], "method": method})
-                rows[-1] |= read
+                # NaN where two points of a curve have one rate, as this table takes no mean of them
+                read = [one.at(at.bpp) if one.points["bpp"].is_unique else np.nan for one in curves[method]]
+                rows.append([*keys, at.point, at.bpp, method, *read])
     return pd.DataFrame(rows, columns=["run", "protocol", "at", "bpp", "method", *compared])
 
 
@@ -130,11 +116,9 @@ def bd_table(points: pd.DataFrame, interpolation: str = "akima") -> pd.DataFrame
     rows = []
     for (run, protocol), group in points.groupby(["run", "protocol"], sort=False):
         test = group[group["method"] == ANCHOR]
-        for method in group["method"].unique():
-            for metric in _compared(points):
-                anchor, name = group[group["method"] == method], metric.name
-                if method == ANCHOR or not len(test) or anchor[name].isna().all() or test[name].isna().all():
-                    continue
+        for (method, anchor), metric in product(group.groupby("method", sort=False), _compared(points)):
+            name = metric.name
+            if method != ANCHOR and anchor[name].notna().any() and test[name].notna().any():
                 row = {"run": run, "protocol": protocol, "anchor": method, "method": ANCHOR, "metric": name}
                 rows.append(row | _deltas(anchor, test, metric, interpolation))
     return pd.DataFrame(rows, columns=BD_COLUMNS)
@@ -164,8 +148,9 @@ def identical_images(pictures: pd.DataFrame, methods=None) -> str:
         counts = np.isinf(rows["psnr"]).groupby(rows["point"], sort=False).agg(["sum", "size"])
         if counts["sum"].any() and (methods is None or method in methods):
             found.append(f"{counts['sum'].max()} of {counts['size'].max()} by {method}")
-    how = "in the mean PSNR each counts as the highest finite value"
-    return f"identical images, at most {', '.join(found)}: {how}" if found else ""
+    if not found:
+        return ""
+    return f"identical images, at most {', '.join(found)}: in the mean PSNR each counts as the highest finite value"
 
 
 def write_csv(table: pd.DataFrame, path) -> None:
@@ -174,7 +159,6 @@ def write_csv(table: pd.DataFrame, path) -> None:
 
 
 def _compared(points: pd.DataFrame) -> list[Metric]:
-    """The metrics of a table that methods are compared by."""
     return [metric for metric in columns_in(points) if metric.compared]
 
 
@@ -183,27 +167,20 @@ def read_csv(path) -> pd.DataFrame:
 
     The columns in `TEXT_COLUMNS` are str, whatever they look like. Only an empty cell is missing (NaN).
     """
-    types = dict.fromkeys(TEXT_COLUMNS, str)
-    return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""], encoding="utf-8")
-
-
-def _at_rate(curve: Curve, rate: float) -> float:
-    """A value at a rate; NaN where two points of the curve have one rate, as such a table takes no mean of them."""
-    return curve.at(rate) if curve.points["bpp"].is_unique else float("nan")
+    return pd.read_csv(
+        path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, na_values=[""], encoding="utf-8"
+    )
 
 
 def _deltas(anchor, test, metric: Metric, interpolation: str) -> dict:
     curves = (anchor["bpp"], anchor[metric.name], test["bpp"], test[metric.name])
+    rate = partial(bjontegaard.bd_rate, lower_is_better=metric.lower_is_better)
+    deltas = {("bd_rate_percent", "metric_overlap"): rate, ("bd_metric", "rate_overlap"): bjontegaard.bd_metric}
     found, remarks = {"interpolation": interpolation}, []
-    try:
-        lower = metric.lower_is_better
-        rate = bjontegaard.bd_rate(*curves, interpolation=interpolation, lower_is_better=lower)
-        found |= {"bd_rate_percent": rate.value, "metric_overlap": rate.overlap}
-    except DataError as error:
-        remarks.append(str(error))
-    try:
-        gain = bjontegaard.bd_metric(*curves, interpolation=interpolation)
-        found |= {"bd_metric": gain.value, "rate_overlap": gain.overlap}
-    except DataError as error:
-        remarks.append(str(error))
+    for (value, overlap), delta_of in deltas.items():
+        try:
+            delta = delta_of(*curves, interpolation=interpolation)
+            found |= {value: delta.value, overlap: delta.overlap}
+        except DataError as error:
+            remarks.append(str(error))
     return found | {"remark": "; ".join(dict.fromkeys(remarks))}

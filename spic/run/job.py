@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 import traceback
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, nullcontext, redirect_stderr, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,30 +32,20 @@ def job(about):
         the process
         ends: nothing after the `with` block runs.
     """
-    log = getattr(about, "log", [about])[0]
-    path = Path(log)
+    of_snakemake = hasattr(about, "log")
+    path = Path(about.log[0] if of_snakemake else about)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", errors="backslashreplace") as file, redirect_stderr(file):
         logging.basicConfig(stream=file, format="spic: %(message)s", force=True)
         logging.getLogger("spic").setLevel(logging.INFO)
         try:
-            if hasattr(about, "log"):
-                with _recorded(about):
-                    yield
-            else:
+            with _recorded(about) if of_snakemake else nullcontext():
                 yield
         except Exception as error:
-            said = memory_shortage(error) or (isinstance(error, (SpicError, OSError)) and str(error))
-            if said:
-                print(f"spic: {said}", file=file)
-            else:
-                traceback.print_exc(file=file)
-            code = 1
-        else:
-            code = 0
-    if code:
-        sys.exit(code)
-    if hasattr(about, "log"):
+            known = memory_shortage(error) or (isinstance(error, (SpicError, OSError)) and str(error))
+            print(f"spic: {known}\n" if known else traceback.format_exc(), file=file, end="")
+            sys.exit(1)
+    if of_snakemake:
         # All is written. Python's own way out takes 0.7 CPU seconds where torch is loaded.
         sys.stdout.flush()
         os._exit(0)
@@ -66,8 +56,12 @@ def _recorded(snakemake):
     from spic.provenance.records import check_inputs, write_record
 
     began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
-    lock = _hold()
-    _remove_left_overs(snakemake.output)
+    with suppress(OSError):  # in another folder, or on a file system without locks
+        # held for as long as this process lives: the door waits for jobs that outlive a killed run
+        lock = JOBS_LOCK.open("a")
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    for path in (path for output in snakemake.output for path in left_overs(output)):  # of an attempt that was killed
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     inputs = check_inputs(snakemake.input)
     yield
     record, resolved = snakemake.output.get("record"), snakemake.input.get("resolved")
@@ -82,32 +76,5 @@ def _recorded(snakemake):
             outputs=[path for path in snakemake.output if path != record],
             started=started,
             seconds=round(time.perf_counter() - began, 3),
-            cpu_seconds=_cpu_seconds(),
+            cpu_seconds=round(sum(os.times()[:4]), 3),  # of this process and its children since its start
         )
-    if lock is not None:
-        lock.close()
-
-
-def _hold():
-    """A shared lock, for as long as this process lives: the door waits for jobs that outlive a killed run."""
-    try:
-        file = JOBS_LOCK.open("a")
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:  # another folder, or a file system without locks
-        return None
-    return file
-
-
-def _remove_left_overs(outputs) -> None:
-    """Remove what an earlier attempt at these outputs, killed while it wrote, left half-written."""
-    for output in map(Path, outputs):
-        for path in left_overs(output):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def _cpu_seconds() -> float:
-    """CPU seconds of this process and its children since it started, imports included."""
-    import resource
-
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return round(sum(one.ru_utime + one.ru_stime for one in used), 3)

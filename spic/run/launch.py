@@ -12,8 +12,10 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, suppress
 from pathlib import Path
+
+import psutil
 
 from spic.benchmark.config import load
 from spic.errors import ConfigError
@@ -25,9 +27,11 @@ from spic.run.slurm import cancel_left_jobs
 LOCK = Path(".snakemake", "spic.lock")
 _held = []  # the open lock file of this process
 # Options that only print: Snakemake starts no job, and there is nothing to take up or to guard.
-_TELLING = ["dryrun", "lint", "list_rules", "list_target_rules", "print_compilation", "dag", "rulegraph", "filegraph"]
-_TELLING += ["d3dag", "summary", "detailed_summary", "list_changes", "list_input_changes", "list_params_changes"]
-_TELLING += ["list_untracked", "list_conda_envs", "containerize", "generate_unit_tests", "archive"]
+_TELLING = (
+    "dryrun lint list_rules list_target_rules print_compilation dag rulegraph filegraph d3dag summary detailed_summary "
+    "list_changes list_input_changes list_params_changes list_untracked list_conda_envs containerize "
+    "generate_unit_tests archive"
+).split()
 
 
 def run_workflow(arguments: list[str]) -> int:
@@ -43,8 +47,10 @@ def run_workflow(arguments: list[str]) -> int:
         There is no Snakefile, a config file can not be read, or another run is going on in the folder.
     """
     os.environ.update(_cache_home())
-    from snakemake.cli import parse_args, parse_config
+    from snakemake.cli import args_to_api, parse_args, parse_config, print_exception
     from snakemake.exceptions import CliException
+
+    from spic.run import progress
 
     logging.getLogger("snakemake").propagate = False  # it prints by itself
     try:
@@ -60,38 +66,29 @@ def run_workflow(arguments: list[str]) -> int:
     if args.executor in (None, "local") and args.cores is None and args.jobs is None:
         args.cores = usable_cores()
     folder = Path(args.directory or ".")
-    if _only_tells(args):
-        if _locks(folder) and _at_work(folder) is None:  # Snakemake speaks of another one that is running
+    with ExitStack() as stack:
+        if not _only_tells(args):
+            _held.append(stack.enter_context(_take(folder)))
+            stack.callback(_held.clear)
+            _take_up(folder)
+            progress.use(args)
+        elif _locks(folder) and _at_work(folder) is None:  # Snakemake speaks of another one that is running
             print("An earlier run was killed; the next one will go on where it stopped.", file=sys.stderr)
-        return _start(args)
-    with _claimed(folder):
-        _take_up(folder)
-        from spic.run import progress
-
-        progress.use(args)
-        return _start(args)
-
-
-def _start(args) -> int:
-    from snakemake.cli import args_to_api, print_exception
-
-    try:
-        return 0 if args_to_api(args, None) else 1
-    except Exception as error:  # as Snakemake's own command does
-        print_exception(error)
-        return 1
+        try:
+            return 0 if args_to_api(args, None) else 1
+        except Exception as error:  # as Snakemake's own command does
+            print_exception(error)
+            return 1
 
 
 def _cache_home() -> dict[str, str]:
     """XDG_CACHE_HOME in the temporary folder where this user has no cache: Snakemake does not start without one."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    try:
-        if os.path.isabs(cache):
+    if os.path.isabs(cache):
+        with suppress(OSError):
             os.makedirs(cache, exist_ok=True)
             if os.access(cache, os.W_OK):
                 return {}
-    except OSError:
-        pass
     folder = private_folder("spic-cache")
     if folder is None:
         raise ConfigError(f"{cache}: not writable, and Snakemake needs a cache; XDG_CACHE_HOME can name a folder")
@@ -114,12 +111,15 @@ def _take_up(folder: Path) -> None:
     """Go on where a killed run stopped: nothing of it may still write, and its lock goes."""
     locks = _locks(folder)
     process = _at_work(folder)
+    if process is not None and locks:
+        raise ConfigError(f"{folder.resolve()}: a Snakemake is at work in this folder (process {process})")
     if process is not None:
-        if locks:
-            raise ConfigError(f"{folder.resolve()}: a Snakemake is at work in this folder (process {process})")
         return  # it is about to start, or only tells something; should it start first, its lock will stop this run
     cancel_left_jobs(folder)
-    _wait_for_jobs(folder)
+    with (folder / JOBS_LOCK).open("a") as file:  # of jobs that outlive a killed run: two would write one file
+        if not _lock(file):
+            print("Waiting for a job that a killed run left behind.", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
     if locks:
         print("An earlier run was killed; going on where it stopped.", file=sys.stderr)
     for lock in locks:
@@ -135,8 +135,6 @@ def _at_work(folder: Path) -> int | None:
 
     One that is itself a job (`--mode`) or a dry run is none.
     """
-    import psutil
-
     folder = str(folder.resolve())
     for process in psutil.process_iter(["cmdline", "cwd"]):
         command = process.info["cmdline"] or []
@@ -145,24 +143,6 @@ def _at_work(folder: Path) -> int | None:
         if named and not other and process.info["cwd"] == folder and process.pid != os.getpid():
             return process.pid
     return None
-
-
-def _wait_for_jobs(folder: Path) -> None:
-    """Wait for jobs that outlive a killed run: two writers of one file would be worse. Each holds a shared lock."""
-    with (folder / JOBS_LOCK).open("a") as file:
-        if not _lock(file):
-            print("Waiting for a job that a killed run left behind.", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
-
-
-@contextmanager
-def _claimed(folder: Path):
-    """Hold a folder; it is free again after this block."""
-    _held.append(_take(folder))
-    try:
-        yield
-    finally:
-        _held.pop().close()
 
 
 def _take(folder: Path):
@@ -174,13 +154,10 @@ def _take(folder: Path):
     except OSError as error:
         raise ConfigError(f"{path.absolute()}: {error.strerror}; --directory names another folder for a run") from None
     if not _lock(file):
-        file.seek(0)
-        holder = file.read().strip()
         file.close()
-        raise ConfigError(f"{folder.resolve()}: another run is going on in this folder ({holder})")
+        raise ConfigError(f"{folder.resolve()}: another run is going on in this folder ({path.read_text().strip()})")
     file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}")
-    file.flush()
+    print(f"process {os.getpid()} on {socket.gethostname()}", file=file, end="", flush=True)
     return file
 
 
@@ -188,10 +165,8 @@ def _lock(file) -> bool:
     """Lock an open file for this process alone; False if another has it. True where the file system has no locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
+    except OSError as error:
+        return not isinstance(error, BlockingIOError)
     return True
 
 
@@ -216,7 +191,5 @@ def write_report(workflow, path) -> None:
         command += [option, *map(str, values)] if values else []
     command += ["--replace-workflow-config"] if given.replace_workflow_config else []
     done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        print(f"{path} could not be written: {(done.stdout + done.stderr).strip()[-2000:]}", file=sys.stderr)
-    else:
-        print(f"{path}: the run in one file", file=sys.stderr)
+    problem = f"{path} could not be written: {(done.stdout + done.stderr).strip()[-2000:]}"
+    print(problem if done.returncode else f"{path}: the run in one file", file=sys.stderr)

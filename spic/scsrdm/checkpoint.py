@@ -7,8 +7,8 @@ The config file is {"network": settings of `ScsrdmConfig`, "sampling": settings 
 import torch
 
 from spic.errors import ConfigError, WeightsError
-from spic.scsrdm import build, config_from_official
-from spic.scsrdm.config import ScsrdmConfig
+from spic.scsrdm import build
+from spic.scsrdm.config import ScsrdmConfig, network_of
 from spic.scsrdm.sampling import Sampling
 from spic.weights import check_state, load_state, read_weights, write_weights
 
@@ -45,7 +45,7 @@ def save_checkpoint(path, model, config: dict | None = None, dtype: str = "float
         state = model.state_dict()
     else:
         state = model
-    network = _network(config)
+    network = network_of(config)
     Sampling.from_dict(config.get("sampling", {}))  # or `ConfigError`
     check_state(_empty(network).state_dict(), state, "the network of this config")
     return write_weights(path, state, {**config, "network": network.to_dict()}, dtype)
@@ -80,7 +80,7 @@ def load_checkpoint(path, device="cpu", dtype="float32"):
         raise ConfigError(f"dtype {dtype!r}: expected {', '.join(_DTYPES)}")
     state, config = read_weights(path)
     try:
-        network = _network(config)
+        network = network_of(config)
         Sampling.from_dict(config.setdefault("sampling", {}))
     except ConfigError as error:
         raise WeightsError(f"{path}: {error}") from None
@@ -90,15 +90,6 @@ def load_checkpoint(path, device="cpu", dtype="float32"):
     return model.to(device=device, dtype=dtype, memory_format=torch.channels_last).eval(), config
 
 
-def _network(config: dict) -> ScsrdmConfig:
-    if isinstance(config.get("official"), dict):
-        return ScsrdmConfig.from_dict(config_from_official(config["official"]))
-    if "network" not in config:
-        raise ConfigError("the config has no network settings")
-    return ScsrdmConfig.from_dict(config["network"])
-
-
 def _empty(network: ScsrdmConfig):
-    """A network without memory of its own: no time lost on fresh weights."""
-    with torch.device("meta"):
+    with torch.device("meta"):  # no memory of its own, no time lost on fresh weights
         return build(network)

@@ -1,6 +1,7 @@
 """The shape of an SCSRDM network as data; the defaults are the released model."""
 
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from spic.errors import ConfigError
 from spic.networks.config import Shape
@@ -182,6 +183,15 @@ class ScsrdmConfig(Shape):
                 raise ConfigError(f"attention over {channels} channels does not divide into equal heads")
 
 
+def network_of(config: dict) -> ScsrdmConfig:
+    """The network that the config beside weights describes; `ConfigError` where it does not."""
+    if isinstance(config.get("official"), dict):
+        return ScsrdmConfig.from_dict(config_from_official(config["official"]))
+    if "network" not in config:
+        raise ConfigError("the config has no network settings")
+    return ScsrdmConfig.from_dict(config["network"])
+
+
 def config_from_official(options: dict) -> dict:
     """Translate the authors' option names into a network config.
 
@@ -207,11 +217,8 @@ def config_from_official(options: dict) -> dict:
     size = _integer(options, "image_size", 64)
     if size not in _MULTIPLIERS:
         raise ConfigError(f"image_size {size}: expected one of {', '.join(map(str, _MULTIPLIERS))}")
-    for name, only, default in (
-        ("diffusion_steps", "1000", "1000"),
-        ("noise_schedule", "linear", "linear"),
-    ):
-        if str(options.get(name, default)) != only:
+    for name, only in (("diffusion_steps", "1000"), ("noise_schedule", "linear")):
+        if str(options.get(name, only)) != only:
             raise ConfigError(f"{name} {options[name]!r}: only {only} is supported")
     for name, only, default in (
         ("class_cond", True, False),
@@ -251,27 +258,19 @@ def _positive_int(value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1 << 16
 
 
-def _integer(options, name, default) -> int:
+def _option(options, name, default, read, expected):
     try:
-        return int(options.get(name, default))
-    except (TypeError, ValueError):
-        raise ConfigError(f"{name} {options[name]!r}: expected a whole number") from None
+        return read(options.get(name, default))
+    except (TypeError, ValueError, KeyError):
+        raise ConfigError(f"{name} {options[name]!r}: expected {expected}") from None
 
 
-def _boolean(options, name, default) -> bool:
-    value = options.get(name, default)
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    try:
-        return known[str(value).lower()]
-    except KeyError:
-        raise ConfigError(f"{name} {value!r}: expected true or false") from None
-
-
-def _numbers(options, name, default) -> tuple:
-    value = options.get(name, default)
-    parts = value.split(",") if isinstance(value, str) else value
-    try:
-        numbers = [float(part) for part in parts if part != ""]
-    except (TypeError, ValueError):
-        raise ConfigError(f"{name} {value!r}: expected numbers separated by commas") from None
+def _split(value) -> tuple:
+    numbers = [float(part) for part in (value.split(",") if isinstance(value, str) else value) if part != ""]
     return tuple(int(number) if number.is_integer() else number for number in numbers)
+
+
+_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_integer = partial(_option, read=int, expected="a whole number")
+_boolean = partial(_option, read=lambda value: _WORDS[str(value).lower()], expected="true or false")
+_numbers = partial(_option, read=_split, expected="numbers separated by commas")

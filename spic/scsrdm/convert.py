@@ -6,10 +6,10 @@ from pathlib import Path
 from spic.errors import ConfigError, WeightsError
 from spic.pictures.labels import get_label_space
 from spic.scsrdm.checkpoint import save_checkpoint
-from spic.scsrdm.config import ScsrdmConfig, config_from_official
+from spic.scsrdm.config import network_of
 from spic.scsrdm.info import only_space
 from spic.scsrdm.sampling import Sampling
-from spic.weights.reading import expand, read_tensors
+from spic.weights.reading import expand, read_state_dict
 
 _AVERAGED = ("ema", "model_ema", "ema_model", "ema_state_dict")
 _RAW = ("model", "state_dict", "model_state_dict", "network")
@@ -51,17 +51,16 @@ def convert_checkpoint(
     """
     source = Path(expand(source))
     settings = _read_config(source, config)
-    official = settings.pop("official", None)
-    if official is not None:
-        settings["network"] = config_from_official(official)
-    network = ScsrdmConfig.from_dict(settings.setdefault("network", {}))
+    network = network_of({"network": {}, **settings})
+    settings.pop("official", None)
+    settings["network"] = network.to_dict()
     space = label_space or settings.get("label_space") or only_space(network.num_classes)
     if space is not None:
         if get_label_space(space).num_classes != network.num_classes:
             raise ConfigError(f"label space {space} does not have the {network.num_classes} classes of the network")
         settings["label_space"] = space
     settings.setdefault("sampling", Sampling().to_dict())
-    state, kind = _choose(_load(source), ema, source)
+    state, kind = _choose(read_state_dict(source), ema, source)
     settings["converted"] = {"from": source.name, "tensors": kind}
     try:
         return save_checkpoint(target, state, settings, dtype)
@@ -84,13 +83,6 @@ def _read_config(source: Path, config) -> dict:
     if not isinstance(settings.get("official", {}), dict):
         raise ConfigError(f'{path}: "official" is not a table of options')
     return settings
-
-
-def _load(path: Path) -> dict:
-    content = read_tensors(path)
-    if not isinstance(content, dict):
-        raise WeightsError(f"{path}: not a state dict")
-    return content
 
 
 def _choose(content: dict, ema: bool | None, path: Path) -> tuple[dict, str]:

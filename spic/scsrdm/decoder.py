@@ -3,17 +3,17 @@
 import numpy as np
 import torch
 
-from spic.errors import BitstreamError, DataError
+from spic.errors import BitstreamError, ConfigError, DataError
 from spic.machine import pick_device, pick_dtype
 from spic.pictures.labels import one_hot
 from spic.pictures.limits import MAX_PIXELS
 from spic.scsrdm import tiles
 from spic.scsrdm.checkpoint import load_checkpoint
 from spic.scsrdm.geometry import padded_size
+from spic.scsrdm.info import CONDITIONS, find_decoder
 from spic.scsrdm.memory import device_memory, plan
 from spic.scsrdm.sampler import sample
 from spic.scsrdm.sampling import Sampling
-from spic.weights import shipped
 
 
 class Decoder:
@@ -45,7 +45,7 @@ class Decoder:
     ):
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device)
-        self.model, config = load_checkpoint(weights or shipped("street-decoder"), device=self.device)
+        self.model, config = load_checkpoint(find_decoder("decoder_weights", weights or None), device=self.device)
         self.model.torso_to(getattr(torch, self.dtype))
         if compile:
             self.model.run = torch.compile(self.model.run)
@@ -104,9 +104,11 @@ class Decoder:
         kept = {"null": self._last_null[1] if guided else None, "room": room, "sampling": sampling}
         batch = batch or fitting
         parts = [slice(start, start + batch) for start in range(0, len(ssm), batch)]
-        noise = [seeds if callable(seeds) else seeds[part] for part in parts]
-        pairs = zip(parts, noise, strict=True)
-        return np.concatenate([self._decode(model, ssm[part], coarse[part], noise=n, **kept) for part, n in pairs])
+        decoded = [
+            self._decode(model, ssm[part], coarse[part], noise=seeds if callable(seeds) else seeds[part], **kept)
+            for part in parts
+        ]
+        return np.concatenate(decoded)
 
     def _decode(self, model, ssm, coarse, **settings):
         if self.void_is_null:
@@ -114,7 +116,30 @@ class Decoder:
         labels = torch.from_numpy(np.ascontiguousarray(ssm)).to(self.device)
         small = torch.from_numpy(np.ascontiguousarray(coarse)).to(self.device)
         small = small.permute(0, 3, 1, 2).float() / 127.5 - 1
-        onehot = one_hot(labels, self.model.config.ssm_planes)
-        x = sample(model, onehot, small, **settings)
+        x = sample(model, one_hot(labels, self.model.config.ssm_planes), small, **settings)
         x = ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return x.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def one_sided(setting: str, weights=None, device: str = "auto", dtype: str = "auto") -> Decoder:
+    """The decoder of "sr_weights", which does not look at the SSM, or of "sdm_weights", not at the coarse image.
+
+    Parameters
+    ----------
+    setting : str
+        One of the two.
+    weights : path-like, optional
+        Its checkpoint; None takes the shipped one.
+    device, dtype : str
+        As in `spic.machine`.
+
+    Raises
+    ------
+    ConfigError
+        None are given and none are shipped, or they were trained for another condition.
+    """
+    weights = find_decoder(setting, weights)
+    network = Decoder(weights, device, dtype)
+    if network.model.config.condition != CONDITIONS[setting]:
+        raise ConfigError(f"{weights}: {setting} must be trained with --condition {CONDITIONS[setting]}")
+    return network

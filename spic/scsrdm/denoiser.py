@@ -32,7 +32,8 @@ class Denoiser:
     """
 
     def __init__(self, model, ssm_onehot, coarse, timesteps, guidance=1.0, *, null=None, room=float("inf")):
-        device, dtype = coarse.device, compute_dtype(model)
+        device, kind = coarse.device, model.out[2].weight.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.dtype  # of feature maps
         self.model, self.guidance = model, guidance
         self.rows = {int(t): i for i, t in enumerate(timesteps)}
         self.t = torch.tensor(list(self.rows), dtype=torch.long, device=device)
@@ -74,9 +75,3 @@ def to_x0(kind: str, prediction, x_t, abar):
     if kind == "v":
         return abar**0.5 * x_t - (1 - abar) ** 0.5 * prediction
     return (x_t - (1 - abar) ** 0.5 * prediction) / abar**0.5
-
-
-def compute_dtype(model):
-    """Number format of the feature maps: autocast's where that is on, else that of the network's torso."""
-    kind = model.out[2].weight.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else model.dtype

@@ -7,6 +7,9 @@ from spic.errors import ConfigError, WeightsError
 from spic.pictures.labels import CAMVID11, CITYSCAPES19
 from spic.scsrdm.sampling import Sampling
 
+SHIPPED_DECODERS = {"decoder_weights": "street-decoder"}  # by the setting that names other weights
+CONDITIONS = {"decoder_weights": "both", "sr_weights": "coarse", "sdm_weights": "ssm"}  # what their networks see
+
 
 @dataclass(frozen=True)
 class DecoderInfo:
@@ -33,23 +36,34 @@ class DecoderInfo:
     size_multiple: int
 
 
+def find_decoder(setting: str, weights=None):
+    """The weights given for a setting of `CONDITIONS`, or the shipped ones; `ConfigError` where there are neither."""
+    if weights is not None:
+        return weights
+    from spic.weights import shipped
+
+    if setting not in SHIPPED_DECODERS:
+        raise ConfigError(f"{setting}: none are shipped, and none are given (docs/decoder.md)")
+    return shipped(SHIPPED_DECODERS[setting])
+
+
 def describe_decoder(weights=None) -> DecoderInfo:
     """Read the config of decoder weights, None for the shipped; `WeightsError` if that fails."""
-    from spic.scsrdm.config import ScsrdmConfig, config_from_official
-    from spic.weights import read_config, sha256, shipped, weight_paths
+    from spic.scsrdm.config import network_of
+    from spic.weights import read_config, sha256, weight_paths
 
-    weights = weights or shipped("street-decoder")
+    weights = find_decoder("decoder_weights", weights or None)
     path, sidecar = weight_paths(weights)
     config = read_config(weights)
     try:
         digest = config["weights"]["sha256"] if "weights" in config else sha256(path)
-        network = config_from_official(config["official"]) if "official" in config else config["network"]
+        network = network_of(config)
         return DecoderInfo(
             path=path,
             weights_id=bytes.fromhex(digest)[:4].hex(),
-            label_space=config.get("label_space") or only_space(ScsrdmConfig.from_dict(network).num_classes),
+            label_space=config.get("label_space") or only_space(network.num_classes),
             sampling=Sampling.from_dict(config.get("sampling", {})),
-            size_multiple=ScsrdmConfig.from_dict(network).size_multiple,
+            size_multiple=network.size_multiple,
         )
     except OSError as error:
         raise WeightsError(f"{error.filename}: {error.strerror}") from None

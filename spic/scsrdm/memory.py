@@ -81,6 +81,5 @@ def plan(model, size, copies: int, dtype, budget: int) -> tuple[int, int]:
     working, kept = working_bytes(model, size, copies, dtype), kept_bytes(model, size, dtype)
     if working > budget:
         raise DataError(f"pictures of {size[0]}x{size[1]} need {working >> 20} MiB each, there are {budget >> 20} MiB")
-    most = MOST[model.out[2].weight.device.type]
-    batch = max(1, min(most, budget // (working + kept)))
+    batch = max(1, min(MOST[model.out[2].weight.device.type], budget // (working + kept)))
     return batch, budget - batch * working

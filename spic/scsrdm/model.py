@@ -2,12 +2,13 @@
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from spic.errors import ConfigError
 from spic.scsrdm import schedule
 from spic.scsrdm.config import ScsrdmConfig
 from spic.scsrdm.refine import Refine, half_chroma
-from spic.scsrdm.spade import Condition, NullCondition
+from spic.scsrdm.spade import Condition
 from spic.scsrdm.unet import UNet
 
 
@@ -28,10 +29,8 @@ class Scsrdm(UNet):
 
     def __init__(self, config: ScsrdmConfig):
         super().__init__(config)
-        self.refine = None
-        if config.refine_channels:
-            shape = (config.refine_channels, config.ssm_planes, config.refine_blocks, config.finish_channels)
-            self.refine = Refine(*shape)
+        shape = (config.refine_channels, config.ssm_planes, config.refine_blocks, config.finish_channels)
+        self.refine = Refine(*shape) if config.refine_channels else None
         self._abar = {}  # alphas_cumprod on each device; no buffer, so the state dict stays the published one
 
     def forward(self, x_t, t, ssm_onehot, coarse):
@@ -69,19 +68,8 @@ class Scsrdm(UNet):
         planes, wiener, s = self._precondition(x_t, t, c)
         outputs = self.run(planes, times, conditions)
         outputs = [self._refined(*each, wiener, s, c) for each in zip(outputs, conditions, strict=True)]
-        return [torch.cat([self._coloured(wiener + s * raw[:, :3]), raw[:, 3:]], dim=1) for raw in outputs]
-
-    def condition(self, ssm_onehot) -> Condition:
-        if self.config.condition == "coarse":
-            ssm_onehot = torch.zeros_like(ssm_onehot)
-        prepared = super().condition(ssm_onehot)
-        prepared.onehot = ssm_onehot  # what `refine` looks at
-        return prepared
-
-    def null_condition(self, height: int, width: int, dtype=None) -> NullCondition:
-        prepared = super().null_condition(height, width, dtype)
-        prepared.onehot = self.out[2].weight.new_zeros(1, self.config.ssm_planes, height, width)
-        return prepared
+        coloured = half_chroma if self.config.chroma == "half" else nn.Identity()
+        return [torch.cat([coloured(wiener + s * raw[:, :3]), raw[:, 3:]], dim=1) for raw in outputs]
 
     def denoise_raw(self, x_t, t, ssm_onehot, coarse):
         """Parts of a preconditioned prediction, for a loss ((x0 - wiener) / s - raw)^2 in units of s.
@@ -101,20 +89,12 @@ class Scsrdm(UNet):
         planes, wiener, s = self._precondition(x_t.float(), t, c)
         return self._refined(self.run(planes, self.times(t), [condition])[0], condition, wiener, s, c), wiener, s
 
-    def torso_to(self, dtype):
-        if self.refine is not None:
-            self.refine.to(dtype)
-        return super().torso_to(dtype)
-
     def enlarge(self, coarse):
         """Coarse image at full size, float32 (N, 3, H, W)."""
         if self.config.condition == "ssm":
             coarse = torch.zeros_like(coarse)
         factor, mode = self.config.coarse_factor, self.config.upsampling
         return F.interpolate(coarse.float(), scale_factor=factor, mode=mode, align_corners=False)
-
-    def _coloured(self, x0):
-        return half_chroma(x0) if self.config.chroma == "half" else x0
 
     def _refined(self, raw, condition, wiener, s, c):
         if self.refine is None:

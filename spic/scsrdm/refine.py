@@ -34,7 +34,7 @@ class Refine(nn.Module):
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=2, dilation=2)
         self.blocks = nn.ModuleList(Block(channels, 1 + i % 2) for i in range(blocks))
-        self.out = _zero(nn.Conv2d(channels, 3 * PATCH**2, 3, padding=1))
+        self.out = zeroed(nn.Conv2d(channels, 3 * PATCH**2, 3, padding=1))
         self.finish = Finish(channels, ssm_planes, finish) if finish else None
 
     def forward(self, x0, c, ssm_onehot):
@@ -56,7 +56,7 @@ class Block(nn.Module):
     def __init__(self, channels, dilation):
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation)
-        self.second = _zero(nn.Conv2d(channels, channels, 3, padding=1))
+        self.second = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, x):
         return x + self.second(F.silu(self.first(x)))
@@ -75,8 +75,8 @@ class Finish(nn.Module):
             self.up.weight.copy_(self.up.weight[:: PATCH**2].repeat_interleave(PATCH**2, 0))
             self.up.bias.copy_(self.up.bias[:: PATCH**2].repeat_interleave(PATCH**2, 0))
         self.mix = nn.Conv2d(6 + ssm_planes + width, width, 3, padding=1)
-        self.second = _zero(nn.Conv2d(width, width, 3, padding=1))
-        self.last = _zero(nn.Conv2d(width, 3, 3, padding=1))
+        self.second = zeroed(nn.Conv2d(width, width, 3, padding=1))
+        self.last = zeroed(nn.Conv2d(width, 3, 3, padding=1))
 
     def forward(self, h, x0, c, onehot):
         grown = F.pixel_shuffle(F.silu(self.up(h)), PATCH)
@@ -100,7 +100,8 @@ def half_chroma(x):
     return torch.stack([r, (y - 0.299 * r - 0.114 * b) / 0.587, b], dim=1)
 
 
-def _zero(convolution):
+def zeroed(convolution):
+    """Start a layer at zero, so that a fresh residual block is the identity."""
     nn.init.zeros_(convolution.weight)
     nn.init.zeros_(convolution.bias)
     return convolution

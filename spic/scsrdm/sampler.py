@@ -96,27 +96,27 @@ def ancestral_chain(denoise, x, chain: Chain, draw, fraction=0.0, callback=None)
 
     `fraction` places the log variance between the posterior's (0) and beta's (1) where the network has not learned it.
     """
-    for i in reversed(range(len(chain.timesteps))):
-        x0, _, learned = denoise(x, chain.timesteps[i])
-        _report(callback, chain, i, x, x0)
+
+    def step(i, x, x0, eps, learned):
         mean = float(chain.x0_coefficient[i]) * x0 + float(chain.x_t_coefficient[i]) * x
         low, high = chain.log_variances(i)
         f = fraction if learned is None else learned
         log_variance = torch.as_tensor(low + f * (high - low), device=x.device)
         # Drawn at the last step too, though unused: the sequence of draws is part of the published chain.
         z = draw(x.shape)
-        x = mean + (0.5 * log_variance).exp() * z if i > 0 else mean
-    return x.clamp(-1, 1)
+        return mean + (0.5 * log_variance).exp() * z if i > 0 else mean
+
+    return _walk(denoise, x, chain, step, callback)
 
 
 def ddim_chain(denoise, x, chain: Chain, callback=None):
     """Deterministic DDIM steps (eta 0) from x at the last timestep of `chain` down to an image."""
-    for i in reversed(range(len(chain.timesteps))):
-        x0, eps, _ = denoise(x, chain.timesteps[i])
-        _report(callback, chain, i, x, x0)
+
+    def step(i, x, x0, eps, learned):
         previous = float(chain.abar_previous[i])
-        x = previous**0.5 * x0 + (1 - previous) ** 0.5 * eps
-    return x.clamp(-1, 1)
+        return previous**0.5 * x0 + (1 - previous) ** 0.5 * eps
+
+    return _walk(denoise, x, chain, step, callback)
 
 
 def dpm_chain(denoise, x, chain: Chain, callback=None, order=2):
@@ -132,21 +132,34 @@ def dpm_chain(denoise, x, chain: Chain, callback=None, order=2):
         NUM_TIMESTEPS, trained_betas=schedule.betas(), solver_order=order, prediction_type="sample"
     )
     solver.set_timesteps(timesteps=list(reversed(chain.timesteps)))
-    for i in reversed(range(len(chain.timesteps))):
-        x0, _, _ = denoise(x, chain.timesteps[i])
-        _report(callback, chain, i, x, x0)
-        x = solver.step(x0, chain.timesteps[i], x).prev_sample
+
+    def step(i, x, x0, eps, learned):
+        return solver.step(x0, chain.timesteps[i], x).prev_sample
+
+    return _walk(denoise, x, chain, step, callback)
+
+
+def _walk(denoise, x, chain, step, callback):
+    for i, t in reversed(list(enumerate(chain.timesteps))):
+        x0, eps, learned = denoise(x, t)
+        if callback is not None:
+            callback({"i": len(chain.timesteps) - 1 - i, "t": t, "x": x, "x0": x0})
+        x = step(i, x, x0, eps, learned)
     return x.clamp(-1, 1)
 
 
 def _noise_source(noise, count, device):
     """Turn seeds into `draw(shape)`, and check what a caller's own source draws."""
-    if callable(noise):
-        source = noise
-    else:
-        seeds = _seeds(noise, count)
+    source = noise
+    if not callable(noise):
+        if not isinstance(noise, Sequence | np.ndarray | range) or isinstance(noise, str | bytes):
+            raise ConfigError("noise: expected a callable or one seed per image")
+        if len(noise) != count:
+            raise ConfigError(f"noise: {len(noise)} seeds for {count} pictures")
+        if not all(isinstance(s, int | np.integer) and not isinstance(s, bool) and 0 <= s < 1 << 63 for s in noise):
+            raise ConfigError("noise: seeds are whole numbers from 0 to 2**63 - 1")
         # On the CPU whatever the device: a seed then gives the same noise everywhere.
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        generators = [torch.Generator().manual_seed(int(seed)) for seed in noise]
 
         def source(shape):
             return torch.stack([torch.randn(shape[1:], generator=generator) for generator in generators])
@@ -158,19 +171,3 @@ def _noise_source(noise, count, device):
         return z.to(device=device, dtype=torch.float32)
 
     return draw
-
-
-def _seeds(noise, count):
-    if not isinstance(noise, Sequence | np.ndarray | range) or isinstance(noise, str | bytes):
-        raise ConfigError("noise: expected a callable or one seed per image")
-    seeds = list(noise)
-    if len(seeds) != count:
-        raise ConfigError(f"noise: {len(seeds)} seeds for {count} pictures")
-    if not all(isinstance(s, int | np.integer) and not isinstance(s, bool) and 0 <= s < 1 << 63 for s in seeds):
-        raise ConfigError("noise: seeds are whole numbers from 0 to 2**63 - 1")
-    return [int(seed) for seed in seeds]
-
-
-def _report(callback, chain, i, x, x0):
-    if callback is not None:
-        callback({"i": len(chain.timesteps) - 1 - i, "t": chain.timesteps[i], "x": x, "x0": x0})

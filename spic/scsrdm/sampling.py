@@ -88,16 +88,9 @@ class Sampling:
         return len(self.chain) * (1 if self.guidance == 1.0 else 2)
 
 
-def respace(count: int) -> list[int]:
-    """`count` timesteps evenly spaced over 0..999, both ends included; `ConfigError` outside 1..1000."""
-    if not 1 <= count <= NUM_TIMESTEPS:
-        raise ConfigError(f"cannot keep {count} of {NUM_TIMESTEPS} timesteps")
-    return even_timesteps(count, NUM_TIMESTEPS - 1) if count > 1 else [0]
-
-
 def published_timesteps() -> list[int]:
     """Timesteps of the paper's 20-step inference: respaced to 100, those up to 200 kept: 0, 10, ..., 182, 192."""
-    return [t for t in respace(100) if t <= 200]
+    return [t for t in even_timesteps(100, NUM_TIMESTEPS - 1) if t <= 200]
 
 
 def even_timesteps(steps: int, start: int) -> list[int]:

@@ -29,7 +29,7 @@ class GroupNorm(nn.GroupNorm):
     def __init__(self, channels: int):
         super().__init__(GROUPS, channels)
 
-    def forward(self, x):
+    def forward(self, x, conditions=None):
         return group_norm(x, self.weight, self.bias)
 
 
@@ -61,8 +61,7 @@ class Spade(nn.Module):
     def modulation(self, ssm, dtype=None):
         """Scale 1 + gamma and shift beta, both (N, channels, h, w), for an SSM of that size."""
         hidden = self.mlp_shared(ssm)
-        scale, shift = 1 + self.mlp_gamma(hidden), self.mlp_beta(hidden)
-        return scale.to(dtype or scale.dtype), shift.to(dtype or shift.dtype)
+        return tuple(part.to(dtype or part.dtype) for part in (1 + self.mlp_gamma(hidden), self.mlp_beta(hidden)))
 
 
 class Condition:
@@ -74,12 +73,14 @@ class Condition:
         (N or 1, C, h, w), the SSM at the finest level.
     levels : int
         How many levels there are.
+    onehot : torch.Tensor
+        The SSM itself, which `spic.scsrdm.refine` looks at.
     pooled : bool
         Make the smaller copies by averaging (embedded SSM) and not by the nearest pixel (one-hot SSM, as published).
     """
 
-    def __init__(self, ssm, levels: int, *, pooled: bool = False):
-        self.ssm = [ssm]
+    def __init__(self, ssm, levels: int, onehot, pooled: bool):
+        self.ssm, self.onehot = [ssm], onehot
         for level in range(1, levels):
             size = [side >> level for side in ssm.shape[-2:]]
             self.ssm.append(F.adaptive_avg_pool2d(ssm, size) if pooled else F.interpolate(ssm, size, mode="nearest"))
@@ -98,10 +99,6 @@ class Condition:
                 room -= cost
                 self.kept[spade.index] = spade.modulation(ssm, dtype)
         return self
-
-    def tensors(self) -> list:
-        """All that is held."""
-        return [*self.ssm, *(tensor for pair in self.kept.values() for tensor in pair)]
 
     def modulation(self, spade: Spade, dtype):
         """Scale and shift of one SPADE, (N or 1, channels, h, w)."""
@@ -124,10 +121,12 @@ class NullCondition:
         (1, C, 1, 1), a pixel of the null SSM as the SPADEs see it.
     size : (int, int)
         Height and width at the finest level.
+    onehot : torch.Tensor
+        The SSM itself, as in `Condition`.
     """
 
-    def __init__(self, spades, pixel, size, dtype=None):
-        self.kept, self.places = {}, {}
+    def __init__(self, spades, pixel, size, onehot, dtype=None):
+        self.kept, self.places, self.onehot = {}, {}, onehot
         for spade in spades:
             sides = [side >> spade.level for side in size]
             if spade.level not in self.places:

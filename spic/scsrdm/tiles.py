@@ -52,7 +52,10 @@ class Tiled:
         for top in rows:
             for left in columns:
                 part = (..., slice(top, top + sides[0]), slice(left, left + sides[1]))
-                prepared = [self._of_tile(condition, part) for condition in conditions]
+                prepared = [
+                    self.model.condition(each.ssm[part].contiguous()) if isinstance(each, _Whole) else each
+                    for each in conditions
+                ]
                 outputs = self.model.predictions(x_t[part], t, times, prepared, c[part])
                 if totals is None:
                     totals = [output.new_zeros(*output.shape[:2], *size) for output in outputs]
@@ -60,9 +63,6 @@ class Tiled:
                     total[part] += weight * output
                 weights[part] += weight
         return [total.div_(weights) for total in totals]
-
-    def _of_tile(self, condition, part):
-        return self.model.condition(condition.ssm[part].contiguous()) if isinstance(condition, _Whole) else condition
 
 
 class _Whole:

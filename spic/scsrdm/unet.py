@@ -10,6 +10,7 @@ Sources: Dhariwal and Nichol 2021 (arXiv 2105.05233), section 3; Wang et al. (ar
 """
 
 import math
+from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
@@ -17,37 +18,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from spic.scsrdm.config import ScsrdmConfig
+from spic.scsrdm.refine import zeroed
 from spic.scsrdm.spade import Condition, GroupNorm, NullCondition, Spade
-
-
-def timestep_embedding(t, channels: int):
-    """Cosines, then sines, of t at `channels` / 2 geometric frequencies from 1 to 1/10000; float32 (N, channels)."""
-    half = channels // 2
-    frequencies = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
-    angles = t.float()[:, None] * frequencies
-    return torch.cat([angles.cos(), angles.sin()], dim=1)
-
-
-class Downsample(nn.Module):
-    """Halve by a convolution of stride 2."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.op = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
-
-    def forward(self, x):
-        return self.op(x)
-
-
-class Upsample(nn.Module):
-    """Double by repeating pixels, then convolve."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x):
-        return self.conv(_double(x))
 
 
 class Attention(nn.Module):
@@ -58,7 +30,7 @@ class Attention(nn.Module):
         self.heads = heads
         self.norm = GroupNorm(channels)
         self.qkv = nn.Conv1d(channels, 3 * channels, 1)
-        self.proj_out = _zeroed(nn.Conv1d(channels, channels, 1))
+        self.proj_out = zeroed(nn.Conv1d(channels, channels, 1))
 
     def forward(self, x):
         n, channels, height, width = x.shape
@@ -71,7 +43,10 @@ class Attention(nn.Module):
 
 
 class _Block(nn.Module):
-    """What both residual blocks share: resampling, time conditioning, skip connection."""
+    """What both residual blocks share: resampling, time conditioning, skip connection.
+
+    Their `parts` are: first norm, first convolution, second norm, and what follows it.
+    """
 
     def __init__(self, channels: int, out: int, embedding: int, scale_shift: bool, resample):
         super().__init__()
@@ -81,18 +56,19 @@ class _Block(nn.Module):
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, 2 * out if scale_shift else out))
         self.skip_connection = nn.Identity() if channels == out else nn.Conv2d(channels, out, 1)
 
-    def _forward(self, x, times, normalised, in_conv, out_norm, out_layers):
-        hidden = F.silu(normalised)
+    def forward(self, x, times, conditions):
+        in_norm, in_conv, out_norm, out_layers = self.parts()
+        hidden = F.silu(in_norm(x, conditions))
         if self.resample is not None:
             hidden, x = self.resample(hidden), self.resample(x)
         hidden = in_conv(hidden)
         time = times[:, self.time_columns, None, None]
         if self.scale_shift:
             scale, shift = time.chunk(2, dim=1)
-            hidden = torch.addcmul(shift.to(hidden.dtype), out_norm(hidden), (1 + scale).to(hidden.dtype))
+            normalised = out_norm(hidden, conditions)
+            hidden = torch.addcmul(shift.to(hidden.dtype), normalised, (1 + scale).to(hidden.dtype))
         else:
-            time = time.to(hidden.dtype)
-            hidden = out_norm(hidden + time)
+            hidden = out_norm(hidden + time.to(hidden.dtype), conditions)
         return self.skip_connection(x) + out_layers(hidden)
 
 
@@ -102,13 +78,12 @@ class ResBlock(_Block):
     def __init__(self, channels, out, embedding, scale_shift, resample=None):
         super().__init__(channels, out, embedding, scale_shift, resample)
         self.in_layers = nn.Sequential(GroupNorm(channels), nn.SiLU(), nn.Conv2d(channels, out, 3, padding=1))
+        last = zeroed(nn.Conv2d(out, out, 3, padding=1))
         # The released weights count a dropout layer at index 2.
-        last = _zeroed(nn.Conv2d(out, out, 3, padding=1))
         self.out_layers = nn.Sequential(GroupNorm(out), nn.SiLU(), nn.Identity(), last)
 
-    def forward(self, x, times):
-        norm, rest = self.out_layers[0], self.out_layers[1:]
-        return self._forward(x, times, self.in_layers[0](x), self.in_layers[2], norm, rest)
+    def parts(self):
+        return self.in_layers[0], self.in_layers[2], self.out_layers[0], self.out_layers[1:]
 
 
 class SpadeResBlock(_Block):
@@ -119,14 +94,10 @@ class SpadeResBlock(_Block):
         self.in_norm = Spade(channels, ssm_channels, hidden, level)
         self.in_layers = nn.Sequential(nn.SiLU(), nn.Conv2d(channels, out, 3, padding=1))
         self.out_norm = Spade(out, ssm_channels, hidden, level - (resample is not None))
-        self.out_layers = nn.Sequential(nn.SiLU(), nn.Identity(), _zeroed(nn.Conv2d(out, out, 3, padding=1)))
+        self.out_layers = nn.Sequential(nn.SiLU(), nn.Identity(), zeroed(nn.Conv2d(out, out, 3, padding=1)))
 
-    def forward(self, x, times, conditions):
-        def out_norm(hidden):
-            return self.out_norm(hidden, conditions)
-
-        normalised = self.in_norm(x, conditions)
-        return self._forward(x, times, normalised, self.in_layers[1], out_norm, self.out_layers)
+    def parts(self):
+        return self.in_norm, self.in_layers[1], self.out_norm, self.out_layers
 
 
 class Stage(nn.Sequential):
@@ -134,12 +105,7 @@ class Stage(nn.Sequential):
 
     def forward(self, x, times, conditions=None):
         for layer in self:
-            if isinstance(layer, SpadeResBlock):
-                x = layer(x, times, conditions)
-            elif isinstance(layer, ResBlock):
-                x = layer(x, times)
-            else:
-                x = layer(x)
+            x = layer(x, times, conditions) if isinstance(layer, _Block) else layer(x)
         return x
 
 
@@ -178,14 +144,16 @@ class UNet(nn.Module):
                 channels = out
                 skips.append(channels)
             if level < len(levels) - 1:
-                down = block(channels, channels, _halve) if config.resblock_updown else Downsample(channels)
+                if config.resblock_updown:
+                    down = block(channels, channels, nn.AvgPool2d(2))
+                else:
+                    down = nn.Sequential(OrderedDict(op=nn.Conv2d(channels, channels, 3, stride=2, padding=1)))
                 self.input_blocks.append(Stage(down))
                 skips.append(channels)
 
         middle = Attention(channels, config.heads(channels))
-        deepest = len(levels) - 1
-        ends = [spade_block(channels, channels, deepest) for _ in range(2)]
-        self.middle_block = Stage(ends[0], middle, ends[1])
+        first, last = (spade_block(channels, channels, len(levels) - 1) for _ in range(2))
+        self.middle_block = Stage(first, middle, last)
 
         self.output_blocks = nn.ModuleList()
         for level, out in reversed(list(enumerate(levels))):
@@ -193,11 +161,15 @@ class UNet(nn.Module):
                 layers = [spade_block(channels + skips.pop(), out, level), *attention(out, level)]
                 channels = out
                 if level and i == config.num_res_blocks:
-                    up = spade_block(out, out, level, _double) if config.resblock_updown else Upsample(out)
-                    layers.append(up)
+                    larger = nn.Upsample(scale_factor=2)
+                    if config.resblock_updown:
+                        layers.append(spade_block(out, out, level, larger))
+                    else:
+                        convolution = nn.Conv2d(out, out, 3, padding=1)
+                        layers.append(nn.Sequential(OrderedDict(larger=larger, conv=convolution)))
                 self.output_blocks.append(Stage(*layers))
         head = nn.Conv2d(channels, config.out_channels * patch * patch, 3, padding=1)
-        self.out = nn.Sequential(GroupNorm(channels), nn.SiLU(), _zeroed(head))
+        self.out = nn.Sequential(GroupNorm(channels), nn.SiLU(), zeroed(head))
 
         self.blocks = [module for module in self.modules() if isinstance(module, _Block)]
         self.spades = [module for module in self.modules() if isinstance(module, Spade)]
@@ -211,11 +183,10 @@ class UNet(nn.Module):
 
     def condition(self, ssm_onehot) -> Condition:
         """Prepare an SSM, (N, classes, H, W), for any number of passes; `Condition.keep` prepares more."""
-        levels = len(self.config.channel_mult)
-        ssm = ssm_onehot.to(self.dtype)
-        if self.config.patch_size == 1:
-            return Condition(ssm, levels)
-        return Condition(self.ssm_embed(ssm), levels, pooled=True)
+        if self.config.condition == "coarse":
+            ssm_onehot = torch.zeros_like(ssm_onehot)
+        ssm, pooled = ssm_onehot.to(self.dtype), self.config.patch_size > 1
+        return Condition(self.ssm_embed(ssm) if pooled else ssm, len(self.config.channel_mult), ssm_onehot, pooled)
 
     def null_condition(self, height: int, width: int, dtype=None) -> NullCondition:
         """What `condition` makes of an SSM of zeros, for images of one size; worth keeping for the next image."""
@@ -224,15 +195,19 @@ class UNet(nn.Module):
             pixel = self.ssm_embed.bias.view(1, -1, 1, 1)
         else:
             pixel = torch.zeros(1, self.config.ssm_planes, 1, 1, dtype=weight.dtype, device=weight.device)
-        return NullCondition(self.spades, pixel, (height // patch, width // patch), dtype)
+        onehot = self.out[2].weight.new_zeros(1, self.config.ssm_planes, height, width)
+        return NullCondition(self.spades, pixel, (height // patch, width // patch), onehot, dtype)
 
     def times(self, t):
         """Time conditioning of all blocks, float32 (N, columns), for timesteps t (N,).
 
         It depends on t alone, so a chain asks once, for all its steps. float32 whatever the blocks run in.
         """
+        half = self.config.base_channels // 2
+        frequencies = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
+        angles = t.float()[:, None] * frequencies  # geometric frequencies from 1 to 1/10000
         with torch.autocast(t.device.type, enabled=False):
-            sines = timestep_embedding(t, self.config.base_channels).to(self.time_embed[0].weight.dtype)
+            sines = torch.cat([angles.cos(), angles.sin()], dim=1).to(self.time_embed[0].weight.dtype)
             embedding = self.time_embed(sines)
             return torch.cat([block.emb_layers(embedding) for block in self.blocks], dim=1).float()
 
@@ -271,8 +246,8 @@ class UNet(nn.Module):
         As published, time conditioning, normalisation weights and the head stay float32: they are cheap, and their
         rounding would be seen in every pixel.
         """
-        for part in (self.input_blocks, self.middle_block, self.output_blocks, getattr(self, "ssm_embed", None)):
-            for module in part.modules() if part is not None else ():
+        for name, part in self.named_children():
+            for module in part.modules() if name not in ("time_embed", "out") else ():
                 if isinstance(module, nn.Conv1d | nn.Conv2d):
                     module.to(dtype)
         return self
@@ -283,21 +258,5 @@ class UNet(nn.Module):
         return self.input_blocks[0][0].weight.dtype
 
 
-def _copied(x, copies: int):
-    """x so many times along the batch; `repeat` would lose channels_last."""
+def _copied(x, copies: int):  # `repeat` would lose channels_last
     return x if copies == 1 else torch.cat([x] * copies)
-
-
-def _halve(x):
-    return F.avg_pool2d(x, 2)
-
-
-def _double(x):
-    return F.interpolate(x, scale_factor=2, mode="nearest")
-
-
-def _zeroed(layer):
-    """Start a layer at zero, so that a fresh residual block is the identity."""
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-    return layer

@@ -7,12 +7,15 @@ from spic.errors import ConfigError
 from spic.pictures.labels import LabelSpace
 from spic.segmentation.info import SegmenterInfo, describe_shipped
 from spic.segmentation.internimage import SIZES, Maker
+from spic.segmentation.outside import Outside
 from spic.weights.reading import expand
 
 _BUILT_IN = {
     "street": "spic.segmentation.segmenter:street_segmenter",
     "judge": "spic.segmentation.segmenter:judge_segmenter",
     "espnet": "spic.segmentation.espnet:EspNetSegmenter",
+    "onnx": Outside("onnx"),
+    "transformers": Outside("transformers"),
     **{f"internimage-{size}": Maker(size) for size in SIZES},
 }
 
@@ -43,10 +46,10 @@ def get_segmenter(name: str, weights=None, device: str = "auto", dtype: str = "a
     Parameters
     ----------
     name : str
-        "street", "judge", "espnet", "internimage-t" (s, b, l, xl), or one that a package offers under the entry point
-        group `spic.segmenters`.
+        "street", "judge", "espnet", "internimage-t" (s, b, l, xl), "onnx", "transformers", or one that a package offers
+        under the entry point group `spic.segmenters`.
     weights : path-like, optional
-        A weights file of that segmenter; None takes the shipped one.
+        A weights file of that segmenter, a folder for "transformers"; None takes the shipped one.
     device, dtype : str
         As in `spic.machine.pick_device` and `pick_dtype`.
     input_size : str, optional

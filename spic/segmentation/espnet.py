@@ -34,7 +34,16 @@ def _norm(channels):
     return nn.BatchNorm2d(channels, eps=1e-3)
 
 
-class Activated(nn.Module):
+class Bare(nn.Sequential):
+    """A convolution without bias under the authors' name `conv`."""
+
+    def __init__(self, channels_in, channels_out, kernel, stride=1, dilation=1):
+        super().__init__()
+        padding = kernel // 2 * dilation
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, dilation, bias=False)
+
+
+class Activated(nn.Sequential):
     """Batch norm and PReLU, after a convolution where there is a kernel."""
 
     def __init__(self, channels_in, channels_out=None, kernel=0, stride=1):
@@ -43,21 +52,6 @@ class Activated(nn.Module):
         if kernel:
             self.conv = nn.Conv2d(channels_in, channels, kernel, stride, kernel // 2, bias=False)
         self.bn, self.act = _norm(channels), nn.PReLU(channels)
-
-    def forward(self, x):
-        return self.act(self.bn(self.conv(x) if hasattr(self, "conv") else x))
-
-
-class _Bare(nn.Module):
-    """A convolution without bias under the authors' name `conv`."""
-
-    def __init__(self, channels_in, channels_out, kernel, stride=1, dilation=1):
-        super().__init__()
-        padding = kernel // 2 * dilation
-        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, dilation, bias=False)
-
-    def forward(self, x):
-        return self.conv(x)
 
 
 class Pyramid(nn.Module):
@@ -70,10 +64,10 @@ class Pyramid(nn.Module):
         super().__init__()
         part = channels_out // 5
         self.residual = residual
-        self.c1 = _Bare(channels_in, part, 3 if stride == 2 else 1, stride)
+        self.c1 = Bare(channels_in, part, 3 if stride == 2 else 1, stride)
         for dilation in _DILATIONS:
             width = channels_out - 4 * part if dilation == 1 else part
-            setattr(self, f"d{dilation}", _Bare(part, width, 3, dilation=dilation))
+            setattr(self, f"d{dilation}", Bare(part, width, 3, dilation=dilation))
         if stride == 2:  # the authors' names differ here
             self.bn, self.act = _norm(channels_out), nn.PReLU(channels_out)
         else:
@@ -101,7 +95,7 @@ class Encoder(nn.Module):
         self.level3_0 = Pyramid(2 * 64 + 3, 128, stride=2)
         self.level3 = nn.Sequential(*(Pyramid(128, 128, residual=True) for _ in range(q)))
         self.b3 = Activated(2 * 128)
-        self.classifier = _Bare(2 * 128, classes, 1)
+        self.classifier = Bare(2 * 128, classes, 1)
 
     def forward(self, x):
         """Features (N, 19, H/2, W/2), (N, 131, H/4, W/4), (N, 256, H/8, W/8)."""
@@ -119,7 +113,7 @@ class EspNet(nn.Module):
     def __init__(self, classes: int, p: int = 2, q: int = 8):
         super().__init__()
         self.encoder = Encoder(classes, p, q)
-        self.level3_C = _Bare(2 * 64 + 3, classes, 1)
+        self.level3_C = Bare(2 * 64 + 3, classes, 1)
         self.br = _norm(classes)
         self.conv = Activated(16 + 3 + classes, classes, 3)
         self.up_l3 = nn.Sequential(_doubled(classes))

@@ -17,17 +17,20 @@ class SegmenterInfo:
     Attributes
     ----------
     weights : pathlib.Path or None
-        File that its jobs read; None where it needs none.
+        File that its jobs read, with its config beside it where it is one of this project's; None where it needs none.
     label_space : spic.pictures.labels.LabelSpace or None
         What its maps mean; None where only the loaded network knows.
     inputs : tuple of str
         Sizes at which it can look, its usual one first: "working" (the image as it comes), "native" (that of its
         training), "sliding" (windows of the latter).
+    beside : tuple of pathlib.Path
+        Further files that its jobs read.
     """
 
     weights: Path | None
     label_space: LabelSpace | None
     inputs: tuple[str, ...] = ("working",)
+    beside: tuple[Path, ...] = ()
 
 
 def describe_shipped(name: str, weights=None) -> SegmenterInfo | None:

@@ -5,6 +5,7 @@ and draws in one step from the noiseless coarse image, as the shipped sampling d
 """
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -148,13 +149,26 @@ class Trainer:
             pairs = [torch.cat([a, b]) for a, b in zip((real, *around), (fake.detach(), *around), strict=True)]
             scores = [score.chunk(2) for score in nets.patch_scores(*pairs, shift)]
             hinge = losses.hinge_loss([a for a, _ in scores], [b for _, b in scores])
-        alike = {"pixels": pixels, "low": low, "colour": colour, "features": features, "grid": uneven}
-        alike |= {"texture": coarser}
+        alike = {
+            "pixels": pixels,
+            "low": low,
+            "colour": colour,
+            "features": features,
+            "grid": uneven,
+            "texture": coarser,
+        }
         decoder = sum(getattr(r, name) * value for name, value in alike.items())
         decoder = decoder + adversarial * (r.semantic * readable + r.patch * patches)
-        own = {"on_real": on_real, "on_drawn": on_drawn, "hinge": hinge}
-        total = {"loss": decoder + on_real + on_drawn + hinge, "decoder": decoder}
-        return {**total, **alike, "readable": readable, "patch": patches, **own}
+        return {
+            "loss": decoder + on_real + on_drawn + hinge,
+            "decoder": decoder,
+            **alike,
+            "readable": readable,
+            "patch": patches,
+            "on_real": on_real,
+            "on_drawn": on_drawn,
+            "hinge": hinge,
+        }
 
 
 def train_adversarial(
@@ -207,9 +221,6 @@ def train_adversarial(
         batch = left_out.draw(recipe.batch, rng)
         return trainer.compare(trainer.draw(probe, batch, rng), batch, rng, 1.0)
 
-    def evaluate(state):
-        return mean_losses(trainer.model, state, look, _LOOKS, seed)
-
     state = train(
         trainer.model,
         trainer.losses,
@@ -227,7 +238,7 @@ def train_adversarial(
             "seed": seed,
         },
         companions={"discriminators": trainer.discriminators},
-        evaluate=evaluate if validation else None,
+        evaluate=partial(mean_losses, look=look, count=_LOOKS, seed=seed) if validation else None,
         evaluate_every=evaluate_every,
         **saving,
     )

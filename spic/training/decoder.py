@@ -7,6 +7,7 @@ the preset "paper".
 """
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -199,9 +200,9 @@ class Trainer:
 
     def losses(self, rng, _=None) -> dict:
         """Losses of one step."""
-        return self.compare(self.model, self.batches, rng)
+        return self.compare(self.batches, self.model, rng)
 
-    def compare(self, network, batches: Batches, rng) -> dict:
+    def compare(self, batches: Batches, network, rng) -> dict:
         """Losses of `network` on a batch drawn by the generator `rng`."""
         batch = batches.draw(self.recipe.batch, rng)
         keep = torch.from_numpy(rng.random(self.recipe.batch) >= self.recipe.ssm_drop).to(self.device)
@@ -258,11 +259,9 @@ def train_decoder(
     trainer = Trainer(pack, predicted, recipe, init, device, dtype)
     left_out = validation and trainer.batches_of(validation)
 
-    def look(probe, rng):
-        return trainer.compare(probe, left_out, rng)
-
-    def evaluate(state):
-        return mean_losses(trainer.model, state, look, -(-2 * len(validation) // recipe.batch), seed)
+    def evaluate(probe):
+        look = partial(trainer.compare, left_out)
+        return mean_losses(probe, look, -(-2 * len(validation) // recipe.batch), seed)
 
     numbers = asdict(recipe)
     del numbers["sampling"]  # decides nothing here

@@ -38,12 +38,13 @@ class Discriminators(nn.Module):
 
     def __init__(self, num_classes: int, planes: int, width: int = 48):
         super().__init__()
-        self.num_classes = num_classes
-        scale = {"width": LITE[ENCODER][0], "depth": LITE[ENCODER][1]}
-        self.segmenter = StreetNet(StreetConfig(num_classes=num_classes + 1, **scale))
+        self.segmenter = StreetNet(StreetConfig(num_classes + 1, *LITE[ENCODER]))
         load_imagenet(self.segmenter.encoder, ENCODER)
         self.segmenter.encoder.requires_grad_(False)
-        _to_group_norm(self.segmenter.decoder)
+        for parent in self.segmenter.decoder.modules():
+            for name, child in parent.named_children():
+                if isinstance(child, nn.BatchNorm2d):
+                    setattr(parent, name, nn.GroupNorm(8, child.num_features))
         self.patches = nn.ModuleList(_patch_discriminator(6 + planes, width) for _ in range(2))
         self.train()
 
@@ -88,11 +89,3 @@ def _patch_discriminator(planes, width):
     widths = [planes, width, 2 * width, 4 * width]
     layers = [layer(a, b, s) for a, b, s in zip(widths[:-1], widths[1:], (2, 2, 1), strict=True)]
     return nn.Sequential(*(part for each in layers for part in (each, nn.LeakyReLU(0.2))), layer(widths[-1], 1, 1))
-
-
-def _to_group_norm(module):
-    for name, child in module.named_children():
-        if isinstance(child, nn.BatchNorm2d):
-            setattr(module, name, nn.GroupNorm(8, child.num_features))
-        else:
-            _to_group_norm(child)

@@ -34,6 +34,23 @@ from spic.training.pack import read_split
 
 PART = 16_000_000  # bytes of tensors in one file
 KINDS = {"ema": "ema", "raw": "module"}  # what the checkpoint calls them
+OPTIONS = {
+    "pack": {"type": Path, "help": "of `spic train pack`; with --join the folder OUT of a training"},
+    "out": {"type": Path, "help": "folder for weights and logs; with --join the stem of the weights"},
+    "--join": {"choices": KINDS, "help": "make weights of what a training left"},
+    "--init": {"type": Path, "help": "decoder weights to start from"},
+    "--ssm": {"type": Path, "help": "segmenter weights whose maps most crops take"},
+    "--lite2": {"type": Path, "help": "ImageNet weights of EfficientNet-Lite2; else its package is needed"},
+    "--minutes": {"type": float},
+    "--steps": {"type": int},
+    "--leave-out": {"nargs": "*", "default": [], "help": "images with such names validate"},
+    "--folder": {"type": Path, "help": "where checkpoint and logs are kept; OUT by default"},
+    "--batch": {"type": int, "default": 32},
+    "--recipe": {"default": "{}", "help": "JSON: numbers of spic.training.adversarial.Recipe"},
+    "--seed": {"type": int, "default": 0},
+    "--device": {"default": "auto"},
+    "--dtype": {"default": "auto"},
+}
 
 
 def write_parts(folder: Path, out: Path) -> None:
@@ -71,21 +88,8 @@ def join_parts(out: Path, kind: str, target: Path) -> str:
 def main(arguments=None) -> None:
     """Train, or join; one line says what is wrong."""
     parser = argparse.ArgumentParser(prog="python3 -m spic.training.gpu", description=__doc__.split("\n")[0])
-    parser.add_argument("pack", type=Path, help="of `spic train pack`; with --join the folder OUT of a training")
-    parser.add_argument("out", type=Path, help="folder for weights and logs; with --join the stem of the weights")
-    parser.add_argument("--join", choices=KINDS, help="make weights of what a training left")
-    parser.add_argument("--init", type=Path, help="decoder weights to start from")
-    parser.add_argument("--ssm", type=Path, help="segmenter weights whose maps most crops take")
-    parser.add_argument("--lite2", type=Path, help="ImageNet weights of EfficientNet-Lite2; else its package is needed")
-    parser.add_argument("--minutes", type=float)
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--leave-out", nargs="*", default=[], help="images with such names validate")
-    parser.add_argument("--folder", type=Path, help="where checkpoint and logs are kept; OUT by default")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--recipe", default="{}", help="JSON: numbers of spic.training.adversarial.Recipe")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--dtype", default="auto")
+    for name, settings in OPTIONS.items():
+        parser.add_argument(name, **settings)
     options = parser.parse_args(arguments)
     if not options.join and not options.init:
         parser.error("--init names the weights to start from")
@@ -108,10 +112,20 @@ def _train(options) -> str:
     pack, validation = read_split(options.pack, options.leave_out)
     predicted = predicted_maps(pack, options.ssm, device) if options.ssm else None
     folder = options.folder or options.out
-    given = {"init": options.init, "validation": validation, "predicted": predicted, "seed": options.seed}
-    given |= {"device": device, "dtype": pick_dtype(options.dtype, device)}
-    save = {"checkpoint_seconds": 60, "on_save": partial(write_parts, folder, options.out)}
-    train_adversarial(pack, folder, budget, recipe, **given, **save)
+    train_adversarial(
+        pack,
+        folder,
+        budget,
+        recipe,
+        init=options.init,
+        validation=validation,
+        predicted=predicted,
+        device=device,
+        dtype=pick_dtype(options.dtype, device),
+        seed=options.seed,
+        checkpoint_seconds=60,
+        on_save=partial(write_parts, folder, options.out),
+    )
     write_parts(folder, options.out)  # of a training that was done already, too
     return str(options.out)
 

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from spic.codecs.labelmap.network import LIMIT_1, LIMIT_2, NUM_FEATURES, OUTPUTS, UNIT, num_rows
+from spic.codecs.labelmap.network import LIMIT_1, LIMIT_2, OUTPUTS, UNIT
 
 
-def start_parameters(hidden: tuple[int, int], classes: int, seed: int) -> list[np.ndarray]:
+def start_parameters(hidden: tuple[int, int], rows: int, features: int, seed: int) -> list[np.ndarray]:
     """Six float32 arrays in the order of `network.infer`; the second layer's weights are (inputs, outputs)."""
     rng = np.random.default_rng(seed)
     first, second = hidden
     arrays = [
-        rng.normal(0, NUM_FEATURES**-0.5, (num_rows(classes), first)),
+        rng.normal(0, features**-0.5, (rows, first)),
         np.full(first, 0.1),
         rng.normal(0, (2 / first) ** 0.5, (first, second)),
         np.full(second, 0.1),
@@ -33,8 +33,8 @@ def cost(features, answers, parameters) -> torch.Tensor:
     Parameters
     ----------
     features, answers : torch.Tensor
-        int64 (N, NUM_FEATURES) rows of the table; int64 (N, 2), place of the label among the candidates and how many
-        questions there are. The first one that is answered "yes" is the last.
+        int64 (N, features of a pixel) rows of the table; int64 (N, 2), place of the label among the candidates and how
+        many questions there are. The first one that is answered "yes" is the last.
     parameters : sequence of torch.Tensor
         As `start_parameters` orders them.
     """
@@ -47,21 +47,23 @@ def cost(features, answers, parameters) -> torch.Tensor:
     return F.binary_cross_entropy_with_logits(second @ weights_3.T + bias_3, yes, asked.float(), reduction="sum")
 
 
-def fit(features, answers, hidden, classes, steps, *, batch=512, rate=2e-3, decay=0.01, seed=0, report=None):
+def fit(features, answers, hidden, rows, steps, *, batch=512, rate=2e-3, decay=0.01, seed=0, report=None):
     """Train the network on samples (see `spic.codecs.labelmap.samples`) and return its float parameters.
 
     Parameters
     ----------
     features, answers : numpy.ndarray
-        uint16 (N, NUM_FEATURES) and uint8 (N, 2).
+        uint16 (N, features of a pixel) and uint8 (N, 2).
     hidden : (int, int)
         Widths of the two layers.
-    classes, steps : int
-        Classes that the table knows (see `network.num_rows`); steps of Adam.
+    rows, steps : int
+        Rows of the table (see `network.num_rows`); steps of Adam.
     report : callable, optional
         Called with the step and the mean cost in bits per sample every 100 steps.
     """
-    parameters = [torch.from_numpy(array).requires_grad_() for array in start_parameters(hidden, classes, seed)]
+    parameters = [
+        torch.from_numpy(array).requires_grad_() for array in start_parameters(hidden, rows, features.shape[1], seed)
+    ]
     groups = [
         {"params": [p for p in parameters if p.ndim == 2], "weight_decay": decay},
         {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},

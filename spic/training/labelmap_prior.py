@@ -6,6 +6,7 @@ mixer, chances of uniform pixels and of spelt labels. Its learning rate drops ha
 
 import numpy as np
 
+from spic.codecs.labelmap.network import num_rows
 from spic.codecs.labelmap.prior import MAX_CLASSES, Prior, fresh_prior, pack_prior
 from spic.codecs.labelmap.samples import samples
 from spic.codecs.labelmap.stream import learned
@@ -100,7 +101,7 @@ def train_prior(maps, steps: int, *, classes: int, hidden=HIDDEN, mixer_maps=Non
         tell(f"network, step {number} of {steps}: bits per pixel", bits)
 
     classes += 1  # one row for all other ids
-    parameters = fit(features, answers, hidden, classes, steps, seed=seed, report=step)
+    parameters = fit(features, answers, hidden, num_rows(classes), steps, seed=seed, report=step)
     prior = fresh_prior(quantized(parameters), classes)
     order = rng.permutation(len(maps))[:mixer_maps]
     sizes = []
@@ -118,4 +119,5 @@ def write_prior(path, prior: Prior, about: dict) -> str:
     from spic.weights import write_weights
 
     state = {name: torch.from_numpy(array.copy()) for name, array in pack_prior(prior).items()}
-    return write_weights(path, state, {"arch": "labelmap-prior", **about})
+    kind = "labelmap-after" if prior.after else "labelmap-prior"
+    return write_weights(path, state, {"arch": kind, **about})

@@ -106,7 +106,7 @@ def train(
     groups: list | None = None,
     recipe: dict | None = None,
     companions: dict | None = None,
-    evaluate: Callable[[dict], dict] | None = None,
+    evaluate: Callable[[torch.nn.Module], dict] | None = None,
     evaluate_every: int = 0,
     ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
     **saving,
@@ -132,7 +132,8 @@ def train(
         What learns beside `module`, with parameters in `groups`: kept in the checkpoint, not averaged. In evaluation
         mode while `evaluate` looks.
     evaluate : callable, optional
-        Given the averaged state dict, returns a dict of numbers; called every `evaluate_every` steps and at the end.
+        Given a copy of `module` with the averaged weights, in evaluation mode, returns a dict of numbers; called every
+        `evaluate_every` steps and at the end.
     ranks : Ranks
         The processes that train `module` together, all from the same `folder`; the first one writes.
     **saving
@@ -161,7 +162,9 @@ def train(
                 run.log("log.csv", {"rate": rate, **run.means()})
             if evaluate and evaluate_every and ranks.first and (run.step % evaluate_every == 0 or progress >= 1):
                 run.modules.eval()
-                run.log("evaluation.csv", evaluate(run.ema.state))
+                probe = deepcopy(module)
+                probe.load_state_dict(run.ema.state)
+                run.log("evaluation.csv", evaluate(probe))
                 run.modules.train()
                 last = time.monotonic()  # looking is not training: it does not count against the budget
             if ranks.first and (progress >= 1 or time.monotonic() - run.saved > run.checkpoint_seconds):
@@ -178,10 +181,8 @@ class _Run:
         make_folder(folder)
         self.module, self.companions, self.folder, self.how = module, companions, folder, how
         self.recipe, self.ranks, self.checkpoint_seconds, self.on_save = recipe, ranks, checkpoint_seconds, on_save
-        self.modules, self.device = (
-            torch.nn.ModuleList([module, *companions.values()]),
-            next(module.parameters()).device,
-        )
+        self.modules = torch.nn.ModuleList([module, *companions.values()])
+        self.device = next(module.parameters()).device
         self.optimizer = torch.optim.AdamW(
             groups or module.parameters(), lr=how.learning_rate, betas=how.betas, weight_decay=how.weight_decay
         )
@@ -203,8 +204,11 @@ class _Run:
         if self.ranks.agree(self.step, self.device) != self.step:
             raise WeightsError(f"{path}: not the checkpoint that the first rank has; all ranks need the same folder")
         if self.ranks.first and self.step:
-            _drop_rows_after(self.folder / "log.csv", self.step)
-            _drop_rows_after(self.folder / "evaluation.csv", self.step)
+            for log in filter(Path.exists, (self.folder / "log.csv", self.folder / "evaluation.csv")):
+                # What a killed run logged after its last checkpoint: those steps are about to be done again.
+                whole = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+                kept = [line for line in whole[1:] if int(line.split(",")[0]) <= self.step]
+                write_bytes(log, "".join(whole[:1] + kept).encode())
 
     def save(self) -> None:
         """Write a checkpoint."""
@@ -250,24 +254,20 @@ class _Run:
 
     def log(self, name: str, row: dict) -> None:
         """Append a row to a log, if this is the rank that writes."""
-        if self.ranks.first:
-            _append(self.folder / name, {"step": self.step, "seconds": round(self.seconds, 1), **row})
-
-
-def copy_with(module: torch.nn.Module, state: dict) -> torch.nn.Module:
-    """A copy of a module in evaluation mode, with the weights `state`."""
-    probe = deepcopy(module)
-    probe.load_state_dict(state)
-    return probe.eval()
+        if not self.ranks.first:
+            return
+        row = {"step": self.step, "seconds": round(self.seconds, 1), **row}
+        with (self.folder / name).open("a", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
+            if not file.tell():
+                writer.writeheader()
+            writer.writerow(row)
 
 
 @torch.no_grad()
-def mean_losses(module, state: dict, look: Callable, count: int, seed: int) -> dict:
-    """Means of `count` looks at a copy of `module` with the weights `state`: always the same looks.
-
-    `look(copy, generator)` returns a dict of scalar tensors.
-    """
-    probe, rng = copy_with(module, state), np.random.default_rng(seed)
+def mean_losses(probe, look: Callable, count: int, seed: int) -> dict:
+    """Means of `count` looks at a network, always the same looks: `look(probe, generator)` gives scalar tensors."""
+    rng = np.random.default_rng(seed)
     rows = [look(probe, rng) for _ in range(count)]
     return {name: round(float(np.mean([float(row[name]) for row in rows])), 5) for name in rows[0]}
 
@@ -301,19 +301,3 @@ def _read_checkpoint(path: Path, recipe: dict) -> dict:
                 "use another folder or remove it"
             )
     return state
-
-
-def _append(path: Path, row: dict) -> None:
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
-        if not file.tell():
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def _drop_rows_after(path: Path, step: int) -> None:
-    """Forget what a killed run logged after its last checkpoint: those steps are about to be done again."""
-    if not path.exists():
-        return
-    header, *rows = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")] or [""]
-    write_bytes(path, "".join([header, *(row for row in rows if int(row.split(",")[0]) <= step)]).encode())

@@ -105,8 +105,7 @@ def write_pack(path, datasets: Iterable, qps: Iterable[int] = (), codec=None, qu
                     raise DataError(f"{dataset.name}: {name} " + ("has no labels" if labels is None else "comes twice"))
                 seen.add(name)
                 picture = dataset.picture(i)
-                options = {"quality": quality, "subsampling": 0}
-                archive.writestr(f"picture/{name}.jpg", _encode(picture, "JPEG", **options))
+                archive.writestr(f"picture/{name}.jpg", _encode(picture, "JPEG", quality=quality, subsampling=0))
                 archive.writestr(f"labels/{name}.png", _encode(labels, "PNG"))
                 for qp in qps:
                     decoded = codec.decode(codec.encode(downscale(picture), qp=qp))
@@ -129,7 +128,7 @@ def read_pack(path) -> Pack:
             names = [item["name"] for item in meta["items"]]
 
             def stack(folder, suffix):
-                return np.stack([_decode(archive.read(f"{folder}/{name}.{suffix}")) for name in names])
+                return np.stack([Image.open(io.BytesIO(archive.read(f"{folder}/{name}.{suffix}"))) for name in names])
 
             pack = Pack(
                 names,
@@ -141,7 +140,11 @@ def read_pack(path) -> Pack:
             )
     except (OSError, KeyError, ValueError, TypeError, SyntaxError, RuntimeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not a training pack ({error})") from None
-    _check(pack, path)
+    get_label_space(pack.label_space).check(pack.labels, f"{path}: labels")
+    shape = pack.labels.shape
+    small = (shape[0], shape[1] // COARSE_FACTOR, shape[2] // COARSE_FACTOR, 3)
+    if pack.pictures.shape != (*shape, 3) or any(images.shape != small for images in pack.coarse.values()):
+        raise DataError(f"{path}: pictures, labels and coarse images differ in size")
     return pack
 
 
@@ -160,19 +163,7 @@ def read_split(path, left_out: Iterable[str]) -> tuple[Pack, Pack | None]:
     return kept, apart
 
 
-def _check(pack: Pack, path) -> None:
-    get_label_space(pack.label_space).check(pack.labels, f"{path}: labels")
-    shape = pack.labels.shape
-    small = (shape[0], shape[1] // COARSE_FACTOR, shape[2] // COARSE_FACTOR, 3)
-    if pack.pictures.shape != (*shape, 3) or any(images.shape != small for images in pack.coarse.values()):
-        raise DataError(f"{path}: pictures, labels and coarse images differ in size")
-
-
 def _encode(array, kind, **options) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, format=kind, **options)
     return buffer.getvalue()
-
-
-def _decode(data: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(data)))

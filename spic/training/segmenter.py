@@ -1,6 +1,7 @@
 """Recipe of the segmenters: weighted cross-entropy on CamVid's training split and scenes."""
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from spic.pictures.labels import get_label_space
 from spic.segmentation.segmenter import NETWORKS, network_name
 from spic.training.augment import jitter_colors, other_light, random_crop
 from spic.training.batches import scene_odds
-from spic.training.loop import Budget, Optimization, copy_with, train
+from spic.training.loop import Budget, Optimization, train
 from spic.training.pack import Pack
 from spic.weights import load_state, read_weights, sha256, weight_paths
 
@@ -157,10 +158,7 @@ def train_segmenter(
     trainer = Trainer(pack, recipe, init, device, dtype)
     space, config = trainer.space, asdict(trainer.model.config)
 
-    def evaluate(state):
-        probe = copy_with(trainer.model, state)
-        return validate(probe, trainer.normalize, validation, space, device, dtype)
-
+    look = {"normalize": trainer.normalize, "pack": validation, "space": space, "device": device, "dtype": dtype}
     state = train(
         trainer.model,
         trainer.losses,
@@ -176,7 +174,7 @@ def train_segmenter(
             "dtype": dtype,
             "seed": seed,
         },
-        evaluate=evaluate if validation else None,
+        evaluate=partial(validate, **look) if validation else None,
         evaluate_every=evaluate_every,
     )
     return state, {"arch": recipe.network, "label_space": space.name, "net": config}

@@ -36,18 +36,13 @@ def variational_bound(raw, x0_estimate, x0, x_t, t):
     true_mean = x0_coefficient * x0 + x_t_coefficient * x_t
     mean = x0_coefficient * x0_estimate + x_t_coefficient * x_t
     kl = 0.5 * (log_variance - low - 1 + (low - log_variance).exp() + (true_mean - mean) ** 2 * (-log_variance).exp())
-    terms = torch.where((t == 0)[:, None, None, None], _surprise(x0, mean, log_variance), kl)
-    return terms.mean() / math.log(2)
-
-
-def _surprise(x0, mean, log_variance):
-    """-log of the probability that N(mean, variance) gives to the 8-bit value that x0 stands for, in nats."""
+    # At t = 0: -log of the probability that N(mean, variance) gives to the 8-bit value that x0 stands for, in nats.
     inverse = (-0.5 * log_variance).exp()
-    above = torch.special.ndtr((x0 - mean + 1 / 255) * inverse)
-    below = torch.special.ndtr((x0 - mean - 1 / 255) * inverse)
-    above = torch.where(x0 > 0.999, torch.ones_like(above), above)
-    below = torch.where(x0 < -0.999, torch.zeros_like(below), below)
-    return -(above - below).clamp(min=1e-12).log()
+    above = torch.special.ndtr((x0 - mean + 1 / 255) * inverse).masked_fill(x0 > 0.999, 1)
+    below = torch.special.ndtr((x0 - mean - 1 / 255) * inverse).masked_fill(x0 < -0.999, 0)
+    surprise = -(above - below).clamp(min=1e-12).log()
+    terms = torch.where((t == 0)[:, None, None, None], surprise, kl)
+    return terms.mean() / math.log(2)
 
 
 @cache

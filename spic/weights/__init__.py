@@ -8,7 +8,6 @@ The manifest of shipped weights, `manifest.json`, is {name: {file, sha256, bytes
 import hashlib
 import json
 import re
-import shutil
 from pathlib import Path
 
 from spic.errors import ConfigError, WeightsError
@@ -71,7 +70,10 @@ def write_weights(path, state: dict, config: dict, dtype: str = "float16") -> st
             if not torch.isfinite(tensor).all():
                 raise WeightsError(f"tensor {name} has values that are not finite in {dtype}")
             if dtype == "int8" and tensor.ndim > 1:
-                tensor, stored[name + _SCALE] = _quantize(tensor)
+                # values times factors is the tensor, to half a 127th of each channel's largest
+                factors = tensor.abs().flatten(1).amax(1).clamp(min=1e-30) / 127
+                tensor = (tensor / _of_channels(factors, tensor)).round().clamp(-127, 127).to(torch.int8)
+                stored[name + _SCALE] = factors
         stored[name] = tensor.clone(memory_format=torch.contiguous_format)
     tensors, sidecar = weight_paths(path)
     if tensors.suffix != ".safetensors":
@@ -86,8 +88,7 @@ def write_weights(path, state: dict, config: dict, dtype: str = "float16") -> st
         except SafetensorError as error:  # its form of a full disk
             raise WeightsError(f"{tensors}: not written ({error})") from None
         digest, size = sha256(temporary), temporary.stat().st_size
-    full = {**config, "weights": {"sha256": digest, "bytes": size, "dtype": dtype}}
-    write_bytes(sidecar, (to_json(full, indent=2) + "\n").encode())
+    _write_json(sidecar, {**config, "weights": {"sha256": digest, "bytes": size, "dtype": dtype}})
     return digest
 
 
@@ -124,7 +125,7 @@ def read_weights(path) -> tuple[dict, dict]:
         scale, of = state.pop(name), name.removesuffix(_SCALE)
         if of not in state or scale.shape != state[of].shape[:1] or not state[of].ndim:
             raise WeightsError(f"{tensors}: {name} belongs to no tensor")
-        state[of] = state[of].float() * scale.float().view(-1, *[1] * (state[of].ndim - 1))
+        state[of] = state[of].float() * _of_channels(scale.float(), state[of])
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}, config
 
 
@@ -168,24 +169,29 @@ def load_state(module, state: dict, what: str = "network") -> None:
 
 def check_state(own: dict, state: dict, what: str = "network") -> None:
     """`WeightsError` unless `state` has exactly the tensors of `own`, of the same shapes and finite; it names some."""
-    missing = [name for name in own if name not in state]
-    extra = [str(name) for name in state if name not in own]
     both = [name for name in own if name in state]
-    shapes = [
-        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in both
-        if state[name].shape != own[name].shape
+    found = {
+        "missing": [name for name in own if name not in state],
+        "unknown": [str(name) for name in state if name not in own],
+        "misshapen": [
+            f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+            for name in both
+            if state[name].shape != own[name].shape
+        ],
+        "not finite": [name for name in both if state[name].is_floating_point() and not state[name].isfinite().all()],
+    }
+    complaints = [
+        f"{len(names)} {kind} ({', '.join([*names[:_NAMED], *['...'] * (len(names) > _NAMED)])})"
+        for kind, names in found.items()
+        if names
     ]
-    broken = [name for name in both if state[name].is_floating_point() and not state[name].isfinite().all()]
-    found = (("missing", missing), ("unknown", extra), ("misshapen", shapes), ("not finite", broken))
-    complaints = [f"{len(names)} {kind} ({_some(names)})" for kind, names in found if names]
     if complaints:
         raise WeightsError(f"weights do not fit {what}: " + "; ".join(complaints))
 
 
 def shipped(name: str, folder: Path = FOLDER) -> Path:
     """Path of shipped weights after checking their hashes; `WeightsError` if unknown, missing or changed."""
-    manifest = _read_json(folder / "manifest.json", "manifest") if (folder / "manifest.json").exists() else {}
+    manifest = _manifest(folder)
     entry = manifest.get(name)
     if entry is None:
         raise WeightsError(f"no shipped weights {name!r}; there are: {', '.join(sorted(manifest)) or 'none'}")
@@ -206,8 +212,8 @@ def shipped(name: str, folder: Path = FOLDER) -> Path:
 
 def shipped_as(weights_id: str, folder: Path = FOLDER) -> str | None:
     """Name of the shipped weights whose tensor file's SHA-256 begins with `weights_id`; None where none are."""
-    entries = _read_json(folder / "manifest.json", "manifest").items()
-    return next((name for name, entry in entries if entry["sha256"].startswith(weights_id)), None)
+    manifest = _manifest(folder)
+    return next((name for name in manifest if manifest[name]["sha256"].startswith(weights_id)), None)
 
 
 def register(name: str, path, folder: Path = FOLDER) -> Path:
@@ -221,19 +227,20 @@ def register(name: str, path, folder: Path = FOLDER) -> Path:
     sources, targets = weight_paths(path), weight_paths(folder / name)
     for source, target in zip(sources, targets, strict=True):
         if source.resolve() != target.resolve():
-            with atomic_path(target) as temporary:
-                shutil.copyfile(source, temporary)
-    manifest_path = folder / "manifest.json"
-    manifest = _read_json(manifest_path, "manifest") if manifest_path.exists() else {}
+            write_bytes(target, source.read_bytes())
     tensors, sidecar = targets
-    manifest[name] = {
+    entry = {
         "file": tensors.name,
         "sha256": sha256(tensors),
         "bytes": tensors.stat().st_size,
         "config_sha256": sha256(sidecar),
     }
-    write_bytes(manifest_path, (to_json(dict(sorted(manifest.items())), indent=2) + "\n").encode())
+    _write_json(folder / "manifest.json", dict(sorted({**_manifest(folder), name: entry}.items())))
     return tensors
+
+
+def _manifest(folder: Path) -> dict:
+    return _read_json(folder / "manifest.json", "manifest") if (folder / "manifest.json").exists() else {}
 
 
 def sha256(path) -> str:
@@ -242,13 +249,12 @@ def sha256(path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _quantize(tensor):
-    """int8 values and float32 factors: tensor is about values * factors, to half a 127th of each channel's largest."""
-    import torch
+def _of_channels(factors, tensor):
+    return factors.view(-1, *[1] * (tensor.ndim - 1))
 
-    scale = tensor.abs().flatten(1).amax(1).clamp(min=1e-30) / 127
-    values = (tensor / scale.view(-1, *[1] * (tensor.ndim - 1))).round().clamp(-127, 127)
-    return values.to(torch.int8), scale
+
+def _write_json(path: Path, value: dict) -> None:
+    write_bytes(path, (to_json(value, indent=2) + "\n").encode())
 
 
 def _read_json(path: Path, what: str) -> dict:
@@ -261,7 +267,3 @@ def _read_json(path: Path, what: str) -> dict:
     if not isinstance(config, dict):
         raise WeightsError(f"{path}: {what} is not a table")
     return config
-
-
-def _some(names) -> str:
-    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

@@ -9,12 +9,16 @@ from spic.errors import WeightsError, memory_shortage
 
 _HEAD = 512  # bytes that tell what a file is
 _LONGEST = 120  # characters of another library's complaint
+_NO_WEIGHTS = {  # how files begin that are something else
+    rb"\Z": "the file is empty",
+    rb"version https://git-lfs": "a Git LFS pointer; `git lfs pull` brings the file",
+    rb"(\xef\xbb\xbf)?\s*<(!doctype|html|\?xml|head)": "a web page in place of the file",
+}
 
 
 def expand(path):
     """A path, of the type given, with a leading `~` replaced by the home folder; shells do so only between spaces."""
-    expanded = os.path.expanduser(path)
-    return expanded if isinstance(path, str) else Path(expanded)
+    return os.path.expanduser(path) if isinstance(path, str) else Path(path).expanduser()
 
 
 def check_file(path) -> None:
@@ -26,8 +30,9 @@ def check_file(path) -> None:
         raise WeightsError(f"{path}: no such file") from None
     except OSError as error:
         raise WeightsError(f"{path}: not readable ({error.strerror})") from None
-    if (what := _what_else(head)) is not None:
-        raise WeightsError(f"{path}: not readable ({what})")
+    for beginning, what in _NO_WEIGHTS.items():
+        if re.match(beginning, head, re.IGNORECASE):
+            raise WeightsError(f"{path}: not readable ({what})")
 
 
 def read_tensors(path, load=None):
@@ -53,38 +58,36 @@ def read_tensors(path, load=None):
     check_file(path)
     try:
         with warnings.catch_warnings(action="ignore"):  # torch's, about the formats of pickles
-            return (load or _reader(Path(path)))(path)
+            return (load or _load)(path)
     except Exception as error:  # the readers raise a dozen kinds for damaged bytes
         reason = memory_shortage(error) or f"not readable ({_reason(error)})"
         raise WeightsError(f"{path}: {reason}") from None
 
 
-def _reader(path: Path):
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
+def read_state_dict(path, advice: str = "") -> dict:
+    """`read_tensors` of a file that holds a table; `advice` says in each `WeightsError` which file it should be."""
+    end = f"; {advice}" if advice else ""
+    try:
+        state = read_tensors(path)
+    except WeightsError as error:
+        raise WeightsError(f"{error}{end}") from None
+    if not isinstance(state, dict):
+        raise WeightsError(f"{path}: not a state dict{end}")
+    return state
 
-        return load_file
+
+def _load(path):
     import torch
+    from safetensors.torch import load_file
 
-    return lambda file: torch.load(file, map_location="cpu", weights_only=True)
-
-
-def _what_else(head: bytes) -> str | None:
-    """What a file is that begins so, if that is no weights file."""
-    if not head:
-        return "the file is empty"
-    if head.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer; `git lfs pull` brings the file"
-    if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|\?xml|head)", head, re.IGNORECASE):
-        return "a web page in place of the file"
-    return None
+    tensors = Path(path).suffix == ".safetensors"
+    return load_file(path) if tensors else torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _reason(error: Exception) -> str:
     """The cause in one short line, without torch's advice to run the code in the file."""
-    text = str(error)
-    if found := re.search(r"Unsupported \w+: (?:GLOBAL )?([\w.]+)", text):
+    if found := re.search(r"Unsupported \w+: (?:GLOBAL )?([\w.]+)", str(error)):
         return f"it holds more than tensors: {found[1]}"
-    first = text.partition("\n")[0].partition(". ")[0][:_LONGEST]
+    first = str(error).partition("\n")[0].partition(". ")[0][:_LONGEST]
     damaged = "damaged, or not a weights file"
     return damaged if not first or "Weights only load failed" in first else f"{damaged}: {first}"

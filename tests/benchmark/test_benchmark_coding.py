@@ -12,7 +12,7 @@ from spic.errors import BitstreamError, DataError
 from spic.machine import CPU
 from spic.pictures.labels import CAMVID11
 from spic.pictures.reading import read_picture, write_png
-from spic.run.cards import own_machine
+from spic.run.host import own_machine
 from spic.run.job import job
 
 CONFIG = {"dataset": "street_scenes", "dataset_root": None, "split": "val", "limit": 3, "chunk_size": 2}

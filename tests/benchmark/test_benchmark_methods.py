@@ -20,8 +20,9 @@ from spic.errors import BitstreamError, ConfigError, DataError
 from spic.machine import CPU
 from spic.pictures.sizes import downscale
 
-POINTS = {"spic": 30, "upsampled": 30, "bpg": 35, "jpeg2000": 1.5}
-PARTS = {"spic": {"picture": "spic"}, "upsampled": {"coarse": "bpg"}}
+LAYERED = {"coarse_qp": 30, "residual_qp": 20}
+POINTS = {"spic": 30, "dsslic": LAYERED, "upsampled": 30, "bpg": 35, "jpeg2000": 1.5}
+PARTS = {"spic": {"picture": "spic"}, "dsslic": {"picture": "spic"}, "upsampled": {"coarse": "bpg"}}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def error(a, b):
 @pytest.mark.parametrize("name", POINTS)
 def test_round_trip(name, method, pictures):
     encoder = method(name)
-    assert encoder.needs_ssm == (name == "spic")
+    assert encoder.needs_ssm == (name in ("spic", "dsslic"))
     parts = [encoder.encode(picture, POINTS[name]) for picture in pictures]
     for part in parts:
         assert set(part) == set(PARTS.get(name, {"picture": ""}))
@@ -118,6 +119,42 @@ def test_official_noise_and_chain_overrule_the_file(method, pictures, tiny_decod
     assert np.array_equal(by_steps(20), first) and not np.array_equal(by_steps(19), first)
 
 
+def test_dsslic_is_spic_and_the_residual(method, pictures, tiny_decoder):
+    own, picture = method("dsslic"), pictures[0]
+    coded = {qp: own.encode(picture, {"coarse_qp": 30, "residual_qp": qp}) for qp in (4, 16, 28, 40)}
+    decoded = dict(zip(coded, method("dsslic").decode(list(coded.values()), ["a"] * 4), strict=True))
+    errors = [error(image, picture.pixels) for image in decoded.values()]
+    sizes = [own.sizes(parts) for parts in coded.values()]
+    assert errors == sorted(errors) and errors[0] < 2
+    assert sizes == sorted(sizes, key=lambda size: -size["picture"])
+    (plain,) = method("spic").encode(picture, 30).values()
+    for qp, parts in coded.items():
+        data, size = parts["picture"], own.sizes(parts)
+        assert write_spic(replace(read_spic(data), residual=None)) == plain
+        assert size["file"] == len(data) and 0 < len(data) - size["ssm"] - size["coarse"] - size["picture"] < 64
+        receiver = Receiver(tiny_decoder, device="cpu", dtype="bfloat16")  # the file alone, whatever the receiver
+        assert np.array_equal(receiver.decode(data), decoded[qp])
+
+
+def test_dsslic_is_the_same_under_every_protocol(method, pictures):
+    parts = method("dsslic").encode(pictures[0], LAYERED)
+    official = method("dsslic", protocol="official")
+    assert not official.follows_protocol and not official.counts_officially
+    assert official.encode(pictures[0], LAYERED) == parts
+    assert np.array_equal(official.decode([parts], ["a"])[0], method("dsslic").decode([parts], ["a"])[0])
+
+
+def test_points_of_dsslic(method):
+    own = method("dsslic")
+    assert own.parameter == ("coarse_qp", "residual_qp") and own.quality_range is None
+    assert method("dsslic", coarse_codec="jpeg2000").parameter == ("coarse_bpp", "residual_qp")
+    assert method("dsslic", coarse_codec="jpeg2000").codecs()["residual"].name == "bpg"  # its version counts
+    own.check_point(LAYERED)
+    for wrong, match in (({"coarse_qp": 99}, "qp must be"), ({"residual_qp": 20.5}, "residual_qp must be a whole")):
+        with pytest.raises(ConfigError, match=match):
+            own.check_point(LAYERED | wrong)
+
+
 def test_parts_that_do_not_belong_together(method, pictures):
     own, codec = method("spic"), get_codec("jpegxl-lossless")
     file = read_spic(own.encode(pictures[0], 30)["picture"])
@@ -134,7 +171,7 @@ def test_parts_that_do_not_belong_together(method, pictures):
     assert sizes == [(32, 64, 3), (32, 32, 3)]
 
 
-@pytest.mark.parametrize("name", ["upsampled", "spic", "bpg", "jpeg2000"])
+@pytest.mark.parametrize("name", ["upsampled", "spic", "dsslic", "bpg", "jpeg2000"])
 def test_damaged_parts(name, method):
     part = "coarse" if name == "upsampled" else "picture"
     for data in (b"", b"nonsense" * 9):
@@ -235,7 +272,9 @@ def test_other_ssm_codecs(method, pictures, codec):
 def test_point_names():
     names = [point_name({"qp": 30}), point_name({"coarse_qp": 35}), point_name({"bpp": 0.25})]
     assert names == ["qp30", "coarse_qp35", "bpp0.25"]
-    assert [method.parameter for method in map(get_method, POINTS)] == ["coarse_qp", "coarse_qp", "qp", "bpp"]
+    wanted = ["coarse_qp", ("coarse_qp", "residual_qp"), "coarse_qp", "qp", "bpp"]
+    assert [method.parameter for method in map(get_method, POINTS)] == wanted
+    assert point_name(LAYERED) == "coarse_qp30_residual_qp20"
 
 
 def test_methods_without_a_network_load_no_torch():

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from spic.benchmark.methods import CodecMethod
-from spic.benchmark.observations import save_arrays
+from spic.benchmark.observations import Maps, save_arrays
 from spic.benchmark.protocols import CORRECTED, OFFICIAL
-from spic.benchmark.scores import Originals, read_features, read_scores, score
-from spic.benchmark.summary import Reading, summarize
+from spic.benchmark.scores import read_features, read_scores, score
+from spic.benchmark.summary import summarize
 from spic.errors import DataError
 from spic.files import write_bytes
 from spic.pictures.labels import CAMVID11
@@ -35,7 +35,7 @@ class Chunk:
             write_bytes(folder / "coded" / f"{name}.picture.bpg", b"x" * 100)
         write_bytes(folder / "space.json", SPACE.encode())
         self.look("originals", self.maps, self.features, reconstructions=False)
-        self.originals = Originals(
+        self.originals = Maps(
             folder / "ssm", folder / "space.json", folder / "labels", "camvid11", folder / "originals"
         )
 
@@ -55,7 +55,7 @@ class Chunk:
         out = self.folder / "scores.npz"
         score(self.originals, out, looks=self.folder / where, counted=self.folder / coded, method="bpg")
         features, originals = (read_features([self.folder / name]) for name in (where, "originals"))
-        return summarize(IDENTITY, read_scores([out]), features, originals, Reading(protocol, interest))
+        return summarize(IDENTITY, read_scores([out]), features, originals, protocol, interest)
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_classes_of_interest(chunk):
 
 def test_ground_truth_of_another_label_space_is_not_compared(chunk):
     chunk.look("same", chunk.maps, chunk.features)
-    chunk.originals = Originals(
+    chunk.originals = Maps(
         chunk.originals.ssm, chunk.originals.space, chunk.originals.labels, "cityscapes", chunk.originals.looks
     )
     summary = chunk.summary("same")

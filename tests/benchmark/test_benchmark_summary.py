@@ -8,7 +8,7 @@ import pytest
 
 from spic.benchmark.protocols import CORRECTED, OFFICIAL
 from spic.benchmark.scores import first_pictures, read_scores
-from spic.benchmark.summary import Reading, point_columns, summarize, write_summary
+from spic.benchmark.summary import point_columns, summarize, write_summary
 from spic.errors import DataError
 from spic.report.tables import read_csv, read_summaries, write_csv
 
@@ -34,9 +34,9 @@ def features(n=2, seed=0):
     return {"names": names, "lite0": rng.standard_normal((n, 3)), "patches": rng.standard_normal((n, 2, 3))}
 
 
-def point(scores, reading=Reading(CORRECTED)):  # noqa: B008
+def point(scores, protocol=CORRECTED):
     n = len(scores["names"])
-    return summarize(IDENTITY, scores, features(n), features(n), reading)["point"]
+    return summarize(IDENTITY, scores, features(n), features(n), protocol)["point"]
 
 
 def test_rates_sum_parts_over_the_pixels_of_the_set():
@@ -75,7 +75,7 @@ def test_one_picture_has_no_distance_and_identity_has_infinite_psnr():
 def test_one_identical_picture_does_not_hide_the_others(tmp_path):
     """A black frame, which many codecs code without loss."""
     scores = made_up(n=4, psnr=np.array([30.0, np.inf, 31.0, 33.0]))
-    summary = summarize(IDENTITY, scores, features(4), features(4, seed=1), Reading(CORRECTED))
+    summary = summarize(IDENTITY, scores, features(4), features(4, seed=1), CORRECTED)
     highest = 10 * np.log10(255**2 * 4 * 8 * 3)  # of a picture of 4x8 pixels with one sample off by one
     assert summary["point"]["psnr"] == pytest.approx((30 + highest + 31 + 33) / 4)
     (row,) = (row for row in summary["intervals"] if row["metric"] == "psnr")
@@ -96,7 +96,7 @@ def test_one_identical_picture_does_not_hide_the_others(tmp_path):
 
 def test_summaries_in_the_json_of_python_are_read_too(tmp_path):
     """As version 0.1.0 wrote them."""
-    summary = summarize(IDENTITY, made_up(psnr=np.array([np.inf, np.inf])), features(), features(), Reading(CORRECTED))
+    summary = summarize(IDENTITY, made_up(psnr=np.array([np.inf, np.inf])), features(), features(), CORRECTED)
     table = pd.DataFrame([summary["point"]])
     summary.pop("pictures")
     (tmp_path / "old.json").write_text(json.dumps(summary, default=float))
@@ -109,7 +109,7 @@ def test_summaries_in_the_json_of_python_are_read_too(tmp_path):
 
 def test_official_stops_after_62_pictures():
     sizes = {"picture": [4] * 62 + [400] * 8}
-    row = point(made_up(n=70, sizes=sizes), Reading(OFFICIAL))
+    row = point(made_up(n=70, sizes=sizes), OFFICIAL)
     assert row["n"] == 62 and row["bpp"] == pytest.approx(1.0)
     assert point(made_up(n=70, sizes=sizes))["n"] == 70
     assert len(first_pictures(made_up(n=3), 2)["confusion"]) == 2 and first_pictures(made_up(), 2)["classes"].size == 2
@@ -118,14 +118,14 @@ def test_official_stops_after_62_pictures():
 def test_other_pictures_than_the_originals_are_refused():
     others = features() | {"names": np.array(["000", "other"])}
     with pytest.raises(DataError, match="originals: 001 is in only one"):
-        summarize(IDENTITY, made_up(), features(), others, Reading(CORRECTED))
+        summarize(IDENTITY, made_up(), features(), others, CORRECTED)
 
 
 def test_intervals_hold_the_value_and_need_two_blocks():
     rng = np.random.default_rng(1)
     scores = made_up(n=12, confusion=rng.integers(0, 9, (12, 2, 3)), psnr=rng.uniform(20, 30, 12))
     for block, known in ((1, True), (6, True), (7, False)):
-        summary = summarize(IDENTITY, scores, features(12), features(12, seed=1), Reading(CORRECTED, block=block))
+        summary = summarize(IDENTITY, scores, features(12), features(12, seed=1), CORRECTED, block=block)
         table = pd.DataFrame(summary["intervals"]).set_index("metric")
         assert {"miou", "miou_image", "psnr", "fd_lite0", "kid_lite0"} == set(table.index)
         assert table["low"].notna().all() == known
@@ -136,7 +136,7 @@ def test_intervals_hold_the_value_and_need_two_blocks():
 
 def test_summaries_are_the_same_bytes_each_time(tmp_path):
     for name in ("one", "two"):
-        summary = summarize(IDENTITY, made_up(), features(), features(seed=1), Reading(CORRECTED))
+        summary = summarize(IDENTITY, made_up(), features(), features(seed=1), CORRECTED)
         write_summary(summary, tmp_path / f"{name}.json", tmp_path / f"{name}.parquet")
     for suffix in ("json", "parquet"):
         assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes()

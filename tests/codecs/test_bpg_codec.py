@@ -27,17 +27,18 @@ def _street(height=64, width=128):
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 40),
-    channels=st.sampled_from([1, 3]),
+    kind=st.sampled_from(["gray", "420", "444"]),
     qp=st.integers(0, 51),
     seed=st.integers(0, 99),
 )
-def test_any_size_round_trips(height, width, channels, qp, seed):
-    picture = np.random.default_rng(seed).integers(0, 256, (height, width, channels), np.uint8)
-    data = CODEC.encode(picture, qp=qp)
+def test_any_size_round_trips(height, width, kind, qp, seed):
+    picture = np.random.default_rng(seed).integers(0, 256, (height, width, 1 if kind == "gray" else 3), np.uint8)
+    data = CODEC.encode(picture, qp=qp, **({} if kind == "gray" else {"chroma": kind}))
     header = container.read_file(data).header
-    assert (header.height, header.width, header.shift) == (height, width, (int(channels == 3),) * 2)
+    assert (header.height, header.width, header.shift) == (height, width, (int(kind == "420"),) * 2)
     planes = decode_planes(data)
-    originals = colour.to_ycc420(picture) if channels == 3 else [picture[:, :, 0]]
+    convert = {"420": colour.to_ycc420, "444": colour.to_ycc444, "gray": lambda image: [image[:, :, 0]]}
+    originals = convert[kind](picture)
     step = 2 ** ((max(qp - 3, 0) - 4) / 6)
     for plane, original in zip(planes.values(), originals, strict=True):
         assert plane.shape == original.shape
@@ -51,6 +52,21 @@ def test_rate_falls_and_error_grows_with_qp():
     errors = [np.square(CODEC.decode(data).astype(float) - picture).mean() for data in coded]
     assert sorted(map(len, coded), reverse=True) == [len(data) for data in coded]
     assert sorted(errors) == errors
+
+
+def test_colour_in_full():
+    """Colours that change from column to column are lost at 4:2:0, at whatever quantiser, and kept at 4:4:4."""
+    picture = np.zeros((32, 64, 3), np.uint8)
+    picture[:, ::2, 0], picture[:, 1::2, 2] = 200, 200
+    error = {}
+    for chroma in ("420", "444"):
+        data = CODEC.encode(picture, qp=5, chroma=chroma)
+        error[chroma] = np.abs(CODEC.decode(data).astype(int) - picture).mean()
+    assert error["420"] > 40 and error["444"] < 2
+    assert CODEC.encode(picture, qp=5) == CODEC.encode(picture, qp=5, chroma="420")
+    for wrong in ("422", 444, None):
+        with pytest.raises(ConfigError, match="chroma must be 420 or 444"):
+            CODEC.encode(picture, chroma=wrong)
 
 
 def test_small_header():

@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,8 @@ import spic.metrics
 import spic.plugins
 from spic.benchmark.observations import Maps, look, plan_looks, read_look, save_arrays
 from spic.benchmark.protocols import CORRECTED
-from spic.benchmark.scores import Originals, read_features, read_scores, score
-from spic.benchmark.summary import Reading, point_columns, summarize, write_summary
+from spic.benchmark.scores import read_features, read_scores, score
+from spic.benchmark.summary import point_columns, summarize, write_summary
 from spic.errors import ConfigError, DataError
 from spic.files import write_bytes
 from spic.metrics import Metric, Observation, columns, statistics
@@ -24,9 +24,8 @@ from spic.metrics.columns import column, columns_in, columns_of, observations, r
 from spic.pictures.labels import CAMVID11, CITYSCAPES19
 from spic.pictures.reading import write_png
 from spic.provenance.fingerprints import metrics_version, observations_version
-from spic.report.pages.overview import Run, overview_html
-from spic.report.pages.showcase import under
-from spic.report.pages.tablepage import write_table_page
+from spic.report.pages.gallery import under
+from spic.report.pages.overview import Run, overview_html, write_table_page
 from spic.report.tables import bd_table, matched_table, read_summaries, with_intervals, write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,11 +108,11 @@ class Chunk:
         looks = self.decode(method, noise)
         for name in NAMES:
             write_bytes(looks.parent / "coded" / f"{name}.picture.bpg", b"x" * size)
-        originals = Originals(**vars(self.maps), looks=self.folder / "original_looks")
+        originals = replace(self.maps, looks=self.folder / "original_looks")
         score(originals, looks.parent / "scores.npz", looks=looks, counted=looks.parent / "coded", method="bpg")
         identity = {"run": "r", "protocol": "corrected", "method": method, "point": f"qp{size}", "ssm_source": ""}
         features = [read_features([where]) for where in (looks, originals.looks)]
-        found = summarize(identity, read_scores([looks.parent / "scores.npz"]), *features, Reading(CORRECTED))
+        found = summarize(identity, read_scores([looks.parent / "scores.npz"]), *features, CORRECTED)
         write_summary(found, looks.parent / "summary.json", looks.parent / "pictures.parquet")
         return looks.parent / "summary.json"
 

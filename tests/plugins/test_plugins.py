@@ -88,10 +88,10 @@ def test_the_data_set_is_one_to_train_on(tmp_path):
     assert write_pack(tmp_path / "shapes.zip", [shapes], [40], get_codec("bpg")) == 3
     pack = read_pack(tmp_path / "shapes.zip")
     assert pack.label_space == "shapes3" and np.array_equal(pack.labels[1], shapes.labels(1))
-    from spic.cli.train import _training_sets
+    from spic.cli.train import pack as pack_command
 
-    (data,) = _training_sets("shapes", None, 2, 0)
-    assert data.name == "shapes" and len(data) == 2
+    pack_command(tmp_path / "two.zip", dataset="shapes", limit=2)
+    assert read_pack(tmp_path / "two.zip").sources == ["shapes", "shapes"]
     with pytest.raises(ConfigError, match="no split 'all'"):
         get_dataset("shapes", split="all")
 

@@ -20,34 +20,11 @@ from spic.report.comparison import (
     state,
     winners,
 )
-from spic.report.pages.showcase import choose_points
+from spic.report.pages.gallery import choose_points
 from spic.report.tables import matched_table
 
 
-def curve(method, rates, **columns):
-    base = {
-        "run": "r",
-        "protocol": "corrected",
-        "method": method,
-        "point": [f"p{i}" for i in range(len(rates))],
-        "n": 7,
-    }
-    return pd.DataFrame(base | {"bpp": rates} | columns)
-
-
-@pytest.fixture
-def points():
-    half = 0.05  # of the intervals
-    spic = curve("spic", [0.1, 0.2, 0.9], miou=[0.6, 0.7, 0.8], fd_lite0=[9.0, 7.0, 5.0], psnr=[20.0, 21.0, 22.0])
-    spic = spic.assign(miou_low=spic["miou"] - half, miou_high=spic["miou"] + half)
-    own = curve("spic_labelmap", [0.05, 0.4], miou=[0.7, 0.75], fd_lite0=[8.0, 6.0], psnr=[19.0, 19.5])
-    own = own.assign(miou_low=[0.6, 0.55], miou_high=[0.9, 0.9])
-    bpg = curve("bpg", [0.05, 0.4], miou=[0.4, 0.7], fd_lite0=[20.0, 11.0], psnr=[25.0, 28.0])
-    bpg = bpg.assign(miou_low=[0.4, 0.7], miou_high=[0.4, 0.7])
-    return pd.concat([spic, own, bpg], ignore_index=True)
-
-
-def test_a_curve_is_read_over_the_logarithm_of_the_rate_and_never_beyond_its_ends():
+def test_a_curve_is_read_over_the_logarithm_of_the_rate_and_never_beyond_its_ends(curve):
     table = curve("bpg", [0.4, 0.1, 0.2, 0.3], miou=[0.9, 0.2, 0.5, math.nan], miou_low=[0.8, 0.1, math.nan, 0.1])
     found = Curve(table, "bpg", "miou")
     assert len(found) == 3 and found.points["bpp"].tolist() == [0.1, 0.2, 0.4]
@@ -59,16 +36,17 @@ def test_a_curve_is_read_over_the_logarithm_of_the_rate_and_never_beyond_its_end
 
 
 @pytest.mark.parametrize(
-    "table",
+    ("method", "rates", "columns"),
     [
-        curve("bpg", [0.1, 0.2], psnr=[1.0, 2.0]),
-        curve("spic", [0.1, 0.2], miou=[0.1, 0.2]),
-        curve("bpg", [0.1, 0.2], miou=[math.inf, math.nan]),
-        curve("bpg", [0.0, math.nan], miou=[0.5, 0.6]),
-        curve("bpg", [], miou=[]),
+        ("bpg", [0.1, 0.2], {"psnr": [1.0, 2.0]}),
+        ("spic", [0.1, 0.2], {"miou": [0.1, 0.2]}),
+        ("bpg", [0.1, 0.2], {"miou": [math.inf, math.nan]}),
+        ("bpg", [0.0, math.nan], {"miou": [0.5, 0.6]}),
+        ("bpg", [], {"miou": []}),
     ],
 )
-def test_without_a_rate_or_a_finite_value_there_is_no_curve(table):
+def test_without_a_rate_or_a_finite_value_there_is_no_curve(curve, method, rates, columns):
+    table = curve(method, rates, **columns)
     found = Curve(table, "bpg", "miou")
     assert len(found) == 0 and np.isnan([found.at(0.1), found.rate_of(0.5)]).all()
     assert duel(table, "miou", "bpg") == Duel() and not winners(table.assign(method="bpg"), "psnr")
@@ -150,7 +128,7 @@ def test_the_claims_and_the_table_of_matched_rates_compare_as_a_duel_does(points
     assert margins.tolist() == pytest.approx(list(duel(both, "miou", "bpg").margins))
 
 
-def test_the_nearest_point_is_nearest_in_ratio():
+def test_the_nearest_point_is_nearest_in_ratio(curve):
     table = pd.concat([curve("spic", [0.1, 0.3], miou=[1, 2]), curve("bpg", [0.0, math.nan, 5.0]), curve("x", [0.0])])
     found = nearest(table, 0.18)  # in difference 0.1 is nearer
     assert (
@@ -165,7 +143,7 @@ def test_spic_with_another_coder_of_the_ssm_is_of_its_family():
     assert [family(name) for name in ("spic", "spic_labelmap", "spice", "bpg")] == ["spic", "spic", "spice", "bpg"]
 
 
-def test_points_of_one_rate():
+def test_points_of_one_rate(curve):
     methods = ("spic", "bpg", "mine")
     points = pd.concat([curve(name, [0.1, 0.2, 0.3]) for name in methods], ignore_index=True)
     assert [(row["method"], row["point"]) for row in at_one_rate(points)] == [(name, "p1") for name in methods]

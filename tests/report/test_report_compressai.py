@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from spic.errors import DataError
-from spic.report.compressai import compressai_results, write_compressai
+from spic.report.compare import compressai_results, write_compressai
 
 
 def points():

@@ -18,7 +18,7 @@ from spic.pictures.reading import read_picture, write_png
 from spic.pictures.sizes import COARSE_FACTOR, downscale, upscale
 from spic.report.figures import shown as figures_shown
 from spic.report.figures.pictures import Subject, figure2, figure3
-from spic.report.figures.shown import Chosen, Eye, choose, coded_versions, uncompressed_versions
+from spic.report.figures.shown import Chosen, choose, coded_versions, seen, uncompressed_versions
 from spic.report.tables import read_csv
 from spic.strict_json import to_json
 
@@ -37,7 +37,7 @@ class Brightness:
 
 @pytest.fixture
 def eye():
-    return Eye(Brightness())
+    return Brightness()
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_a_chosen_picture_keeps_the_map_that_is_sent(folders):
 def test_a_name_is_printed_as_it_is(eye, tmp_path):
     """Matplotlib takes what stands between two dollars for a formula."""
     name = r"it's $x_1$ {y} %s \alpha ü"
-    subject = Subject(name, (0, 0), [eye.original(np.full((*SIZE, 3), 99, np.uint8))])
+    subject = Subject(name, (0, 0), [seen(eye, np.full((*SIZE, 3), 99, np.uint8))])
     figure3([subject], "", tmp_path / "f")
     shown = [element.text for element in ET.parse(tmp_path / "f.svg").iter("{http://www.w3.org/2000/svg}text")]
     assert name in shown

@@ -2,17 +2,20 @@
 
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import spic.report.figures as package
+from spic.benchmark.anchors import FOLDER, read_anchor
 from spic.benchmark.summary import point_columns
 from spic.metrics.objects import SIZE_NAMES
 from spic.pictures.reading import read_picture
 from spic.report.figures import curves as figures_curves
+from spic.report.figures import figures, plots
 from spic.report.figures.curves import (
-    figure4,
     iou_per_class,
     rate_curves,
     rate_split,
@@ -22,6 +25,7 @@ from spic.report.figures.curves import (
 from spic.report.figures.style import STYLES, point_label, styles_of
 from spic.report.tables import INTERVAL_COLUMNS
 
+ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("spic", "bpg", "mine")
 
 
@@ -84,8 +88,11 @@ def steps():
     return pd.DataFrame(rows).assign(miou_independent=np.nan, fd_lite0=50.0, seconds=0.5)
 
 
-def draw(points, folder, intervals=None):
-    figure4(points, {name: folder / f"figure{name}" for name in ("4a", "4b")}, intervals)
+def draw(points, folder, intervals=None, anchors=()):
+    intervals = pd.DataFrame(columns=INTERVAL_COLUMNS) if intervals is None else intervals
+    tables = {"points": points, "intervals": intervals, "anchors": anchors}
+    for name in ("figure4a", "figure4b"):
+        figures()[name].draw(tables, folder / name)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -117,6 +124,18 @@ def test_axes_methods_and_the_rate_of_the_ssm_are_named(points, intervals, tmp_p
     assert "95 %" not in words(tmp_path / "figure4b.svg")  # no interval of that metric
 
 
+def test_anchors_are_drawn_where_they_have_the_metric(points, tmp_path):
+    anchors = [read_anchor(path) for path in sorted((ROOT / FOLDER).glob("*.json"))]
+    assert len(anchors) >= 3
+    draw(points.assign(fid=30.0), tmp_path, anchors=anchors)
+    for anchor in anchors:
+        assert f"{anchor['name']} ({anchor['warning']})" in words(tmp_path / "figure4b.svg")
+        assert anchor["name"] not in words(tmp_path / "figure4a.svg")
+    assert "#999999" in (tmp_path / "figure4b.svg").read_text()
+    draw(points, tmp_path, anchors=anchors)  # no FID: another distance, which they do not have
+    assert "CoD" not in words(tmp_path / "figure4b.svg")
+
+
 def test_a_table_with_one_point_a_method_is_drawn_too(points, tmp_path):
     assert len(draw(points.groupby("method").head(1), tmp_path)) == 4
 
@@ -142,6 +161,12 @@ def test_the_other_figures(points, per_class, recall, steps, tmp_path):
     assert "road" in said["iou_per_class"] and "nowhere" not in said["iou_per_class"]
     assert "sign" in said["recall_by_size"] and "n = 4" in said["recall_by_size"]
     assert "published" in words(tmp_path / "1" / "steps.svg")
+
+
+def test_the_residual_has_a_share_of_its_own(points, tmp_path):
+    rate_split(points, tmp_path / "two")
+    rate_split(points.assign(bpp=points["bpp"] + 0.5), tmp_path / "three")
+    assert "residual" in words(tmp_path / "three.svg") and "residual" not in words(tmp_path / "two.svg")
 
 
 def test_figures_without_anything_to_show_say_so(points, recall, tmp_path):
@@ -192,3 +217,29 @@ def test_a_legend_takes_fewer_columns_before_it_is_cut_off(points, monkeypatch, 
     (legend,) = drawn[0].legends
     places = {round(text.get_window_extent().x0) for text in legend.get_texts()}
     assert len(places) == columns and legend.get_window_extent().width <= drawn[0].bbox.width
+
+
+PSNR_FIGURE = '''
+"""PSNR over rate: a figure in one file."""
+
+from spic.report.figures import Figure
+from spic.report.figures.curves import DETAILS, rate_curves
+
+FIGURES = (
+    Figure("psnr", DETAILS, "PSNR over rate", lambda tables, stem: rate_curves(tables["points"], "psnr", stem)),
+)
+'''
+
+
+def test_one_file_adds_a_figure(points, tmp_path, monkeypatch):
+    (tmp_path / "psnr_over_rate.py").write_text(PSNR_FIGURE)
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    figures.cache_clear()
+    try:
+        assert "psnr" in plots({"judge": None, "steps_csv": None})
+        figures()["psnr"].draw({"points": points}, tmp_path / "psnr")
+    finally:
+        monkeypatch.undo()
+        figures.cache_clear()
+    assert "PSNR (dB)" in words(tmp_path / "psnr.svg") and (tmp_path / "psnr.png").stat().st_size
+    assert "psnr" not in plots({"judge": None, "steps_csv": None})

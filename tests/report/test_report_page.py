@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spic.report.pages.tablepage import write_table_page
+from spic.report.pages.overview import write_table_page
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from spic.files import write_bytes
 from spic.pictures.labels import CAMVID11
 from spic.pictures.reading import write_png
 from spic.report.figures.style import label_of
-from spic.report.pages.showcase import Showcase, choose_pictures, choose_points, enlarged, show_run, under
+from spic.report.pages.gallery import choose_pictures, choose_points, enlarged, show_run, under, versions_of
 from spic.report.tables import write_csv
 from spic.strict_json import to_json
 
@@ -114,7 +114,7 @@ def test_versions_of_a_picture(shown):
     decoded = {key: {"0000": folder / key[0]} for key in at.items()}
     coded = {("spic", "coarse_qp30"): {"0000": folder / "coded"}}
     folders = {"0000": folder / "original"}, {"0000": folder / "ssm"}
-    ((name, versions),) = Showcase(*folders, CAMVID11, decoded, coded, table).versions({"0000": ["x"]}, at)
+    ((name, versions),) = versions_of({"0000": ["x"]}, at, *folders, CAMVID11, decoded, coded, table)
     assert name == "x" and [version.label for version in versions] == [
         "original",
         "SSM",
@@ -124,7 +124,7 @@ def test_versions_of_a_picture(shown):
     ]
     assert [version.numbers.get("bpp") for version in versions] == [None, "0.100", "0.200", "0.300", "0.400"]
     assert np.array_equal(versions[2].pixels[::4, ::4], coarse) and np.array_equal(versions[4].pixels, pictures["bpg"])
-    ((_, fewer),) = Showcase(*folders, CAMVID11, decoded, {}, table).versions({"0000": ["x"]}, {"bpg": "qp44"})
+    ((_, fewer),) = versions_of({"0000": ["x"]}, {"bpg": "qp44"}, *folders, CAMVID11, decoded, {}, table)
     assert [version.label for version in fewer] == ["original", "SSM", "BPG, QP 44"]
 
 

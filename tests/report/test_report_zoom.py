@@ -3,7 +3,7 @@
 import numpy as np
 
 from spic.pictures.labels import CAMVID11, LabelSpace
-from spic.report.zoom import most_objects, zoom_box, zoom_classes
+from spic.report.figures.shown import most_objects, zoom_box, zoom_classes
 
 PEDESTRIAN, POLE = CAMVID11.id("pedestrian"), CAMVID11.id("pole")
 

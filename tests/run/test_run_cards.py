@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from spic.run import cards as gpus
+from spic.run import host as gpus
 
 CODE = """
 import os, sys
-from spic.run.cards import take_card
+from spic.run.host import take_card
 print(take_card("cuda", sys.argv[1]), os.environ.get("CUDA_VISIBLE_DEVICES"), "torch" in sys.modules, flush=True)
 sys.stdin.read()
 """

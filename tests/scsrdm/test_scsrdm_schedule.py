@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spic.errors import ConfigError
-from spic.scsrdm.sampling import choose_timesteps, even_timesteps, published_timesteps, respace
+from spic.scsrdm.sampling import choose_timesteps, even_timesteps, published_timesteps
 from spic.scsrdm.schedule import Chain, alphas_cumprod, betas
 
 
@@ -45,9 +45,8 @@ def test_log_variances():
 
 
 def test_timesteps():
-    assert respace(1000) == list(range(1000))
-    assert respace(1) == [0] and respace(2) == [0, 999]
-    assert len(set(respace(100))) == 100
+    assert even_timesteps(1000, 999) == list(range(1000)) and even_timesteps(2, 999) == [0, 999]
+    assert len(set(even_timesteps(100, 999))) == 100
     assert choose_timesteps() == published_timesteps() and len(published_timesteps()) == 20
     assert choose_timesteps(4, start=90) == [0, 30, 60, 90]
     assert choose_timesteps(1, start=90) == [90]
@@ -80,7 +79,7 @@ def test_impossible_timesteps(arguments):
         choose_timesteps(**arguments)
 
 
-def test_impossible_respacing():
+def test_impossible_numbers_of_timesteps():
     for count in (0, 1001):
         with pytest.raises(ConfigError):
-            respace(count)
+            even_timesteps(count, 999)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from spic.errors import ConfigError
 from spic.segmentation.internimage import SIZES, build
 from spic.segmentation.internimage.dcnv3 import DCNv3, by_gather, by_grid_sample
-from spic.segmentation.internimage.resized import conv3x3_of_maps, resize
+from spic.segmentation.internimage.upernet import conv3x3_of_maps, resize
 
 PARAMETERS = {"t": 59077148, "s": 79866956, "b": 128387852, "l": 255600606, "xl": 367733000}
 
@@ -94,7 +94,7 @@ def maps_of(model, x):
     with torch.inference_mode():
         logits = model(x)
         features = maps.pop("features")
-        maps["aux_lowres"] = model.auxiliary_head(features)
+        maps["aux_lowres"] = model.auxiliary_head.conv_seg(model.auxiliary_head.convs(features[2]))
     for hook in hooks:
         hook.remove()
     maps |= {f"feat{i}": feature for i, feature in enumerate(features)}

@@ -59,7 +59,7 @@ def test_samples_describe_every_outline_pixel_once(material):
 
 def test_integer_network_is_the_float_network(material):
     features = material[0][::200].astype(np.int64)
-    parameters = start_parameters((16, 8), 13, 0)
+    parameters = start_parameters((16, 8), num_rows(13), NUM_FEATURES, 0)
     whole = quantized(parameters)
     logits, first, second = np.zeros(OUTPUTS, np.int64), np.zeros(16, np.int32), np.zeros(8, np.int32)
     for rows in features:
@@ -69,7 +69,7 @@ def test_integer_network_is_the_float_network(material):
 
 def test_gradients_are_the_slopes(material):
     features, answers = material[0][:40], material[1][:40]
-    parameters = start_parameters((8, 8), 13, 1)
+    parameters = start_parameters((8, 8), num_rows(13), NUM_FEATURES, 1)
     tensors = [torch.from_numpy(array.copy()).requires_grad_() for array in parameters]
     found = cost(torch.from_numpy(features.astype(np.int64)), torch.from_numpy(answers.astype(np.int64)), tensors)
     assert found.item() == pytest.approx(cost_of(features, answers, parameters), rel=1e-4)

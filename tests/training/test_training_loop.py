@@ -113,7 +113,7 @@ def test_a_killed_run_ends_with_the_same_bits(die_at, tmp_path):
 
 def test_rows_after_the_checkpoint_are_forgotten(tmp_path, clock):
     options = {"clock": clock, "checkpoint_seconds": 70, "evaluate_every": 30}
-    options["evaluate"] = lambda state: {"norm": float(state["0.weight"].norm())}
+    options["evaluate"] = lambda probe: {"norm": float(probe[0].weight.norm())}
     with pytest.raises(Killed):
         run(tmp_path, Budget(steps=120), die_at=110, **options)
     assert [row["step"] for row in rows(tmp_path / "log.csv")] == ["50", "100"]

@@ -196,7 +196,7 @@ def test_imagenet_weights(name, monkeypatch, tmp_path):
     load_imagenet(encoder, name)
     assert all(map(torch.equal, encoder.state_dict().values(), published.values()))
     torch.save(dict(reversed(published.items())), tmp_path / "weights.pth")
-    with pytest.raises(WeightsError, match=f"not the weights of {name}"):
+    with pytest.raises(WeightsError, match=f"not the weights of EfficientNet-{name.capitalize()}"):
         load_imagenet(encoder, name)
     torch.save([1, 2], tmp_path / "weights.pth")
     with pytest.raises(WeightsError, match="not a plain state dict"):

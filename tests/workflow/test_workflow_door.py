@@ -230,8 +230,8 @@ def test_a_file_system_without_locks_has_no_say(tmp_path, monkeypatch):
     "arguments", [["-n"], ["-pn"], ["--dryrun"], ["--summary"], ["-S"], ["-l"], ["--lint"], ["--dag"]]
 )
 def test_these_only_tell_something(folder, arguments, monkeypatch):
-    monkeypatch.setattr(workflow, "_claimed", None)
-    monkeypatch.setattr(workflow, "_start", lambda args: 0)
+    monkeypatch.setattr(workflow, "_take", None)
+    monkeypatch.setattr("snakemake.cli.args_to_api", lambda args, parser: True)
     assert run_workflow(arguments) == 0
     assert run_workflow(["--report", "x.html"]) == 0
     assert not (folder / ".snakemake").exists()
@@ -239,7 +239,7 @@ def test_these_only_tell_something(folder, arguments, monkeypatch):
 
 def test_every_option_that_tells_exists(folder, monkeypatch):
     seen = []
-    monkeypatch.setattr(workflow, "_start", lambda args: seen.append(args) or 0)
+    monkeypatch.setattr("snakemake.cli.args_to_api", lambda args, parser: seen.append(args) or True)
     assert run_workflow(["-n"]) == 0
     assert set(workflow._TELLING) <= set(vars(seen[0]))
 
@@ -261,7 +261,7 @@ def test_all_usable_cores_are_for_runs_on_this_machine(folder, arguments, cores,
     (folder / "config.yaml").touch()
     monkeypatch.setattr(workflow, "usable_cores", lambda: 5)
     seen = []
-    monkeypatch.setattr(workflow, "_start", lambda args: seen.append(args) or 0)
+    monkeypatch.setattr("snakemake.cli.args_to_api", lambda args, parser: seen.append(args) or True)
     assert run_workflow(arguments) == 0
     assert seen[0].rerun_incomplete and (seen[0].cores != 5 if cores is None else seen[0].cores == cores)
 

@@ -79,11 +79,17 @@ def test_own_classes_get_to_the_report(extending, overlay, empty_run, monkeypatc
     subprocess.run([*command, "--target", str(tmp_path / "plugins"), str(source)], check=True, capture_output=True)
     on_path(monkeypatch, tmp_path / "plugins")
     methods = {"spic": {"coarse_qp": [35]}, "spic_labelmap": {"coarse_qp": [35]}, "bpg": {"qp": [40]}}
+    methods["dsslic"] = [{"coarse_qp": 35, "residual_qp": qp} for qp in (20, 40)]
     weights = {"decoder_weights": str(tiny_shapes_decoder), "judge": "nearest-colour"}
     empty_run("--cores", 2, "--resources", "gpu=1", overlay=overlay(methods=methods, **weights))
     results = empty_run.folder / "results" / "shapes"
     table = pd.read_csv(results / "tables" / "points.csv")
-    assert set(table["method"]) == {"spic", "spic_labelmap", "upsampled", "bpg", "posterize", "thumbnail"}
+    assert set(table["method"]) == {"spic", "spic_labelmap", "upsampled", "bpg", "posterize", "thumbnail", "dsslic"}
+    layered = table[table["method"] == "dsslic"].set_index("point")
+    assert list(layered.index) == ["coarse_qp35_residual_qp20", "coarse_qp35_residual_qp40"]
+    assert (
+        layered["psnr"].is_monotonic_decreasing and (layered["bpp"] > layered["bpp_ssm"] + layered["bpp_coarse"]).all()
+    )
     assert table[["miou", "miou_gt", "miou_independent"]].notna().all().all() and (results / "report.html").exists()
     assert "shapes, split val" in (results / "overview.html").read_text()
     legend = (results / "gallery" / "index.html").read_text()

@@ -8,6 +8,7 @@ from spic.errors import BitstreamError, ConfigError
 
 __all__ = ["BpgCodec", "decode_planes"]
 _CHROMA = {container.YCC420_COSITED: 1, container.YCC422_COSITED: 2}  # chroma_format_idc where it is not pixel_format
+_ENCODED = {"420": (container.YCC420, colour.to_ycc420), "444": (container.YCC444, colour.to_ycc444)}
 _NAMES = ("Y", "Cb", "Cr")
 
 
@@ -24,8 +25,8 @@ class BpgCodec(Codec):
     def versions(self) -> dict[str, str]:
         return super().versions() | hevc.versions()
 
-    def encode(self, image: np.ndarray, qp: int = 35) -> bytes:
-        """Code an image as 8-bit BT.601 full-range YCbCr 4:2:0, or as gray.
+    def encode(self, image: np.ndarray, qp: int = 35, chroma: str = "420") -> bytes:
+        """Code an image as 8-bit BT.601 full-range YCbCr, or as gray.
 
         Parameters
         ----------
@@ -33,6 +34,8 @@ class BpgCodec(Codec):
             uint8 (H, W, 3) sRGB or (H, W, 1) gray, any size from 1x1.
         qp : int
             Quantiser 0..51.
+        chroma : str
+            "420" or "444", as in `bpgenc -f`: colour at half of height and width, or in full.
 
         Returns
         -------
@@ -43,13 +46,18 @@ class BpgCodec(Codec):
         self.check_sides(*image.shape[:2])
         if self.check_quality(qp) != int(qp):
             raise ConfigError(f"qp must be a whole number, got {qp}")
-        gray = image.shape[2] == 1
-        planes = [image[:, :, 0]] if gray else colour.to_ycc420(image)
-        sps, payload = hevc.encode_planes(planes, int(qp))
+        if chroma not in _ENCODED:
+            raise ConfigError(f"chroma must be 420 or 444, got {chroma!r}")
+        pixel_format, convert = _ENCODED[chroma]
+        if image.shape[2] == 1:
+            pixel_format, planes = container.GRAY, [image[:, :, 0]]
+        else:
+            planes = convert(image)
+        sps, payload = hevc.encode_planes(planes, int(qp), pixel_format)
         header = container.Header(
             width=image.shape[1],
             height=image.shape[0],
-            pixel_format=container.GRAY if gray else container.YCC420,
+            pixel_format=pixel_format,
         )
         return container.write_file(container.BpgFile(header, params.write_reduced(sps), payload))
 

@@ -29,13 +29,19 @@ def to_ycc420(rgb: np.ndarray) -> list[np.ndarray]:
     list of numpy.ndarray
         uint8 Y (H, W), Cb and Cr (ceil(H / 2), ceil(W / 2)).
     """
+    luma, *chroma = to_ycc444(rgb)
+    return [luma, *(_halve(plane) for plane in chroma)]
+
+
+def to_ycc444(rgb: np.ndarray) -> list[np.ndarray]:
+    """The same with all planes uint8 (H, W)."""
     planes = [np.empty(rgb.shape[:2], np.uint8) for _ in range(3)]
     matrix = _forward_matrix()
     for rows in _strips(rgb.shape):
         red, green, blue = (rgb[rows, :, index].astype(np.int64) for index in range(3))
         for plane, (kr, kg, kb, offset) in zip(planes, matrix, strict=True):
             plane[rows] = _to_uint8(kr * red + kg * green + kb * blue + offset, _BITS)
-    return [planes[0], *(_halve(plane) for plane in planes[1:])]
+    return planes
 
 
 def to_rgb(planes: list[np.ndarray], header: container.Header) -> np.ndarray:

@@ -9,6 +9,7 @@ tables for the whole process**: every later x265 encode of the process, also one
 import os
 import re
 import tempfile
+from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
@@ -44,15 +45,17 @@ def versions() -> dict[str, str]:
     return found
 
 
-def encode_planes(planes: list[np.ndarray], qp: int) -> tuple[params.ReducedSps, bytes]:
+def encode_planes(planes: list[np.ndarray], qp: int, chroma: int) -> tuple[params.ReducedSps, bytes]:
     """Code one 8-bit image with libx265, intra only.
 
     Parameters
     ----------
     planes : list of numpy.ndarray
-        uint8: Y (H, W) alone, or Y and both chroma planes (ceil(H / 2), ceil(W / 2)).
+        uint8: Y (H, W) alone, or Y and both chroma planes: (ceil(H / 2), ceil(W / 2)), or (H, W) for 4:4:4.
     qp : int
         Constant quantiser 0..51 as in `bpgenc -q`; the slices get qp - 3.
+    chroma : int
+        chroma_format_idc: 0 gray, 1 4:2:0, 3 4:4:4.
 
     Returns
     -------
@@ -70,14 +73,11 @@ def encode_planes(planes: list[np.ndarray], qp: int) -> tuple[params.ReducedSps,
     height, width = planes[0].shape
     block = 8 if min(height, width) > _MIN_SIDE - 8 else 16
     padded = [-(-side // block) * block for side in (height, width)]
-    frame = av.VideoFrame(padded[1], padded[0], "gray" if len(planes) == 1 else "yuv420p")
+    frame = av.VideoFrame(padded[1], padded[0], _FORMATS[chroma])
     for index, plane in enumerate(planes):
-        _fill(frame.planes[index], plane, [side >> (index > 0) for side in padded])
-    with tempfile.TemporaryDirectory() as folder:
-        table = os.path.join(folder, "lambda.txt")
-        with open(table, "w") as file:
-            file.write(_lambda_table())
-        stream = run_x265(frame, {**_SETTINGS, "qp": qp, "min-cu-size": block, "lambda-file": _escape(table)})
+        fill(frame.planes[index], plane, [side >> (index > 0 and chroma == 1) for side in padded])
+    with lambda_setting() as lambdas:
+        stream = run_x265(frame, {**_SETTINGS, "qp": qp, "min-cu-size": block, **lambdas})
     sps, payload, coded = reduce_stream(stream)
     if list(coded) != padded or sps.min_block != block.bit_length() - 1:
         raise ConfigError("this libx265 pads pictures in a way that BPG cannot express")
@@ -100,15 +100,27 @@ def run_x265(frame, settings: dict) -> bytes:
     encoder = av.CodecContext.create("libx265", "w")
     encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, frame.format.name
     encoder.framerate = 1
-    encoder.options = {
-        "preset": "veryslow",
-        "tune": "ssim",
-        "x265-params": ":".join(f"{name}={value}" for name, value in settings.items()),
-    }
+    encoder.options = x265_options(settings, "veryslow", "ssim")
     try:
         return b"".join(bytes(packet) for packet in (*encoder.encode(frame), *encoder.encode(None)))
     except av.FFmpegError as error:
         raise ConfigError(f"libx265 cannot code {frame.width}x{frame.height} ({error.strerror})") from None
+
+
+def x265_options(settings: dict, preset: str, tune: str | None = None) -> dict[str, str]:
+    """Options of an `av` encoder that hand x265 its parameters."""
+    given = ":".join(f"{name}={value}" for name, value in settings.items())
+    return {"preset": preset, **({"tune": tune} if tune else {}), "x265-params": given}
+
+
+@contextmanager
+def lambda_setting():
+    """Context manager: gives the parameter that hands x265 the old lambdas, good while the encoder is opened."""
+    with tempfile.TemporaryDirectory() as folder:
+        table = os.path.join(folder, "lambda.txt")
+        with open(table, "w") as file:
+            file.write(_lambda_table())
+        yield {"lambda-file": _escape(table)}
 
 
 def _escape(path: str) -> str:
@@ -121,7 +133,7 @@ def _lambda_table() -> str:
     return ",".join(f"{value:.9g}" for value in (*values, *(0.85 * value * value for value in values)))
 
 
-def _fill(target, plane: np.ndarray, padded) -> None:
+def fill(target, plane: np.ndarray, padded) -> None:
     """Copy a plane into a frame, its right and bottom edges repeated up to the coded size."""
     edges = [(0, side - have) for side, have in zip(padded, plane.shape, strict=True)]
     rows = np.zeros((target.height, target.line_size), np.uint8)

@@ -59,11 +59,14 @@ def is_uniform(near, run):
 
 
 @helper
-def find_candidates(near, ranks, candidates):
-    """List the labels to ask for, likeliest first; returns how many. `ranks` (257) is 4 for labels not listed."""
+def find_candidates(near, order, ranks, candidates):
+    """List the labels to ask for in an `order` of places in `near`; returns how many.
+
+    `ranks` (257) is 4 for labels not listed.
+    """
     count = 0
-    for i in range(CANDIDATE_ORDER.size):
-        label = near[CANDIDATE_ORDER[i]]
+    for i in range(order.size):
+        label = near[order[i]]
         if label != OUTSIDE and ranks[label] == 4:
             ranks[label] = min(count, 3)
             candidates[count] = label

@@ -28,13 +28,14 @@ def _template() -> np.ndarray:
 TEMPLATE = _template()
 # Behind the template's rows: x and y modulo 16, x in 32 bins, run above, history of the row and of the column.
 _FIRST = np.cumsum([len(TEMPLATE) * KINDS, 16, 16, 32, 8, 11, 16]).astype(np.int64)
+FIXED_ROWS = int(_FIRST[-1])
 NUM_FEATURES = len(TEMPLATE) + 10
 assert int(abs(TEMPLATE).max()) < PAD and NUM_FEATURES % 4 == 0
 
 
 def num_rows(classes: int) -> int:
     """Rows of the table of a network that knows `classes` classes, the last of them "any other, or none"."""
-    return int(_FIRST[-1]) + 2 * classes**2 + 64 * classes
+    return FIXED_ROWS + 2 * classes**2 + 64 * classes
 
 
 @helper
@@ -70,7 +71,7 @@ def infer(rows, network, first, second, logits):
     table, bias_1, weights_2, bias_2, weights_3, bias_3 = network
     for j in range(first.size):
         first[j] = bias_1[j]
-    for i in range(0, NUM_FEATURES, 4):  # four at a time: this sum is half of the coder's time
+    for i in range(0, rows.size, 4):  # four at a time: this sum is half of the coder's time
         row_0, row_1, row_2, row_3 = table[rows[i]], table[rows[i + 1]], table[rows[i + 2]], table[rows[i + 3]]
         for j in range(first.size):
             first[j] = first[j] + row_0[j] + row_1[j] + row_2[j] + row_3[j]

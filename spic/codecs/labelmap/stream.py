@@ -13,19 +13,13 @@ import zlib
 import numpy as np
 
 from spic.codecs.base import check_size
-from spic.codecs.labelmap import contexts as ctx
-from spic.codecs.labelmap.logistic import state
-from spic.codecs.labelmap.model import code_rows
-from spic.codecs.labelmap.prior import Prior, fresh_prior
-from spic.codecs.labelmap.rangecoder import ends_here, finish, overdrawn, start_reader, start_writer
+from spic.codecs.labelmap.coder import NOTHING_BEFORE, Model
+from spic.codecs.labelmap.prior import Prior
 from spic.errors import BitstreamError
 from spic.pictures.sizes import WORKING_SIZE
 
 VERSION = 1
 _PRIOR, _WORKING_SIZE = 1, 2
-_PIXELS_A_CALL = 1 << 15
-_BYTES_A_PIXEL = 32  # more than the worst pixel can take: 8 questions and 8 spelt bits of at most 17 and 12 bits
-_RATE, _RATE_WITH_PRIOR = 40, 8  # of the mixer, in 1/8192
 
 
 def encode(labels: np.ndarray, prior: Prior | None = None) -> bytes:
@@ -46,58 +40,17 @@ def _encode(labels, prior, rate=None):
     head = bytes([VERSION << 4 | bits, (prior is not None) * _PRIOR | usual * _WORKING_SIZE])
     head += b"" if usual else _number(height - 1) + _number(width - 1)
     head += prior.tag if prior else b""
-    model = _Model(height, width, bits, prior)
-    model.rate = rate or model.rate
-    model.buffer[ctx.PAD :, ctx.PAD : -ctx.PAD] = labels
-    data, coder = np.zeros(0, np.uint8), start_writer()
-    for first, last in model.slices():
-        room = int(coder[3]) + _BYTES_A_PIXEL * (last - first) * width + 8
-        if data.size < room:
-            data = np.concatenate([data, np.zeros(room, np.uint8)])
-        model.code(first, last, data, coder, False)
-    return head + _checksum(head, labels) + finish(data, coder), model
+    model = Model((height, width), prior, rate=rate)
+    return head + checksum(head, labels) + model.write(labels, bits, NOTHING_BEFORE), model
 
 
 def decode(data: bytes, prior: Prior | None = None) -> np.ndarray:
     """Return the uint8 (H, W) that `data` codes; `BitstreamError` if it is damaged or made with another prior."""
     height, width, bits, start = _read_header(data, prior)
-    payload = np.frombuffer(data, np.uint8, offset=start + 4).copy()  # writable, as where writing: one compiled kernel
-    # A pixel costs at least 1 / 45500 bit, so a short stream cannot claim a large map.
-    if height * width > 400_000 * (payload.size + 4):
-        raise BitstreamError(f"label map: {len(data)} bytes cannot hold {width}x{height} pixels")
-    model, coder = _Model(height, width, bits, prior), start_reader(payload)
-    for first, last in model.slices():
-        model.code(first, last, payload, coder, True)
-        if overdrawn(payload, coder):
-            raise BitstreamError("label map: the stream ends too early")
-    labels = model.buffer[ctx.PAD :, ctx.PAD : -ctx.PAD].astype(np.uint8)
-    if not ends_here(payload, coder) or data[start : start + 4] != _checksum(data[:start], labels):
+    labels = Model((height, width), prior).read(data[start + 4 :], bits, NOTHING_BEFORE)
+    if labels is None or data[start : start + 4] != checksum(data[:start], labels):
         raise BitstreamError("label map: the stream is damaged (checksum)")
     return labels
-
-
-class _Model:
-    """All that adapts while one map is coded."""
-
-    def __init__(self, height: int, width: int, bits: int, prior: Prior | None):
-        self.height, self.width, self.bits = height, width, bits
-        self.buffer = np.full((height + ctx.PAD, width + 2 * ctx.PAD), ctx.OUTSIDE, np.int16)
-        size = 1 << min(max((height * width - 1).bit_length() - 1, 10), 18)
-        self.tables = np.full((ctx.NUM_CONTEXTS, size), state(32768), np.int32)
-        begin = prior or fresh_prior()
-        self.weights, self.runs, self.births = begin.weights.copy(), begin.runs.copy(), begin.births.copy()
-        self.network, self.classes, self.rate = begin.network, begin.classes, _RATE_WITH_PRIOR if prior else _RATE
-        self.memory = np.zeros(3, np.int64), np.zeros(width + 2 * ctx.PAD, np.int64)
-
-    def slices(self):
-        rows = max(1, _PIXELS_A_CALL // self.width)
-        for first in range(0, self.height, rows):
-            yield first, min(first + rows, self.height)
-
-    def code(self, first, last, data, coder, reading):
-        states = self.tables, self.weights, self.runs, self.births
-        settings = states, self.network, self.classes, self.rate, self.memory
-        code_rows(self.buffer, first, last, self.bits, data, coder, reading, *settings)
 
 
 def _read_header(data: bytes, prior: Prior | None) -> tuple[int, int, int, int]:
@@ -115,21 +68,23 @@ def _read_header(data: bytes, prior: Prior | None) -> tuple[int, int, int, int]:
         width, start = _read_number(data, start)
         height, width = height + 1, width + 1
     check_size(width, height, "label map")
-    _check_prior(data[start : start + 2] if flags & _PRIOR else b"", prior)
+    check_prior(data[start : start + 2] if flags & _PRIOR else b"", prior)
     start += 2 if flags & _PRIOR else 0
     if len(data) < start + 4:
         raise BitstreamError("label map: the stream ends in its header")
     return height, width, bits, start
 
 
-def _check_prior(tag: bytes, prior: Prior | None) -> None:
+def check_prior(tag: bytes, prior: Prior | None) -> None:
+    """`BitstreamError` where a stream names another prior than the one there is."""
     own = prior.tag if prior else b""
     if tag != own:
         names = [f"prior {name.hex()}" if name else "no prior" for name in (tag, own)]
         raise BitstreamError(f"label map: coded with {names[0]}, this codec has {names[1]}")
 
 
-def _checksum(head: bytes, labels: np.ndarray) -> bytes:
+def checksum(head: bytes, labels: np.ndarray) -> bytes:
+    """CRC-32 of a header and of the map."""
     return zlib.crc32(labels, zlib.crc32(head)).to_bytes(4, "big")
 
 

@@ -4,6 +4,6 @@ Driving views in the manner of CamVid with exact labels, and others in the 19 cl
 its data set, split and index alone.
 """
 
-from spic.datasets.street_scenes.dataset import CityStreetScenes, StreetScenes
+from spic.datasets.street_scenes.dataset import CityStreetScenes, StreetPan, StreetScenes
 
-__all__ = ["CityStreetScenes", "StreetScenes"]
+__all__ = ["CityStreetScenes", "StreetPan", "StreetScenes"]

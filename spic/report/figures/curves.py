@@ -1,5 +1,6 @@
 """Figures from the tables of a run: rate against quality (figure 4), and where rate and quality come from."""
 
+from collections.abc import Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -8,9 +9,11 @@ import pandas as pd
 from spic.metrics.columns import column
 from spic.metrics.objects import SIZE_LIMITS, SIZE_NAMES
 from spic.report.comparison import ANCHOR, at_one_rate
-from spic.report.figures.style import drawing, point_label, save, styles_of
+from spic.report.figures import Figure
+from spic.report.figures.style import drawing, label_of, point_label, save, styles_of
 from spic.report.tables import with_intervals
 
+_ROUNDING = 1e-4  # of rates in tables
 RATE = "rate in bits per pixel (BPP)"
 SIZES = dict(
     zip(
@@ -19,78 +22,65 @@ SIZES = dict(
 )
 
 
-def figure4(points: pd.DataFrame, stems: dict[str, str], intervals: pd.DataFrame | None = None) -> None:
-    """Draw figures 4a (mIoU over rate) and 4b (FID over rate, or `fd_lite0` where FID was not computed).
+def distance_of(points: pd.DataFrame) -> str:
+    """The distance of figure 4b: FID, or `fd_lite0` where FID was not computed."""
+    return "fid" if points["fid"].notna().all() else "fd_lite0"
 
-    Parameters
-    ----------
-    points : pandas.DataFrame
-        The rows of one protocol of `points.csv`.
-    stems : dict
-        "4a" and "4b" to the files' paths without suffix; SVG and PNG are written.
-    intervals : pandas.DataFrame, optional
-        `intervals.csv`: draws the 95 % intervals as bars.
+
+def rate_curves(points: pd.DataFrame, metric: str, stem, anchors: Sequence[dict] = ()) -> None:
+    """One curve per method of `metric` over bits per pixel (figure 4): points of one protocol, with intervals if any.
+
+    The SSM's rate is the dotted line. Anchors, published numbers of others (`spic.benchmark.anchors.read_anchor`), are
+    thin and gray where they have the metric, each with its warning in the legend.
     """
-    distance = "fid" if points["fid"].notna().all() else "fd_lite0"
-    if intervals is not None:
-        points = with_intervals(points, intervals[intervals["protocol"].isin(points["protocol"])])
-    rate_curves(points, "miou", stems["4a"])
-    rate_curves(points, distance, stems["4b"])
-
-
-def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
-    """One curve per method of `metric` over bits per pixel; the SSM's rate is the dotted line."""
     with _sheet(stem, (6.4, 5.0), 3) as ((axes,),):
         for name, style in styles_of(points["method"]).items():
             rows = points[points["method"] == name].dropna(subset=[metric]).sort_values("bpp")
             if len(rows):
-                _line(axes, rows["bpp"], rows[metric], style, _bars(rows, metric))
+                _line(axes, rows["bpp"], rows[metric], style)
+                _bars(axes, rows, metric, style)
+        known = [anchor for anchor in anchors if metric in anchor["results"]]
+        for anchor, marker in zip(known, "x+1234|_" * len(known), strict=False):
+            results, warning = anchor["results"], f" ({anchor['warning']})" if anchor["warning"] else ""
+            pairs = sorted(zip(results["bpp"], results[metric], strict=True))
+            label, look = anchor["name"] + warning, {"color": "0.6", "linewidth": 0.7, "zorder": 1}
+            axes.plot(*zip(*pairs, strict=True), marker=marker, markersize=5, label=label, **look)
         ssm = points.loc[points["method"] == ANCHOR, "bpp_ssm"].dropna()
         if len(ssm):
             axes.axvline(ssm.mean(), color="0.35", linestyle=":", linewidth=1.2, label="rate of the SSM", zorder=1)
         if not points[metric].notna().any():
             _note(axes, f"not computed from {int(points['n'].iloc[0])} picture(s)")
-        axes.set_xlim(left=0)
-        axes.set_ylim(**({"top": 1.0} if metric == "miou" else {"bottom": 0}))
-        axes.set_xlabel(RATE)
-        axes.set_ylabel(column(metric).axis)
-        _frame(axes)
         bars = ", bars: 95 % interval" if f"{metric}_low" in points and points[f"{metric}_low"].notna().any() else ""
-        axes.set_title(f"{_set(points)}{bars}")
+        ends = (None, 1.0) if metric == "miou" else (0, None)
+        axes.set(xlim=(0, None), ylim=ends, xlabel=RATE, ylabel=column(metric).axis, title=f"{_set(points)}{bars}")
+        _frame(axes)
 
 
 def rate_split(points: pd.DataFrame, stem) -> None:
-    """Bars of what bits are spent on, SSM and coarse image: one bar per point, for methods that send an SSM."""
+    """Bars of what bits are spent on (SSM, coarse image, residual), one per point, for methods that send an SSM."""
     rows = points[points["bpp_ssm"].notna()]
     shares = {
         "SSM": (rows["bpp_ssm"], "#0173b2", ""),
         "coarse image": (rows["bpp_coarse"].fillna(0), "#de8f05", "///"),
     }
+    residual = (rows["bpp"] - rows["bpp_ssm"] - shares["coarse image"][0]).clip(lower=0)
+    if residual.gt(_ROUNDING).any():
+        shares["residual"] = residual, "#029e73", "..."
     with _sheet(stem, (6.4, 1.3 + 0.3 * max(len(rows), 2))) as ((axes,),):
-        styles = styles_of(points["method"])
-        names = [f"{styles[m].label}, {point_label(p)}" for m, p in zip(rows["method"], rows["point"], strict=True)]
         left = np.zeros(len(rows))
         for what, (values, color, hatch) in shares.items():
-            axes.barh(
+            bars = axes.barh(
                 range(len(rows)), values, left=left, label=what, color=color, hatch=hatch, edgecolor="white", height=0.7
             )
             left = left + values.to_numpy()
-        for i, (total, share) in enumerate(zip(left, rows["bpp_ssm"], strict=True)):
-            axes.annotate(
-                f"{total:.3f}, {100 * share / total:.0f} % SSM",
-                (total, i),
-                (4, 0),
-                textcoords="offset points",
-                va="center",
-            )
+        shown = [f"{n:.3f}, {100 * ssm / n:.0f} % SSM" for n, ssm in zip(left, rows["bpp_ssm"], strict=True)]
+        axes.bar_label(bars, shown, padding=4)
         if not len(rows):
             _note(axes, "no method of this run sends an SSM")
-        axes.set_yticks(range(len(rows)), names)
+        axes.set_yticks(range(len(rows)), map(label_of, rows["method"], rows["point"]))
         axes.invert_yaxis()
-        axes.set_xlim(0, 1.45 * left.max() if len(rows) else 1)
-        axes.set_xlabel(RATE)
+        axes.set(xlim=(0, 1.45 * left.max() if len(rows) else 1), xlabel=RATE, title=_set(points))
         _frame(axes, "x")
-        axes.set_title(_set(points))
 
 
 def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
@@ -113,45 +103,39 @@ def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
                 markeredgecolor="white", markersize=8, label=_at(row, style), clip_on=False,
             )  # fmt: skip
         axes.set_yticks(range(len(classes)), classes)
-        axes.set_xlim(0, 1)
         for i in range(0, len(classes), 2):
             axes.axhspan(i - 0.5, i + 0.5, color="0.95", zorder=0)
         if not classes:
             _note(axes, "no class is in any map")
-        axes.set_ylim((len(classes) or 4) - 0.5, -0.5)
-        axes.set_xlabel("IoU to the segmented original")
-        _frame(axes, "x")
+        axes.set(xlim=(0, 1), ylim=((len(classes) or 4) - 0.5, -0.5), xlabel="IoU to the segmented original")
         axes.set_title(f"{_set(points)}, at about the same rate")
+        _frame(axes, "x")
 
 
 def recall_by_size(points: pd.DataFrame, recall: pd.DataFrame, stem) -> None:
     """Share of the judge's small objects that survive, by size, at about the same rate: one panel per class."""
-    chosen = at_one_rate(points)
-    recall = recall[recall["size"].isin(SIZE_NAMES)]
-    classes = list(dict.fromkeys(recall["class"])) or ["all"]
-    styles = styles_of(points["method"])
+    chosen, styles = at_one_rate(points), styles_of(points["method"])
+    found = dict(iter(recall[recall["size"].isin(SIZE_NAMES)].groupby(["class", "method", "point"], sort=False)))
+    classes = list(dict.fromkeys(name for name, *_ in found)) or ["all"]
     columns = min(3, len(classes))
     shape = (-(-len(classes) // columns), columns)
     with _sheet(stem, (1.2 + 2.6 * columns, 1.4 + 2.6 * shape[0]), shape=shape, sharey=True) as grid:
         for axes in grid.flat[len(classes) :]:
             axes.axis("off")
         for axes, name in zip(grid.flat, classes, strict=False):
-            counts = None
+            counts = pd.Series(0, SIZE_NAMES)
             for row in chosen:
-                rows = recall[(recall["method"] == row["method"]) & (recall["point"] == row["point"])]
-                rows = rows[rows["class"] == name].set_index("size").reindex(SIZE_NAMES)
-                if rows["total"].notna().any():
+                rows, style = found.get((name, row["method"], row["point"])), styles[row["method"]]
+                if rows is not None and rows["total"].notna().any():
+                    rows = rows.set_index("size").reindex(SIZE_NAMES)
                     counts = rows["total"].fillna(0).astype(int)
-                    style = styles[row["method"]]
                     _line(axes, range(len(SIZES)), rows["recall"], style, label=_at(row, style))
-            if counts is None:
+            if not axes.lines:
                 _note(axes, "no small objects\nwere counted")
-                counts = pd.Series(0, SIZE_NAMES)
             ticks = [f"{text}\nn = {n}" for text, n in zip(SIZES.values(), counts, strict=True)]
             axes.set_xticks(range(len(SIZES)), ticks, fontsize=8)
-            axes.set_xlim(-0.3, len(SIZES) - 0.7)
-            axes.set_ylim(0, 1)
-            axes.set_title({"all": "all small objects"}.get(name, name))
+            title = "all small objects" if name == "all" else name
+            axes.set(xlim=(-0.3, len(SIZES) - 0.7), ylim=(0, 1), title=title)
             _frame(axes)
         for axes in grid[:, 0]:
             axes.set_ylabel("share still there")
@@ -163,11 +147,9 @@ def steps_curves(steps: pd.DataFrame, stem) -> None:
     """Quality and time over the steps of the decoder, one line per sampler, from the file of `benchmarks/steps.py`."""
     marks = list(zip(["#0173b2", "#de8f05", "#029e73", "#cc78bc", "#949494", "#000000"], "os^DXv", strict=True))
     keys = [k for k in ("sampler", "frames", "start", "guidance") if k == "sampler" or steps[k].nunique() > 1]
-    metrics = [
-        name for name in ("miou", "miou_independent", "fd_lite0", "psnr", "seconds") if steps[name].notna().any()
-    ]
+    metrics = steps[["miou", "miou_independent", "fd_lite0", "psnr", "seconds"]].dropna(axis=1, how="all").columns
+    samplers = list(steps["sampler"].unique())
     with _sheet(stem, (9.4, 5.6), 3, shape=(2, 3)) as grid:
-        samplers = list(dict.fromkeys(steps["sampler"]))
         for axes in grid.flat[len(metrics) :]:
             axes.remove()
         for axes, metric in zip(grid.flat, metrics, strict=False):
@@ -180,31 +162,29 @@ def steps_curves(steps: pd.DataFrame, stem) -> None:
                     rows["steps"], rows[metric], color=color, marker=marker, linestyle=dash, markeredgecolor="white",
                     label=", ".join(words),
                 )  # fmt: skip
-            axes.set_xscale("log")
-            ticks = sorted(steps["steps"].unique())
-            axes.set_xticks(ticks, [str(k) for k in ticks], fontsize=8)
-            axes.set_xlabel("steps of the decoder")
-            axes.minorticks_off()
             title = "seconds per image" if metric == "seconds" else column(metric).axis
-            axes.set_title(title.replace(" (EfficientNet-Lite0 features)", ", fd_lite0"))
+            title = title.replace(" (EfficientNet-Lite0 features)", ", fd_lite0")
+            axes.set(xscale="log", xlabel="steps of the decoder", title=title)
+            ticks = sorted(steps["steps"].unique())
+            axes.set_xticks(ticks, map(str, ticks), fontsize=8)
+            axes.minorticks_off()
             _frame(axes)
 
 
-def _line(axes, x, y, style, bars=None, label=None) -> None:
+def _line(axes, x, y, style, label=None) -> None:
     axes.plot(
         x, y, label=label or style.label, color=style.color, marker=style.marker, linestyle=style.dash,
         markersize=7, markeredgecolor="white", linewidth=1.6,
     )  # fmt: skip
-    if bars is not None:
-        axes.errorbar(x, y, yerr=bars, fmt="none", ecolor=style.color, elinewidth=1, alpha=0.6, zorder=1.5)
 
 
-def _bars(rows, metric):
-    """Lengths below and above, for `errorbar`; None without intervals."""
-    if f"{metric}_low" not in rows or rows[f"{metric}_low"].isna().all():
-        return None
-    bars = np.array([rows[metric] - rows[f"{metric}_low"], rows[f"{metric}_high"] - rows[metric]])
-    return np.where(np.isfinite(bars), bars.clip(0), 0)
+def _bars(axes, rows, metric, style) -> None:
+    if f"{metric}_low" in rows and rows[f"{metric}_low"].notna().any():
+        bars = np.array([rows[metric] - rows[f"{metric}_low"], rows[f"{metric}_high"] - rows[metric]])
+        bars = np.where(np.isfinite(bars), bars.clip(0), 0)
+        axes.errorbar(
+            rows["bpp"], rows[metric], yerr=bars, fmt="none", ecolor=style.color, elinewidth=1, alpha=0.6, zorder=1.5
+        )
 
 
 def _at(row: dict, style) -> str:
@@ -223,8 +203,6 @@ def _note(axes, text: str) -> None:
 def _frame(axes, grid="both") -> None:
     axes.grid(False)
     axes.grid(axis=grid, color="0.88")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 @contextmanager
@@ -237,10 +215,46 @@ def _sheet(stem, size, columns=2, shape=(1, 1), **layout):
         figure, grid = plt.subplots(*shape, figsize=size, layout="constrained", squeeze=False, **layout)
         yield grid
         handles, labels = grid.flat[0].get_legend_handles_labels()
-        look = {"loc": "outside lower center", "frameon": False, "fontsize": 9, "handlelength": 3.2}
         for ncols in range(columns, 0, -1) if handles else ():
-            legend = figure.legend(handles, labels, ncols=ncols, **look)
+            legend = figure.legend(
+                handles, labels, ncols=ncols, loc="outside lower center", frameon=False, fontsize=9, handlelength=3.2
+            )
             if ncols == 1 or legend.get_window_extent().width <= figure.bbox.width:
                 break
             legend.remove()
         save(figure, stem)
+
+
+def _spread(tables):
+    return with_intervals(tables["points"], tables["intervals"])
+
+
+RESULT, DETAILS = "1 Result", "3 Details"
+FIGURES = (
+    Figure(
+        "figure4a", RESULT, "figure 4a: mIoU over rate",
+        lambda tables, stem: rate_curves(_spread(tables), "miou", stem, tables["anchors"]),
+    ),
+    Figure(
+        "figure4b", RESULT, "figure 4b: Fréchet distance over rate",
+        lambda tables, stem: rate_curves(_spread(tables), distance_of(tables["points"]), stem, tables["anchors"]),
+    ),
+    Figure(
+        "rate_split", DETAILS, "rate: SSM and coarse image",
+        lambda tables, stem: rate_split(tables["points"], stem),
+    ),
+    Figure(
+        "iou_per_class", DETAILS, "IoU of every class",
+        lambda tables, stem: iou_per_class(tables["points"], tables["per_class"], stem),
+    ),
+    Figure(
+        "recall_by_size", DETAILS, "small objects kept, by size",
+        lambda tables, stem: recall_by_size(tables["points"], tables["recall"], stem),
+        wanted=lambda config: config["judge"] is not None,
+    ),
+    Figure(
+        "steps", DETAILS, "steps of the decoder",
+        lambda tables, stem: steps_curves(tables["steps"], stem),
+        wanted=lambda config: config["steps_csv"] is not None,
+    ),
+)  # fmt: skip

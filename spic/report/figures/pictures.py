@@ -1,14 +1,17 @@
 """Figures 2 and 3 of the paper, drawn: images, their zooms and what the segmenter sees, pixel for pixel."""
 
 from dataclasses import dataclass
+from functools import partial
 from textwrap import wrap
 
 import numpy as np
 
 from spic.pictures.labels import LabelSpace
+from spic.pictures.sizes import upscale
+from spic.report.figures import Figure
 from spic.report.figures.style import DPI, drawing, save
-from spic.report.zoom import ZOOM
 
+ZOOM = 4  # a window has a quarter of the image's height and width
 GAP = 10  # between panels, in pixels of the PNG file
 LINE = 34  # height of a line of text
 SMALL = 13  # width of a letter of small text, on the safe side
@@ -69,7 +72,7 @@ def figure2(subject: Subject, space: LabelSpace, stem) -> None:
     height, width = subject.versions[0].pixels.shape[:2]
     canvas = _Canvas(len(subject.versions), width)
     maps = [_window(version.labels, subject.corner) for version in subject.versions]
-    canvas.titles([version.title for version in subject.versions])
+    canvas.texts([version.title for version in subject.versions], fontweight="bold")
     canvas.row([version.pixels for version in subject.versions], box=(*subject.corner, height // ZOOM, width // ZOOM))
     canvas.row([_enlarged(_window(version.pixels, subject.corner)) for version in subject.versions])
     canvas.row([space.colorize(labels).repeat(ZOOM, 0).repeat(ZOOM, 1) for labels in maps])
@@ -96,14 +99,15 @@ def figure3(subjects: list[Subject], note: str, stem) -> None:
     """
     height, width = subjects[0].versions[0].pixels.shape[:2]
     canvas = _Canvas(len(subjects[0].versions) + 1, width)
-    canvas.titles(["whole picture", *(version.title for version in subjects[0].versions)])
+    canvas.texts(["whole picture", *(version.title for version in subjects[0].versions)], fontweight="bold")
     for subject in subjects:
         zooms = [_enlarged(_window(version.pixels, subject.corner)) for version in subject.versions]
-        box = (*subject.corner, height // ZOOM, width // ZOOM)
-        canvas.row([subject.versions[0].pixels, *zooms], box=box, boxed=1)
+        canvas.row([subject.versions[0].pixels, *zooms], box=(*subject.corner, height // ZOOM, width // ZOOM), boxed=1)
         canvas.texts([subject.name, *(_numbers(version) for version in subject.versions)])
-    text = "The coarse image without source compression. mIoU of the whole picture, against the segmented original."
-    canvas.note(f"{text} {note}")
+    canvas.note(
+        "The coarse image without source compression. mIoU of the whole picture, against the segmented original. "
+        f"{note}"
+    )
     canvas.draw(stem)
 
 
@@ -119,10 +123,7 @@ def _window(array: np.ndarray, corner) -> np.ndarray:
 
 
 def _enlarged(pixels: np.ndarray) -> np.ndarray:
-    from PIL import Image
-
-    size = (pixels.shape[1] * ZOOM, pixels.shape[0] * ZOOM)
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+    return upscale(pixels, (pixels.shape[0] * ZOOM, pixels.shape[1] * ZOOM))
 
 
 class _Canvas:
@@ -136,30 +137,26 @@ class _Canvas:
         """Add images side by side; the first `boxed` of them (all by default) with the frame `box`."""
         boxed = len(pictures) if boxed is None else boxed
         for i, picture in enumerate(pictures):
-            self.marks.append(self._panel(self._left(i), self.height, picture, box if i < boxed else None))
+            self.marks.append(partial(self._panel, self._left(i), self.height, picture, box if i < boxed else None))
         self.height += max(picture.shape[0] for picture in pictures) + GAP
-
-    def titles(self, texts):
-        """Add a line of bold text, one text per column."""
-        self.texts(texts, fontweight="bold")
 
     def texts(self, texts, **look):
         """Add a line of text, one text per column."""
         for i, text in enumerate(texts):
-            self.marks.append(self._text(self._left(i), self.height, text, **look))
+            self.marks.append(partial(self._text, self._left(i), self.height, text, **look))
         self.height += LINE + GAP
 
     def note(self, text: str):
         """Add small text over the whole width, in as many lines as it takes."""
         for line in wrap(text.strip(), (self.width - 2 * GAP) // SMALL):
-            self.marks.append(self._text(GAP, self.height, line, fontsize=8, color="0.3"))
+            self.marks.append(partial(self._text, GAP, self.height, line, fontsize=8, color="0.3"))
             self.height += LINE - 6
         self.height += GAP
 
     def legend(self, entries):
         """Add coloured squares with names, (name, sRGB) each."""
         columns = max(1, self.width // LEGEND)
-        self.marks.append(self._legend(self.height, entries, columns))
+        self.marks.append(partial(self._legend, self.height, entries, columns))
         self.height += (LINE - 4) * -(-len(entries) // columns) + GAP
 
     def draw(self, stem):
@@ -173,35 +170,31 @@ class _Canvas:
     def _left(self, column: int) -> int:
         return GAP + column * (self.column + GAP)
 
-    def _text(self, left, top, text, **look):
-        def draw(plt, figure):
-            place = (left / self.width, 1 - (top + 4) / self.height)
-            figure.text(*place, text, va="top", **{"fontsize": 9.5, **look})
+    def _text(self, left, top, text, plt, figure, **look):
+        figure.text(left / self.width, 1 - (top + 4) / self.height, text, va="top", **{"fontsize": 9.5, **look})
 
-        return draw
-
-    def _panel(self, left, top, picture, box):
+    def _panel(self, left, top, picture, box, plt, figure):
         rows, columns = picture.shape[:2]
+        place = np.array([left, self.height - top - rows, columns, rows])
+        axes = figure.add_axes(place / ((self.width, self.height) * 2))
+        axes.imshow(picture, interpolation="none", aspect="auto")
+        axes.set_axis_off()
+        for color, line in (("black", 2.4), (BOX, 1.2)) if box else ():
+            top, left, height, width = box
+            axes.add_patch(
+                plt.Rectangle((left - 0.5, top - 0.5), width, height, fill=False, edgecolor=color, linewidth=line)
+            )
 
-        def draw(plt, figure):
-            place = (left, self.height - top - rows, columns, rows)
-            total = (self.width, self.height) * 2
-            axes = figure.add_axes([a / b for a, b in zip(place, total, strict=True)])
-            axes.imshow(picture, interpolation="none", aspect="auto")
-            axes.set_axis_off()
-            for color, line in (("black", 2.4), (BOX, 1.2)) if box else ():
-                corner = (box[1] - 0.5, box[0] - 0.5)
-                axes.add_patch(plt.Rectangle(corner, box[3], box[2], fill=False, edgecolor=color, linewidth=line))
+    def _legend(self, top, entries, columns, plt, figure):
+        squares = [plt.Rectangle((0, 0), 1, 1, color=np.array(color) / 255) for _, color in entries]
+        figure.legend(
+            squares, [name for name, _ in entries], ncols=columns, frameon=False, fontsize=8, loc="upper left",
+            bbox_to_anchor=(GAP / self.width, 1 - top / self.height), borderpad=0, borderaxespad=0,
+            handlelength=1, columnspacing=1.5, labelspacing=0.3,
+        )  # fmt: skip
 
-        return draw
 
-    def _legend(self, top, entries, columns):
-        def draw(plt, figure):
-            squares = [plt.Rectangle((0, 0), 1, 1, color=np.array(color) / 255) for _, color in entries]
-            figure.legend(
-                squares, [name for name, _ in entries], ncols=columns, frameon=False, fontsize=8, loc="upper left",
-                bbox_to_anchor=(GAP / self.width, 1 - top / self.height), borderpad=0, borderaxespad=0,
-                handlelength=1, columnspacing=1.5, labelspacing=0.3,
-            )  # fmt: skip
-
-        return draw
+FIGURES = (
+    Figure("figure2", "2 Pictures", "figure 2: BPG and SPIC at one rate"),
+    Figure("figure3", "2 Pictures", "figure 3: super-resolution, nothing compressed"),
+)

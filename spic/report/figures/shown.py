@@ -2,8 +2,13 @@
 
 Figure 2 decodes files that the run has coded, so it shows what its tables count, also where the decoded images were
 dropped. Figure 3 is the paper's first approach, the coarse image without loss, which no point of a run has.
+
+Which images, and which window of them, is chosen by the segmentation of the originals alone, so no method has a say in
+what is shown: the images with the most small objects, and the window that holds them.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,22 +19,22 @@ from spic.benchmark.coding import BATCH, load_segmenter, method_settings, partne
 from spic.benchmark.method import Picture, Settings
 from spic.benchmark.methods import get_method
 from spic.benchmark.observations import label_space
-from spic.errors import DataError
+from spic.errors import ConfigError, DataError
 from spic.files import atomic_folder
 from spic.machine import Machine
 from spic.metrics import miou_of_maps
+from spic.metrics.objects import MIN_PIXELS, person_classes, small_classes
 from spic.pictures.labels import LabelSpace, get_label_space
 from spic.pictures.reading import read_labels, read_picture, write_png
 from spic.pictures.sizes import COARSE_FACTOR
 from spic.report.comparison import equal_rate_pair
-from spic.report.figures.pictures import Shown, Subject, figure2, figure3
+from spic.report.figures.pictures import ZOOM, Shown, Subject, figure2, figure3
 from spic.report.figures.style import label_of
 from spic.report.tables import write_csv
-from spic.report.zoom import ZOOM, most_objects, zoom_box, zoom_classes
 
 PICTURES = 3  # rows of figure 3
 NO_SR = "Super-resolution without the SSM (method sr) is left out: the run has no such method, which needs sr_weights."
-UNCOMPRESSED = ("upsampled", "sr", "spic")  # methods of figure 3, in its order
+UNCOMPRESSED = ("upsampled", "sr", "ldm", "spic")  # methods of figure 3, in its order
 
 
 @dataclass(frozen=True)
@@ -41,30 +46,24 @@ class Chosen:
     corner: tuple[int, int]
 
 
-class Eye:
-    """The segmenter of a run; remembers nothing.
+def seen(segmenter, pixels: np.ndarray, original: Shown | None = None, **labelled) -> Shown:
+    """A version of an image with its mIoU against what `segmenter` sees in the original; by default that itself.
 
     Parameters
     ----------
     segmenter : object
         With `segment(uint8 (N, H, W, 3)) -> uint8 (N, H, W)` and `label_space`.
+    pixels : numpy.ndarray
+        uint8 (H, W, 3).
+    original : Shown, optional
+        The original, where this is another version.
+    **labelled
+        method, point, title and bpp of a `Shown`.
     """
-
-    def __init__(self, segmenter):
-        self.segmenter = segmenter
-        self.space: LabelSpace = segmenter.label_space
-
-    def original(self, pixels: np.ndarray) -> Shown:
-        """The original as a version of itself."""
-        return Shown("original", "", "original", pixels, self._see(pixels), 1.0)
-
-    def version(self, original: Shown, method: str, point: str, title: str, pixels, bpp=None) -> Shown:
-        """A version with its mIoU against what is seen in the original."""
-        labels = self._see(pixels)
-        return Shown(method, point, title, pixels, labels, miou_of_maps(original.labels, labels, self.space), bpp)
-
-    def _see(self, pixels):
-        return self.segmenter.segment(pixels[None])[0]
+    labels = segmenter.segment(pixels[None])[0]
+    miou = 1.0 if original is None else miou_of_maps(original.labels, labels, segmenter.label_space)
+    named = {"method": "original", "point": "", "title": "original"} | labelled
+    return Shown(pixels=pixels, labels=labels, miou=miou, **named)
 
 
 def draw_run(given, params, out, machine: Machine) -> None:
@@ -80,18 +79,19 @@ def draw_run(given, params, out, machine: Machine) -> None:
     """
     labelled = all(png_files(folder) for folder in given.labels)
     space = get_label_space(params.truth_space) if labelled else label_space(Path(given.space).read_text())
-    guides = given.labels if labelled else given.ssm
-    chosen = choose(given.pictures, guides, space, given.sent, params.limits, params.names)
-    settings, eye = method_settings(params.settings, machine), Eye(load_segmenter(**params.segmenter, machine=machine))
+    chosen = choose(
+        given.pictures, given.labels if labelled else given.ssm, space, given.sent, params.limits, params.names
+    )
+    settings, eye = method_settings(params.settings, machine), load_segmenter(**params.segmenter, machine=machine)
     figures = {"figure3": uncompressed_versions(chosen, params.methods, settings, eye)}
     figure3(figures["figure3"], "" if "sr" in params.methods else NO_SR, out.figure3_svg.removesuffix(".svg"))
     if hasattr(out, "figure2_svg"):
-        table, coded = pd.read_parquet(given.all_pictures), {}
-        for (method, point), folder in zip(params.coded, given.coded, strict=True):
-            coded.setdefault((method, point), []).append(folder)
-        table = table[table["protocol"] == params.protocol]
+        table = pd.read_parquet(given.all_pictures, filters=[("protocol", "==", params.protocol)])
+        coded = defaultdict(list)
+        for point, folder in zip(params.coded, given.coded, strict=True):
+            coded[tuple(point)].append(folder)
         figures["figure2"] = [coded_versions(chosen[0], table, coded, settings, eye)]
-        figure2(figures["figure2"][0], eye.space, out.figure2_svg.removesuffix(".svg"))
+        figure2(figures["figure2"][0], eye.label_space, out.figure2_svg.removesuffix(".svg"))
     write_csv(numbers(figures), out.numbers)
     write_pictures(figures, out.pictures)
 
@@ -124,19 +124,18 @@ def choose(pictures, guides, space: LabelSpace, sent, limits, names=None) -> lis
     for name in names or []:
         if name not in where:
             raise DataError(f"figure_pictures: {name} is not among the pictures that the first protocol looks at")
-    candidates = list(names or where)
-    maps = [read_labels(partner(guides[where[name]], name)) for name in candidates]
-    ids = zoom_classes(space, maps)
-    found = []
-    for i in range(len(maps)) if names else most_objects(maps, ids, PICTURES):
-        name, labels = candidates[i], maps[i]
-        pixels, ssm = partner(pictures[where[name]], name), partner(sent[where[name]], name)
-        corner = zoom_box(labels, ids, tuple(side // ZOOM for side in labels.shape))
-        found.append(Chosen(name, Picture(read_picture(pixels), read_labels(ssm)), corner))
-    return found
+    maps = {name: read_labels(partner(guides[where[name]], name)) for name in names or where}
+    ids = zoom_classes(space, list(maps.values()))
+    most = names or [list(maps)[i] for i in most_objects(list(maps.values()), ids, PICTURES)]
+
+    def chosen(name, pixels, ssm):
+        corner = zoom_box(maps[name], ids, tuple(side // ZOOM for side in maps[name].shape))
+        return Chosen(name, Picture(read_picture(partner(pixels, name)), read_labels(partner(ssm, name))), corner)
+
+    return [chosen(name, pictures[where[name]], sent[where[name]]) for name in most]
 
 
-def coded_versions(chosen: Chosen, table: pd.DataFrame, coded: dict, settings: Settings, eye: Eye) -> Subject:
+def coded_versions(chosen: Chosen, table: pd.DataFrame, coded: dict, settings: Settings, eye) -> Subject:
     """Figure 2: original, BPG, SPIC.
 
     Parameters
@@ -149,31 +148,29 @@ def coded_versions(chosen: Chosen, table: pd.DataFrame, coded: dict, settings: S
         (method, point) to the folders of its coded files, one per chunk.
     settings : Settings
         As the run decodes.
-    eye : Eye
-        The segmenter.
+    eye : object
+        The segmenter, as `seen` takes it.
     """
     rows = equal_rate_pair(table[table["name"] == chosen.name])
-    original = eye.original(chosen.picture.pixels)
-    versions = [original]
+    versions = [seen(eye, chosen.picture.pixels)]
     for row in reversed(rows):
-        method, point = row["method"], row["point"]
-        pixels = _decoded(get_method(method, settings), coded[method, point], chosen.name)
-        versions.append(eye.version(original, method, point, label_of(method, point), pixels, row["bpp"]))
+        pixels = _decoded(get_method(row["method"], settings), coded[row["method"], row["point"]], chosen.name)
+        versions.append(seen(eye, pixels, versions[0], title=label_of(row["method"], row["point"]), **row))
     return Subject(chosen.name, chosen.corner, versions)
 
 
-def uncompressed_versions(chosen: list[Chosen], methods, settings: Settings, eye: Eye) -> list[Subject]:
+def uncompressed_versions(chosen: list[Chosen], methods, settings: Settings, eye) -> list[Subject]:
     """Figure 3: original, then those of `UNCOMPRESSED` that are among `methods`, from the coarse image without loss."""
     settings = replace(settings, coarse_codec="lossless")
-    subjects = [[eye.original(one.picture.pixels)] for one in chosen]
-    for method in UNCOMPRESSED:
-        if method not in methods:
-            continue
-        coder, title = get_method(method, settings), label_of(method)
-        parts = [coder.encode(one.picture, COARSE_FACTOR) for one in chosen]
-        decoded = coder.decode(parts, [one.name for one in chosen])
+    subjects = [[seen(eye, one.picture.pixels)] for one in chosen]
+    for method in (name for name in UNCOMPRESSED if name in methods):
+        coder = get_method(method, settings)
+        decoded = coder.decode(
+            [coder.encode(one.picture, COARSE_FACTOR) for one in chosen], [one.name for one in chosen]
+        )
+        labelled = {"method": method, "point": f"coarse_factor{COARSE_FACTOR}", "title": label_of(method)}
         for versions, pixels in zip(subjects, decoded, strict=True):
-            versions.append(eye.version(versions[0], method, f"coarse_factor{COARSE_FACTOR}", title, pixels))
+            versions.append(seen(eye, pixels, versions[0], **labelled))
     return [Subject(one.name, one.corner, versions) for one, versions in zip(chosen, subjects, strict=True)]
 
 
@@ -209,3 +206,69 @@ def _decoded(coder, folders, name: str) -> np.ndarray:
             batch = names[first : first + BATCH]
             return coder.decode([coded[one] for one in batch], batch)[batch.index(name)]
     raise DataError(f"{folders[0]}: no coded file of {name}")
+
+
+def zoom_classes(space: LabelSpace, maps: Sequence[np.ndarray]) -> list[int]:
+    """Ids to zoom at: pedestrians and cyclists, as in the paper's figures; small objects if there is no person."""
+    try:
+        persons = person_classes(space)
+        return persons if any(np.isin(labels, persons).any() for labels in maps) else small_classes(space)
+    except ConfigError:  # a label space without streets' small objects
+        return []
+
+
+def zoom_box(labels: np.ndarray, ids: list[int], size: tuple[int, int]) -> tuple[int, int]:
+    """Where to zoom: top left corner of the window of `size` with the most objects of `ids`, each counted once.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray
+        uint8 (H, W), a label map.
+    ids : list of int
+        Classes of small objects.
+    size : (int, int)
+        Height and width of the window, at most those of the map.
+
+    Returns
+    -------
+    (int, int)
+        Row and column. Objects count by the share of their pixels inside, so a near car does not outweigh three far
+        pedestrians; without any object the middle of the map.
+    """
+    return _best_window(labels, ids, size)[1]
+
+
+def most_objects(maps: Sequence[np.ndarray], ids: list[int], count: int) -> list[int]:
+    """Indices of the `count` images whose `zoom_box` holds the most objects of `ids`, the fullest first.
+
+    The images are cut into `count` runs of neighbours and each gives its best, as neighbouring frames of a clip show
+    the same objects. Fewer than `count` where there are fewer images.
+    """
+    size = tuple(side // ZOOM for side in maps[0].shape)
+    found = [_best_window(labels, ids, size)[0] for labels in maps]
+    runs = np.array_split(np.arange(len(maps)), count)
+    best = [int(max(run, key=found.__getitem__)) for run in runs if len(run)]  # the first of equals
+    return sorted(best, key=found.__getitem__, reverse=True)
+
+
+def _best_window(labels, ids, size) -> tuple[float, tuple[int, int]]:
+    """How many objects the best window holds, and its corner."""
+    from scipy import ndimage
+
+    weight = np.zeros(labels.shape)
+    for class_id in ids:
+        components, count = ndimage.label(labels == class_id, np.ones((3, 3)))
+        sizes = np.bincount(components.ravel(), minlength=count + 1)
+        share = np.where(sizes >= MIN_PIXELS, 1 / np.maximum(sizes, 1), 0)
+        share[0] = 0
+        weight += share[components]
+    height, width = size
+    if not weight.any():
+        return 0.0, ((labels.shape[0] - height) // 2, (labels.shape[1] - width) // 2)
+    sums = np.pad(weight.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    best = np.argwhere(inside > inside.max() - 1e-9).astype(float)
+    distance = ((best + np.array(size) / 2 - ndimage.center_of_mass(weight)) ** 2).sum(
+        1
+    )  # among equals the one nearest to all objects
+    return round(float(inside.max()), 6), tuple(int(k) for k in best[distance.argmin()])

@@ -3,8 +3,7 @@
 import re
 from collections.abc import Iterable
 from contextlib import contextmanager
-from itertools import product
-from pathlib import Path
+from itertools import cycle
 from typing import NamedTuple
 
 from spic.files import atomic_path
@@ -18,6 +17,8 @@ LOOK = {
     "text.parse_math": False,  # names may hold a "$"
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
     "hatch.linewidth": 0.7,
 }
 
@@ -35,25 +36,24 @@ STYLES = {  # the colours of seaborn's palette "colorblind"
     "spic": Style("SPIC", "#0173b2", "o"),
     "spic_labelmap": Style("SPIC, SSM by labelmap", "#56b4e9", "P", (0, (5, 1))),
     "sr": Style("super-resolution, no SSM", "#de8f05", "v", (0, (4, 1, 1, 1))),
+    "ldm": Style("super-resolution, latent diffusion", "#5f3f8f", "<", (0, (5, 1, 1, 1))),
     "sdm": Style("SSM alone (SDM)", "#949494", "X", (0, (1, 1))),
     "upsampled": Style("coarse image, upsampled", "#029e73", "s", (0, (3, 1.5))),
+    "dsslic": Style("DSSLIC", "#ca9161", "p", (0, (3, 1, 1, 1))),
     "bpg": Style("BPG", "#d55e00", "^", (0, (6, 1, 1, 1, 1, 1))),
     "jpeg2000": Style("JPEG 2000", "#cc78bc", "D", (0, (2, 1))),
 }
-SPARE = list(
-    product(["-", (0, (3, 1, 1, 1))], [("#ca9161", "p"), ("#000000", "*"), ("#fbafe4", "h"), ("#ece133", "d")])
-)
+SPARE = [
+    (color, marker, dash)
+    for dash in ("-", (0, (3, 1, 1, 1)))
+    for color, marker in (("#000000", "*"), ("#fbafe4", "h"), ("#ece133", "d"))
+]
 
 
 def styles_of(methods: Iterable[str]) -> dict[str, Style]:
     """A style for every method, in their order; those that the project does not know take the spare ones in turn."""
-    names = list(dict.fromkeys(methods))
-    unknown = [name for name in names if name not in STYLES]
-    spare = {
-        name: Style(name, color, marker, dash)
-        for name, (dash, (color, marker)) in zip(unknown, SPARE * len(unknown), strict=False)
-    }
-    return {name: STYLES.get(name) or spare[name] for name in names}
+    spare = cycle(SPARE)
+    return {name: STYLES.get(name) or Style(name, *next(spare)) for name in dict.fromkeys(methods)}
 
 
 def label_of(method: str, point: str = "") -> str:
@@ -71,22 +71,17 @@ def point_label(point: str) -> str:
 @contextmanager
 def drawing():
     """Context for drawing, in which `save` is called: gives matplotlib's pyplot in the style of all figures."""
-    import matplotlib
-
-    matplotlib.use("Agg")
     import matplotlib.pyplot as plt
     import seaborn as sns
 
+    plt.switch_backend("Agg")
     with sns.axes_style("whitegrid"), plt.rc_context(LOOK):
         yield plt
+    plt.close("all")
 
 
 def save(figure, stem) -> None:
-    """Write a figure as SVG and PNG and close it; equal figures give equal bytes."""
-    import matplotlib.pyplot as plt
-
-    for suffix in ("svg", "png"):
-        with atomic_path(Path(f"{stem}.{suffix}")) as temporary:
-            metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-            figure.savefig(temporary, format=suffix, dpi=DPI, metadata=metadata)
-    plt.close(figure)
+    """Write a figure as SVG and PNG; equal figures give equal bytes."""
+    for suffix, varying in (("svg", "Date"), ("png", "Software")):
+        with atomic_path(f"{stem}.{suffix}") as temporary:
+            figure.savefig(temporary, format=suffix, dpi=DPI, metadata={varying: None})

@@ -1,6 +1,7 @@
 """The pages of a run, overview, tables and gallery, from the templates in `templates/`."""
 
-import functools
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from spic.strict_json import to_json
 
@@ -10,20 +11,15 @@ def render(template: str, **values) -> str:
 
     In a template `{{ value | script }}` writes a value as JSON that is safe inside a <script>.
     """
-    return _templates().get_template(template).render(values)
+    return _TEMPLATES.get_template(template).render(values)
 
 
-@functools.cache
-def _templates():
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    layout = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
-    found = Environment(loader=PackageLoader(__name__), autoescape=True, undefined=StrictUndefined, **layout)
-    found.filters["script"] = _script
-    return found
-
-
-def _script(value):
-    from markupsafe import Markup
-
-    return Markup(to_json(value, ensure_ascii=True).replace("<", "\\u003c"))
+_TEMPLATES = Environment(
+    loader=PackageLoader(__name__),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_TEMPLATES.filters["script"] = lambda value: Markup(to_json(value, ensure_ascii=True).replace("<", "\\u003c"))

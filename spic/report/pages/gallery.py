@@ -8,15 +8,33 @@ import base64
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from PIL import Image
 
-from spic.errors import DataError
+from spic.benchmark.observations import label_space
+from spic.bitstream import read_spic
+from spic.codecs import get_codec
+from spic.errors import ConfigError, DataError
 from spic.files import atomic_folder, write_bytes
+from spic.metrics.columns import column, columns_in
+from spic.pictures.labels import LabelSpace, get_label_space
+from spic.pictures.reading import as_pixels, read_labels, read_picture
+from spic.pictures.sizes import upscale
+from spic.report.comparison import BASELINES, nearest
+from spic.report.figures.style import label_of
 from spic.report.pages import render
+from spic.report.tables import read_csv
 
 MAX_PAGE = 3_000_000  # bytes of index.html
 PREVIEW_QUALITY = 80  # WebP, of the images inside `write_preview`'s page
+ORIGINAL, SSM, COARSE = "original", "SSM", "coarse picture"
+PREVIEWED = 3  # images in the report
+SMALL = ("persons", "small")  # kinds of small objects; the first that an image has stands under it
 
 
 @dataclass(frozen=True)
@@ -63,9 +81,14 @@ class Page:
         """The HTML for entries made by `entry`; `DataError` if it would exceed `MAX_PAGE`."""
         if not entries:
             raise DataError("gallery: no picture to show")
-        legend = [[name, "#{:02x}{:02x}{:02x}".format(*colour)] for name, colour in self.legend]
-        texts = {"title": self.title, "notes": self.notes, "start": self.start}
-        data = render("gallery.html.j2", pictures=entries, legend=legend, **texts).encode()
+        data = render(
+            "gallery.html.j2",
+            pictures=entries,
+            legend=[[name, "#{:02x}{:02x}{:02x}".format(*colour)] for name, colour in self.legend],
+            title=self.title,
+            notes=self.notes,
+            start=self.start,
+        ).encode()
         if len(data) > MAX_PAGE:
             raise DataError(f"gallery: a page of {len(data)} bytes for {len(entries)} pictures; show fewer")
         return data
@@ -100,8 +123,7 @@ def write_gallery(folder, page: Page, pictures: Iterable[tuple[str, list[Version
     with atomic_folder(folder) as temporary:
         for i, (name, versions) in enumerate(pictures):
             files = [f"pictures/{i:04d}-{j:02d}.webp" for j in range(len(versions))]
-            shown = [(one.label, file, one.numbers) for one, file in zip(versions, files, strict=True)]
-            entries.append(entry(name, _size(versions), shown))
+            entries.append(_entry(name, versions, files))
             for version, file in zip(versions, files, strict=True):
                 write_bytes(temporary / file, _webp(version.pixels, lossless=True, quality=60))
         write_bytes(temporary / "index.html", page.render(entries))
@@ -115,13 +137,149 @@ def write_preview(path, page: Page, pictures: Iterable[tuple[str, list[Version]]
     """
     entries = []
     for name, versions in pictures:
-        shown = [(one.label, _data_uri(one.pixels), one.numbers) for one in versions]
-        entries.append(entry(name, _size(versions), shown))
+        coded = [base64.b64encode(_webp(one.pixels, quality=PREVIEW_QUALITY)).decode() for one in versions]
+        entries.append(_entry(name, versions, [f"data:image/webp;base64,{text}" for text in coded]))
     write_bytes(path, page.render(entries))
 
 
-def _size(versions: list[Version]) -> tuple[int, int]:
-    return versions[0].pixels.shape[:2] if versions else (0, 0)
+def choose_pictures(names: list[str], chunks: dict[str, int | None], size: int, wanted) -> dict[str, list[str]]:
+    """The images of a gallery, {chunk: names}.
+
+    Parameters
+    ----------
+    names : list of str
+        All images of the data set, in their order.
+    chunks : dict
+        Chunks that take part, in their order, each with how many of its first images do (None: all of them).
+    size : int
+        Images of a chunk; the last one may hold fewer.
+    wanted : int or "all"
+        How many.
+
+    Returns
+    -------
+    dict
+        Spread evenly over the fewest chunks, from the first on, that have as many.
+
+    Raises
+    ------
+    ConfigError
+        `wanted` is neither.
+    """
+    if wanted != "all" and (not isinstance(wanted, int) or wanted < 1):
+        raise ConfigError(f"gallery: pictures {wanted!r}, expected a number or all")
+    pool = []
+    for chunk, limit in chunks.items():
+        first = int(chunk) * size
+        pool += [(chunk, name) for name in names[first : first + size][:limit]]
+        if wanted != "all" and len(pool) >= wanted:
+            break
+    count = len(pool) if wanted == "all" else min(wanted, len(pool))
+    chosen = {}
+    for i in range(count):  # the middle of each of `count` equal parts
+        chunk, name = pool[(2 * i + 1) * len(pool) // (2 * count)]
+        chosen.setdefault(chunk, []).append(name)
+    return chosen
+
+
+def choose_points(points: pd.DataFrame, bpp: float) -> dict[str, str]:
+    """The point of each method whose mean rate is nearest to `bpp` in ratio, {method: point}, in the table's order."""
+    return {method: row["point"] for method, row in nearest(points, bpp).items()}
+
+
+def versions_of(
+    chosen: dict[str, list[str]], at: dict[str, str], originals, ssm, space: LabelSpace, decoded, coded, pictures
+):
+    """Yield (name, versions) of images of one protocol of a run.
+
+    Parameters
+    ----------
+    chosen : dict
+        {chunk: names}, as `choose_pictures` gives them.
+    at : dict
+        {method: point}, as `choose_points` gives them.
+    originals : dict of str to path-like
+        Folder of original images of each chunk.
+    ssm : dict of str to path-like
+        Folder of the label maps that are sent, of each chunk.
+    space : spic.pictures.labels.LabelSpace
+        Of those maps.
+    decoded : dict
+        {(method, point): {chunk: folder}} of rebuilt images.
+    coded : dict
+        {(method, point): {chunk: folder}} of coded files, of methods that write `.spic` files; may be empty.
+    pictures : pandas.DataFrame
+        The per-picture table.
+    """
+
+    table = pictures.set_index(["method", "point", "name"]).sort_index()
+    sender = next((key for key in at.items() if key in coded), None)
+    for chunk, name in ((chunk, name) for chunk, names in chosen.items() for name in names):
+        original = read_picture(Path(originals[chunk]) / f"{name}.png")
+        spent = table.loc[(*sender, name)] if sender else {}
+        sent = space.colorize(read_labels(Path(ssm[chunk]) / f"{name}.png"))
+        versions = [Version(ORIGINAL, original), Version(SSM, sent, _rate(spent.get("bpp_ssm")))]
+        if sender:
+            file = read_spic(Path(coded[sender][chunk], f"{name}.picture.spic").read_bytes())
+            coarse = as_pixels(get_codec(file.coarse_codec).decode(file.coarse))
+            versions.append(Version(COARSE, enlarged(coarse, sent.shape), _rate(spent["bpp_coarse"])))
+        for point in at.items():
+            pixels = read_picture(Path(decoded[point][chunk]) / f"{name}.png")
+            versions.append(Version(label_of(*point), pixels, under(table.loc[(*point, name)])))
+        yield name, versions
+
+
+def show_run(given, params, out) -> None:
+    """Write the gallery of a run, and a preview of it for Snakemake's report.
+
+    Parameters
+    ----------
+    given, params, out : object
+        Inputs, parameters and outputs of the rule `gallery`, as attributes.
+    """
+    points = read_csv(given.points)
+    pictures = pd.read_parquet(given.all_pictures, filters=[("protocol", "==", params.protocol)])
+    at = choose_points(points[points["protocol"] == params.protocol], params.bpp)
+    # `truth_space` is set where ground truth is sent
+    space = get_label_space(params.truth_space) if params.truth_space else label_space(Path(given.space).read_text())
+    decoded, coded = _by_point(params.decoded), _by_point(params.coded)
+    versions = partial(versions_of, params.chosen, at, params.originals, params.ssm, space, decoded, coded, pictures)
+    baselines = [label_of(method, at[method]) for method in BASELINES if method in at]
+    page = Page(
+        title=f"{params.run}: every method at about {params.bpp} bits per pixel",
+        notes=f"Each method at the point whose mean rate over the run is nearest to {params.bpp} bpp; the numbers are "
+        "those of the picture alone. mIoU compares segmentations of the original and of the rebuilt picture; the "
+        f"judge's mIoU is by a network that no other part uses. Protocol {params.protocol}.",
+        start=(next(iter(baselines), ORIGINAL), label_of(*next(iter(at.items())))),
+        legend=tuple(zip(space.classes, space.palette, strict=True)),
+    )
+    write_gallery(out.gallery, page, versions())
+    write_preview(out.preview, page, islice(versions(), PREVIEWED))
+
+
+def under(row) -> dict:
+    """The numbers under a rebuilt image, from its row of the per-picture table; what was not computed is left out."""
+    numbers = [one for one in columns_in(row.keys()) if one.place is not None and one.each]
+    numbers = [column("bpp"), *sorted(numbers, key=lambda one: one.place)]
+    shown = {one.short: one.form.format(row[one.name]) for one in numbers if _known(row.get(one.name))}
+    there = [kind for kind in SMALL if _known(row.get(f"{kind}_total")) and row[f"{kind}_total"] > 0]
+    for kind in there[:1]:
+        found = column(f"{kind}_found")
+        shown[found.label] = f"{found.form.format(row[found.name])} of {row[f'{kind}_total']:.0f}"
+    return shown
+
+
+def enlarged(coarse: np.ndarray, shape) -> np.ndarray:
+    """A coarse image at the size of `shape`, each sample a square, so that one sees what is sent."""
+    height, width = shape[:2]
+    if height % coarse.shape[0] or width % coarse.shape[1]:
+        return upscale(coarse, (height, width))
+    return coarse.repeat(height // coarse.shape[0], 0).repeat(width // coarse.shape[1], 1)
+
+
+def _entry(name: str, versions: list[Version], files: list[str]) -> dict:
+    size = versions[0].pixels.shape[:2] if versions else (0, 0)
+    return entry(name, size, [(one.label, file, one.numbers) for one, file in zip(versions, files, strict=True)])
 
 
 def _numbers(numbers: dict) -> list:
@@ -132,13 +290,22 @@ def _numbers(numbers: dict) -> list:
     ]
 
 
-def _data_uri(pixels: np.ndarray) -> str:
-    return "data:image/webp;base64," + base64.b64encode(_webp(pixels, quality=PREVIEW_QUALITY)).decode()
-
-
 def _webp(pixels: np.ndarray, **options) -> bytes:
-    from PIL import Image
-
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="WEBP", method=3, **options)  # 4 takes thrice the time for 1 %
     return buffer.getvalue()
+
+
+def _by_point(rows) -> dict:
+    folders = {}
+    for method, point, chunk, folder in rows:
+        folders.setdefault((method, point), {})[chunk] = folder
+    return folders
+
+
+def _rate(value) -> dict:
+    return {"bpp": f"{value:.3f}"} if _known(value) else {}
+
+
+def _known(value) -> bool:
+    return value is not None and not np.isnan(value)

@@ -6,6 +6,7 @@ Methods are compared as `spic.report.comparison` does it.
 
 import base64
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from spic.provenance.records import read_record
 from spic.report.comparison import ANCHOR, BASELINES, Curve, Duel, duel, family, winners
 from spic.report.figures.style import label_of
 from spic.report.pages import render
-from spic.report.pages.tablepage import write_table_page
 from spic.report.tables import identical_images, read_csv, with_intervals
 
 HEADINGS = {
@@ -90,8 +90,7 @@ def write_overview(given, params, out) -> None:
         links=[("gallery/index.html", "pictures by every method"), ("tables.html", "all tables")],
     )
     write_bytes(out.page, overview_html(run).encode())
-    shown = {heading: tables[name] for name, heading in HEADINGS.items()}
-    write_table_page(out.tables, f"{params.run}: all tables", shown)
+    write_table_page(out.tables, f"{params.run}: all tables", {HEADINGS[name]: tables[name] for name in tables})
 
 
 def _made_with(paths) -> dict:
@@ -105,8 +104,10 @@ def _made_with(paths) -> dict:
 
 def shown_metrics(points: pd.DataFrame) -> list[Metric]:
     """The metrics of a table that the first page compares, in its order."""
-    shown = [metric for metric in columns_in(points) if metric.compared and metric.place is not None]
-    return sorted(shown, key=lambda metric: metric.place)
+    return sorted(
+        (metric for metric in columns_in(points) if metric.compared and metric.place is not None),
+        key=lambda metric: metric.place,
+    )
 
 
 def overview_html(run: Run) -> str:
@@ -146,12 +147,10 @@ def _clause(found: Duel, metric: Metric, other: str) -> str:
         return ""
     count, name = len(found.rates), label_of(other)
     where = f"at all {count} rates" if count > 1 else f"at {found.rates[0]:.3f} bpp"
-    by = ", by " + _span([abs(margin) for margin in found.margins], metric.form)
     won, lost = found.states.count(1), found.states.count(-1)
-    if won == count:
-        return f"SPIC beats {name} {where}{by}"
-    if lost == count:
-        return f"{name} beats SPIC {where}{by}"
+    if count in (won, lost):
+        better, worse = ("SPIC", name) if won else (name, "SPIC")
+        return f"{better} beats {worse} {where}, by {_span([abs(margin) for margin in found.margins], metric.form)}"
     if not won and not lost:
         return f"SPIC and {name} cannot be distinguished {where}"
     tally = [(won, "SPIC wins"), (lost, f"{name} wins"), (count - won - lost, "too close to tell")]
@@ -173,3 +172,31 @@ def _text(value) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_text, value))
     return "" if value is None else str(value)
+
+
+def write_table_page(path, title: str, tables: dict[str, pd.DataFrame]) -> None:
+    """Write `tables`, {heading: table}, as one HTML page; a table without rows is left out.
+
+    Columns that say the same in every row are left out and named above the table. Numbers have 4 digits.
+    """
+    shown = [_table(heading, table) for heading, table in tables.items() if len(table)]
+    write_bytes(path, render("tables.html.j2", title=title, tables=shown).encode())
+
+
+def _table(heading: str, table: pd.DataFrame) -> dict:
+    same = [name for name in table if len(table) > 1 and table[name].nunique(dropna=False) == 1]
+    notes = [f"{name}: {_cell(table[name].iloc[0])}" for name in same if _cell(table[name].iloc[0]) is not None]
+    columns = [name for name in table if name not in same]
+    rows = [[_cell(value) for value in row] for row in table[columns].itertuples(index=False)]
+    return {"heading": heading, "note": ", ".join(notes), "columns": columns, "rows": rows}
+
+
+def _cell(value):
+    """A value as JSON has it; None for what is missing, "inf" or "-inf" for what is infinite."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, str):
+        return value
+    if math.isinf(value):
+        return str(float(value))
+    return int(value) if float(value).is_integer() else float(f"{float(value):.4g}")

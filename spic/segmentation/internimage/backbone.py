@@ -5,6 +5,8 @@ Inside, a map is (N, H, W, C); module names are those of the official state dict
 Source: InternImage (arXiv 2211.05778), section 3.2.
 """
 
+from collections import OrderedDict
+
 import torch
 from torch import nn
 
@@ -20,7 +22,16 @@ class InternImage(nn.Module):
     def __init__(self, size: Size):
         super().__init__()
         channels = size.level_channels
-        self.patch_embed = Stem(channels[0])
+        self.patch_embed = nn.Sequential(
+            OrderedDict(
+                conv1=nn.Conv2d(3, channels[0] // 2, 3, stride=2, padding=1),
+                norm1=nn.Sequential(Permute(0, 2, 3, 1), _norm(channels[0] // 2)),
+                gelu=nn.GELU(),
+                planes=Permute(0, 3, 1, 2),
+                conv2=nn.Conv2d(channels[0] // 2, channels[0], 3, stride=2, padding=1),
+                norm2=nn.Sequential(Permute(0, 2, 3, 1), _norm(channels[0])),
+            )
+        )
         self.levels = nn.ModuleList(
             Level(channels[i], size.depths[i], size.offset_scale, size.post_norm, last=i == 3) for i in range(4)
         )
@@ -34,48 +45,27 @@ class InternImage(nn.Module):
         return features
 
 
-class Stem(nn.Module):
-    """Two convolutions of stride 2, each with a norm: (N, 3, H, W) to (N, H / 4, W / 4, C)."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, channels // 2, 3, stride=2, padding=1)
-        self.norm1 = nn.Sequential(Permute(0, 2, 3, 1), _norm(channels // 2))
-        self.conv2 = nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1)
-        self.norm2 = nn.Sequential(Permute(0, 2, 3, 1), _norm(channels))
-
-    def forward(self, x):
-        x = nn.functional.gelu(self.norm1(self.conv1(x)))
-        return self.norm2(self.conv2(x.permute(0, 3, 1, 2)))
-
-
 class Level(nn.Module):
-    """Blocks of one width. Returns the level's feature and, but for the last level, the input of the next."""
+    """Blocks of one width. Returns the level's feature and, but for the last level, the input of the next.
+
+    The latter has half the size and twice the width.
+    """
 
     def __init__(self, channels: int, depth: int, offset_scale: float, post_norm: bool, last: bool):
         super().__init__()
         self.blocks = nn.ModuleList(Block(channels, offset_scale, post_norm) for _ in range(depth))
-        self.norm = None if post_norm else nn.Sequential(_norm(channels))
-        self.downsample = None if last else Downsample(channels)
+        self.norm = nn.Identity() if post_norm else nn.Sequential(_norm(channels))
+        self.downsample = None
+        if not last:
+            conv = nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=False)
+            norm = nn.Sequential(Permute(0, 2, 3, 1), _norm(2 * channels))
+            self.downsample = nn.Sequential(OrderedDict(planes=Permute(0, 3, 1, 2), conv=conv, norm=norm))
 
     def forward(self, x):
         for block in self.blocks:
             x = block(x)
-        if self.norm is not None:
-            x = self.norm(x)
+        x = self.norm(x)
         return x, None if self.downsample is None else self.downsample(x)
-
-
-class Downsample(nn.Module):
-    """Half the size, twice the width."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.conv = nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=False)
-        self.norm = nn.Sequential(Permute(0, 2, 3, 1), _norm(2 * channels))
-
-    def forward(self, x):
-        return self.norm(self.conv(x.permute(0, 3, 1, 2)))
 
 
 class Block(nn.Module):

@@ -6,6 +6,7 @@ such object is an empty placeholder: only the functions that make tensors from b
 """
 
 import pickle
+import zipfile
 from collections import OrderedDict
 
 import torch
@@ -48,7 +49,11 @@ def load_checkpoint(path, size: str):
     try:
         load_state(model, state, f"InternImage-{size.upper()} + UPerNet")
     except WeightsError as error:
-        raise WeightsError(f"{path}: {error}{_hint(state, size)}") from None
+        first = state.get("backbone.patch_embed.conv1.weight")
+        widths = {other.channels // 2: name for name, other in SIZES.items()}
+        other = widths.get(first.shape[0], size) if first is not None and first.ndim else size
+        hint = f"; it looks like internimage-{other}" if other != size else ""
+        raise WeightsError(f"{path}: {error}{hint}") from None
     return model.eval()
 
 
@@ -75,16 +80,11 @@ def read_state_dict(path) -> dict[str, torch.Tensor]:
 
 
 def _load(path):
-    mapped = _is_zip(path)
+    mapped = zipfile.is_zipfile(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError:
         return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_TensorsOnly, mmap=mapped)
-
-
-def _is_zip(path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(4) == b"PK\x03\x04"
 
 
 class _Placeholder:
@@ -120,12 +120,3 @@ class _TensorsOnly:
     @classmethod
     def load(cls, file, **settings):
         return cls.Unpickler(file, **settings).load()
-
-
-def _hint(state, size: str) -> str:
-    """Whether the file seems to be that of another size."""
-    first = state.get("backbone.patch_embed.conv1.weight")
-    for name, other in SIZES.items():
-        if first is not None and first.shape[:1] == (other.channels // 2,) and name != size:
-            return f"; it looks like internimage-{name}"
-    return ""

@@ -58,12 +58,11 @@ class DCNv3(nn.Module):
         value = self.input_proj(x)
         query = self.dw_conv(x.permute(0, 3, 1, 2))
         # positions and weights stay out of bfloat16: its 8 bits would move the far points by a pixel
-        offset = _at_least_float32(self.offset(query))
-        mask = _at_least_float32(self.mask(query))
+        precise = torch.promote_types(query.dtype, torch.float32)
+        offset, mask = self.offset(query).to(precise), self.mask(query).to(precise)
         mask = mask.unflatten(-1, (self.groups, POINTS)).softmax(-1).flatten(-2)
         operator = by_gather if self.fast and x.device.type == "cpu" else by_grid_sample
-        y = operator(value.to(offset.dtype), offset, mask, self.groups, self.offset_scale)
-        return self.output_proj(y)
+        return self.output_proj(operator(value.to(offset.dtype), offset, mask, self.groups, self.offset_scale))
 
 
 def by_grid_sample(value, offset, mask, groups: int, offset_scale: float):
@@ -150,7 +149,3 @@ def _row_chunks(value, groups: int):
     n, height, width, _ = value.shape
     rows = max(1, _CHUNK // (n * width * groups * POINTS))
     return [(top, min(top + rows, height)) for top in range(0, height, rows)]
-
-
-def _at_least_float32(x):
-    return x if x.dtype == torch.float64 else x.float()

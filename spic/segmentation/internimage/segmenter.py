@@ -8,7 +8,7 @@ from spic.machine import autocast, pick_device, pick_dtype
 from spic.pictures.labels import CITYSCAPES19
 from spic.segmentation.internimage import INPUTS
 from spic.segmentation.internimage.checkpoint import load_checkpoint
-from spic.segmentation.internimage.resized import resize
+from spic.segmentation.internimage.upernet import resize
 
 NATIVE_SIZE = (1024, 2048)  # height and width at which the authors test
 WINDOW = (512, 1024)  # height and width of the crops they train on
@@ -53,8 +53,14 @@ class InternImageSegmenter:
         self.input_size = input_size
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device)
-        model = load_checkpoint(weights, size)
-        _keep_train_ids(model.decode_head.conv_seg, str(weights))
+        model, classes = load_checkpoint(weights, size), self.label_space.num_classes
+        classify = model.decode_head.conv_seg
+        if classify.out_channels < classes:
+            raise WeightsError(f"{weights}: {classify.out_channels} output classes; Cityscapes has {classes}")
+        # Of the 150 rows in the released files only 0 to 18, the train ids, were targets.
+        classify.weight = torch.nn.Parameter(classify.weight[:classes].clone())
+        classify.bias = torch.nn.Parameter(classify.bias[:classes].clone())
+        classify.out_channels = classes
         self.model = model.to(self.device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
@@ -118,13 +124,3 @@ def _starts(length: int, window: int) -> list[int]:
     """First pixels of windows that cover `length`, the last ending with it, each overlapping the next by half."""
     last = max(0, length - window)
     return sorted({*range(0, last, window // 2), last})
-
-
-def _keep_train_ids(classify: torch.nn.Conv2d, what: str) -> None:
-    """Cut a classifier to the Cityscapes train ids: of the 150 rows in the released files only 0 to 18 were targets."""
-    classes = CITYSCAPES19.num_classes
-    if classify.out_channels < classes:
-        raise WeightsError(f"{what}: {classify.out_channels} output classes; Cityscapes has {classes}")
-    classify.weight = torch.nn.Parameter(classify.weight[:classes].clone())
-    classify.bias = torch.nn.Parameter(classify.bias[:classes].clone())
-    classify.out_channels = classes

@@ -1,0 +1,55 @@
+"""Images to frames of PyAV and back, 4:2:0, in the colours of our BPG codec: exact integers, full range."""
+
+import numpy as np
+
+from spic.codecs.base import check_array
+from spic.codecs.bpg import colour, hevc
+from spic.codecs.bpg.container import Header
+from spic.errors import BitstreamError, DataError
+
+
+def padded_size(size: tuple[int, int], block: int, least: int) -> list[int]:
+    """Height and width rounded up to whole blocks, at least `least`."""
+    return [max(least, -(-side // block) * block) for side in size]
+
+
+def to_frame(image: np.ndarray, size: tuple[int, int], padded, number: int):
+    """An `av.VideoFrame` of an image, uint8 (H, W, 3), its edges repeated up to `padded`; its time is `number`.
+
+    `DataError` for another array, or one that has not the height and width `size`.
+    """
+    import av
+
+    image = check_array(image, (3,))
+    if image.shape[:2] != size:
+        raise DataError(f"an image of {image.shape[:2]} in a clip of {size}")
+    frame = av.VideoFrame(padded[1], padded[0], "yuv420p")
+    for index, plane in enumerate(colour.to_ycc420(image)):
+        hevc.fill(frame.planes[index], plane, [side >> (index > 0) for side in padded])
+    frame.pts = number
+    return frame
+
+
+def decode_one(decoder, data: bytes, size: tuple[int, int], padded, what: str) -> np.ndarray:
+    """The image, uint8 (H, W, 3), of the one frame that some bytes hold.
+
+    `BitstreamError` for damage as far as the decoder notices, more or fewer frames, or one that is not of `padded`.
+    """
+    import av
+
+    try:
+        frames = decoder.decode(av.Packet(data))
+    except (av.FFmpegError, EOFError, ValueError) as error:
+        raise BitstreamError(f"{what}: damaged ({error})") from None
+    if len(frames) != 1 or frames[0].is_corrupt:
+        raise BitstreamError(f"{what}: damaged")
+    (frame,) = frames
+    if (frame.height, frame.width, frame.format.name) != (*padded, "yuv420p"):
+        found = f"{frame.width}x{frame.height} {frame.format.name}"
+        raise BitstreamError(f"{what}: decoded {found}, where {padded[1]}x{padded[0]} was expected")
+    height, width = size
+    planes = []
+    for index, plane in enumerate(frame.planes):
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, -1)
+        planes.append(rows[: -(-height >> (index > 0)), : -(-width >> (index > 0))].copy())
+    return colour.to_rgb(planes, Header(width, height))

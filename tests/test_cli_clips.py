@@ -1,0 +1,165 @@
+"""`spic encode`, `decode` and `info` with clips: videos and folders to .spicv files and back, or one line of reason."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from spic.cli import app
+from spic.pictures.clips import VideoWriter, open_clip
+from spic.pictures.reading import read_labels, read_picture, write_png
+
+MACHINE = ["--device", "cpu", "--dtype", "float32"]
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def run(*arguments) -> str:
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def fail(*arguments) -> str:
+    result = invoke(*arguments)
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit), result.output
+    assert result.stderr.startswith("spic: ") and result.stderr.count("\n") == 1, result.stderr
+    return result.stderr
+
+
+@pytest.fixture(scope="module")
+def frames(tiny_scenes):
+    image = tiny_scenes(1, (64, 150)).picture(0)
+    return [image[:, 3 * i : 3 * i + 128] for i in range(5)]
+
+
+@pytest.fixture
+def folder(tmp_path, frames):
+    (tmp_path / "frames").mkdir()
+    for i, image in enumerate(frames):
+        write_png(tmp_path / "frames" / f"{i:03d}.png", image)
+    with (tmp_path / "drive.mp4").open("wb") as file:
+        writer = VideoWriter(file, ".mp4", 15)
+        for image in frames:
+            writer.write(image)
+        writer.close()
+    return tmp_path
+
+
+@pytest.fixture
+def encode(tiny_segmenter, tiny_decoder):
+    weights = ["--segmenter-weights", tiny_segmenter, "--decoder-weights", tiny_decoder]
+    return ["encode", "--every", 3, *weights, *MACHINE]
+
+
+@pytest.fixture
+def decode(tiny_decoder):
+    return ["decode", "--weights", tiny_decoder, *MACHINE]
+
+
+def test_a_video_there_and_back(folder, encode, decode, frames):
+    coded, back = folder / "drive.spicv", folder / "back.mp4"
+    record = json.loads(run(*encode, folder / "drive.mp4", "-q", 20, "--json"))
+    assert record["output"] == str(coded) and record["frames"] == 5 and record["rate"] == 15
+    assert record["kbps"] == pytest.approx(8 * (record["ssm_bytes"] + record["coarse_bytes"]) / 5 * 15 / 1000)
+    assert run(*decode, coded, "-o", back) == f"{back}: 5 frames\n"
+    with open_clip(back) as clip:
+        assert clip.rate == 15 and [image.shape for image in clip.images] == [(64, 128, 3)] * 5
+    found = json.loads(run("info", coded, "--json"))
+    assert found["frames"] == 5 and found["alone"] == 2 and found["ssm_bytes"] == record["ssm_bytes"]
+    assert "5 frames, 128x64" in run("info", coded)
+
+
+def test_a_folder_of_frames_and_png_files_back(folder, encode, decode, frames):
+    coded, out = folder / "a.spicv", folder / "out"
+    run(*encode, folder / "frames", "-o", coded, "-q", 10, "--rate", 12.5, "--no-smooth")
+    run(*decode, coded, "-o", f"{out}/", "--part", "preview", "--first", 2)
+    assert sorted(path.name for path in out.iterdir()) == [f"{i:06d}.png" for i in (2, 3, 4)]
+    assert abs(read_picture(out / "000003.png").astype(int) - frames[3]).mean() < 30
+    run(*decode, coded, "-o", f"{folder / 'maps'}/", "--part", "ssm")
+    assert read_labels(folder / "maps" / "000000.png").max() < 12
+    with open_clip(folder / "frames") as clip:
+        assert clip.count == 5
+
+
+def test_pipes(folder, encode, decode):
+    result = invoke(*encode, folder / "drive.mp4", "-o", "-")
+    assert result.exit_code == 0 and result.stdout_bytes[:4] == b"SPCV"
+    (folder / "a.spicv").write_bytes(result.stdout_bytes)
+    run(*encode, folder / "drive.mp4")
+    assert (folder / "drive.spicv").read_bytes() == result.stdout_bytes
+    command = [sys.executable, "-m", "spic.cli", *map(str, decode), "-", "-o", "-", "--part", "preview"]
+    done = subprocess.run(command, input=result.stdout_bytes, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    (folder / "b.mkv").write_bytes(done.stdout)
+    with open_clip(folder / "b.mkv") as clip:
+        assert len(list(clip.images)) == 5
+
+
+def test_a_cut_file(folder, encode, decode):
+    run(*encode, folder / "drive.mp4")
+    data = (folder / "drive.spicv").read_bytes()
+    (folder / "cut.spicv").write_bytes(data[: int(0.8 * len(data))])
+    assert "ends early, in frame" in fail(*decode, folder / "cut.spicv", "-o", folder / "a.mp4")
+    assert not (folder / "a.mp4").exists()
+    result = invoke(*decode, folder / "cut.spicv", "-o", folder / "a.mp4", "--part", "preview", "--partial")
+    assert result.exit_code == 0 and "frames are kept" in result.stderr
+    with open_clip(folder / "a.mp4") as clip:
+        assert 2 < len(list(clip.images)) < 5
+
+
+def test_one_line_for_each_mistake(folder, encode, decode):
+    (folder / "broken.mp4").write_bytes(b"not a video" * 40)
+    (folder / "bad.spicv").write_bytes(b"SPCV\x01nonsense")
+    (folder / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1,\ndrive.mp4\n")
+    (folder / "list.m3u8").rename(folder / "list.ts")
+    run(*encode, folder / "drive.mp4")
+    for arguments, text in [
+        ([*encode, folder / "broken.mp4"], "not a video"),
+        ([*encode, folder / "list.ts"], "not a video"),
+        ([*encode, folder / "none.mp4"], "No such file"),
+        ([*encode, folder / "drive.mp4", "--force", "--native"], "--native"),
+        ([*encode, folder / "drive.mp4", "--force", "-q", 60], "qp"),
+        ([*encode, folder / "drive.mp4"], "exists already"),
+        ([*encode, folder / "drive.mp4", folder / "frames" / "000.png", "-o", folder / "x"], "do not go together"),
+        ([*decode, folder / "bad.spicv", "-o", folder / "x.mp4"], "ends early"),
+        ([*decode, folder / "drive.spicv", "-o", folder / "x.png"], "no video format"),
+        ([*decode, folder / "drive.spicv", "-o", folder / "x.mp4", "--part", "ssm"], "folder"),
+        ([*decode, folder / "drive.spicv", "-o", folder / "x.mp4", "--first", 9], "no frame 9"),
+    ]:
+        assert text in fail(*arguments), arguments
+    assert not list(folder.glob("x*")) and not list(folder.glob(".*"))
+
+
+def test_an_interrupt_leaves_no_file(folder, encode):
+    command = [sys.executable, "-m", "spic.cli", *map(str, encode), "-", "-o", str(folder / "new.spicv")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdin.write((folder / "drive.mp4").read_bytes()[:500])
+        process.stdin.flush()
+        until = time.time() + 60
+        while not list(folder.glob(".new*")) and process.poll() is None and time.time() < until:
+            time.sleep(0.1)
+        os.kill(process.pid, signal.SIGTERM)
+        process.stdin.close()
+        process.wait(30)
+    assert process.returncode != 0 and not list(folder.glob("*new*")) and not list(folder.glob(".new*"))
+
+
+def test_what_is_written_is_what_was_given(folder, frames):
+    for suffix in (".mp4", ".mkv", ".y4m"):
+        with open_clip(folder / "drive.mp4") as clip, (folder / f"b{suffix}").open("wb") as file:
+            writer = VideoWriter(file, suffix, clip.rate)
+            for image in clip.images:
+                writer.write(image)
+            writer.close()
+        with open_clip(folder / f"b{suffix}") as clip:
+            found = list(clip.images)
+        assert np.mean([abs(a.astype(int) - b).mean() for a, b in zip(found, frames, strict=True)]) < 6
