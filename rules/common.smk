@@ -62,7 +62,7 @@ try:
     )
     config.clear()
     config.update(complete)
-    plan = Plan(config, hashes="results/cache/hashes")
+    plan = Plan(config, hashes="results/cache/hashes", clone=ROOT)
     # Jobs that Snakemake starts for itself, on a cluster, read this file again: there the points are known to be good.
     check_run(plan, points=workflow.is_main_process)
     if ON_THIS_MACHINE:

@@ -21,7 +21,7 @@ rule figures:
         protocol=plan.first,
         names=PLOTS,
         steps=lambda wildcards: config["steps_csv"],
-        anchors=lambda wildcards: config["anchors"],
+        anchors=lambda wildcards: plan.anchors,
         given_content=plan.weights("figures"),
         identity=plan.fingerprint("figures"),
     script:

@@ -13,7 +13,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -110,14 +110,13 @@ def private_folder(name: str) -> Path | None:
 
     No other user may own it or write in it, since programs are kept there.
     """
-    try:
+    with suppress(OSError):
         folder = Path(tempfile.gettempdir(), f"{name}-{os.getuid()}")
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
-    except OSError:
-        return None
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
-    return folder if ours else None
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+            return folder
+    return None
 
 
 def is_stream(path) -> bool:
@@ -223,10 +222,9 @@ def spelled(name) -> str:
 
 def _kind(path: Path) -> str | None:
     """What a path is that is no file; None for files and where that is unknown."""
-    try:
+    with suppress(OSError):
         return _KINDS.get(stat.S_IFMT(path.stat().st_mode))
-    except OSError:
-        return None
+    return None
 
 
 @cache

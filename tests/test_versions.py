@@ -51,7 +51,7 @@ STAGES = {
     "summarize": [*_SCORES, "benchmark/summary.py"],
     "tables": [*_REPORT, "benchmark/scores.py"],
     "compare": _REPORT,
-    "figures": _REPORT,
+    "figures": [*_REPORT, "benchmark/anchors.py"],
     "figure_pictures": [*_IMAGES, *_REPORT, *_SEGMENTERS, *_METHODS, "scsrdm/**/*.py"],
     "gallery": [*_IMAGES, *_REPORT],
     "overview": _REPORT,

@@ -108,7 +108,7 @@ def check_files(plan: Plan) -> None:
             given[key] = _with_config(weight_paths(config[key] or FOLDER / SHIPPED_DECODERS[key])[0])
     given |= {key: [config[key]] for key in (*_TABLES, "fid_weights", "lpips_weights") if config[key] is not None}
     with about("anchors"):
-        for file in config["anchors"]:
+        for file in plan.anchors:
             read_anchor(file)
     for key, files in given.items():
         for file in files:

@@ -14,7 +14,6 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from spic.benchmark.anchors import anchor_path
 from spic.errors import ConfigError
 from spic.metrics import fid_weights_path, lpips_weights_path
 
@@ -62,7 +61,6 @@ def read_config(clone, overlays=(), settings: Iterable[str] = (), replace: bool 
     for key, found in (("fid_weights", fid_weights_path), ("lpips_weights", lpips_weights_path)):
         path = found(config[key])
         config[key] = None if path is None else str(path)
-    config["anchors"] = [find(anchor_path(name), clone) for name in config["anchors"]]
     for key, entry in schema["properties"].items():
         if entry.get("format") == "path":
             config[key] = find(config[key], clone)

@@ -142,9 +142,15 @@ def plan_looks(
     for one in observations().values():
         weights = one.find_weights({"fid_weights": fid_weights, "lpips_weights": lpips_weights})
         if weights is not None and (paired or not one.paired):
-            build = partial(_observation, one, weights, machine)
-            source = module_version(one.build.__module__)
-            network(one.name, build, weights, one.paired, one.maps, version=one.version, source=source)
+            network(
+                one.name,
+                partial(_observation, one, weights, machine),
+                weights,
+                one.paired,
+                one.maps,
+                version=one.version,
+                source=module_version(one.build.__module__),
+            )
     return looks
 
 

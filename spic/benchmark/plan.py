@@ -3,6 +3,8 @@
 The rules of the workflow declare their jobs and ask here; nothing of this needs Snakemake.
 """
 
+from spic.benchmark.anchors import anchor_path
+from spic.benchmark.config import find
 from spic.benchmark.layout import Layout
 from spic.benchmark.lost import averaged_images, training_split
 from spic.benchmark.method import Method
@@ -25,13 +27,15 @@ class Plan(Layout):
         As `Layout` has it.
     hashes : path-like, optional
         Folder in which hashes of large weights files are kept.
+    clone : path-like
+        Folder of the workflow, where `anchors` are looked for.
     """
 
     remembered = (*Layout.remembered, "weights", "coder", "counted_codecs", "fingerprint", "_segmenter")
 
-    def __init__(self, config: dict, hashes=None):
+    def __init__(self, config: dict, hashes=None, clone="."):
         super().__init__(config)
-        self._hashes = hashes
+        self._hashes, self._clone = hashes, clone
 
     def settings(self, *keys: str) -> dict:
         """The settings that a job depends on; only a change of these runs it again."""
@@ -58,9 +62,11 @@ class Plan(Layout):
 
     def decoder_files(self, method: Method) -> list[str]:
         """Weights file of a method's decoder and the method's other files; empty where it has none."""
-        keys = [method.decoder] if method.decoder else []
-        own = [weight_paths(self.config[key] or FOLDER / SHIPPED_DECODERS.get(key, ""))[0] for key in keys]
-        return [str(path) for path in [*own, *method.files()]]
+        files = method.files()
+        if method.decoder:
+            weights = self.config[method.decoder] or FOLDER / SHIPPED_DECODERS.get(method.decoder, "")
+            files = [weight_paths(weights)[0], *files]
+        return list(map(str, files))
 
     def files(self, stage: str) -> list[str]:
         """Files of the user, most of them weights, that a stage other than coding reads."""
@@ -73,9 +79,14 @@ class Plan(Layout):
             "look_at_originals": judge + observed + segmenter * bool(self.other_looks),
             "look": segmenter + judge + observed,
             "compare": [self.config["second_segmenter"]] if self.config["second_segmenter"] else [],
-            "figures": [*filter(None, [self.config["steps_csv"]]), *self.config["anchors"]],
+            "figures": [*filter(None, [self.config["steps_csv"]]), *self.anchors],
             "figure_pictures": segmenter + [path for method in drawn_by for path in self.decoder_files(method)],
         }[stage]
+
+    @property
+    def anchors(self) -> list[str]:
+        """Files of the published numbers that figures 4a and 4b show."""
+        return [find(anchor_path(name), self._clone) for name in self.config["anchors"]]
 
     @property
     def uncompressed(self) -> list[str]:
@@ -145,11 +156,10 @@ class Plan(Layout):
                 return *self._segmenter(stage), before("resolve"), before("prepare", chunk)
             case ["look_at_originals", chunk]:
                 judge, judges = self.config["judge"], {k: v["segmenter"] for k, v in self.config["judges"].items()}
-                codes = [fingerprints.segmenter_version(kind) for kind in (judge, *judges.values())]
                 return (
                     judge,
                     judges,
-                    codes,
+                    [fingerprints.segmenter_version(kind) for kind in (judge, *judges.values())],
                     self.other_looks,
                     self.weights(stage),
                     fingerprints.observations_version(paired=False),

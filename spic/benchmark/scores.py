@@ -61,11 +61,12 @@ def score(
     """
     space = label_space(Path(originals.space).read_text())
     recorded = [name for name, one in observations().items() if one.paired] if looks else []
-    judges = sorted(path.stem for path in Path(looks or originals.looks).glob("judge_*.npz"))
-    seen = {name: read_look(looks or originals.looks, name) for name in ("judge", *judges, *recorded)}
+    judges = ["judge", *sorted(path.stem for path in Path(looks or originals.looks).glob("judge_*.npz"))]
+    taken = {name: read_look(looks or originals.looks, name) for name in (*judges, *recorded)}
+    seen = {name: found for name, found in taken.items() if found is not None}
     own = _look(looks, segmenter_look) if looks else None
     names = own["names"] if looks else list(png_files(originals.ssm))
-    for found in filter(None, seen.values()):
+    for found in seen.values():
         check_names(found["names"], names, str(looks or originals.looks))
     if segmenter_look == "segmenter":
         reference = _maps(originals.ssm, names)
@@ -81,12 +82,11 @@ def score(
         **_confusions("", reference, own["labels"] if looks else reference, truth, space, originals.truth_space),
         "classes": np.array(space.classes),
     }
-    for name in ("judge", *judges):
-        if seen[name] is not None:
-            arrays |= _judged(originals, name, seen[name], names, truth)
-    for name in recorded:
-        if seen[name] is not None:
-            arrays |= _recorded(f"{looks}/{name}", seen[name], arrays)
+    for name, found in seen.items():
+        judged = name in judges
+        arrays |= (
+            _judged(originals, name, found, names, truth) if judged else _recorded(f"{looks}/{name}", found, arrays)
+        )
     if counted:
         arrays |= _sizes(counted, names, get_method(method, settings or Settings()))
     save_arrays(out, arrays)

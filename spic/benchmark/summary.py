@@ -133,6 +133,13 @@ def _recall_rows(scores: dict) -> list[dict]:
     rows = []
     for name, of_class in [("all", counts.sum(axis=0)), *zip(scores["object_classes"], counts, strict=True)]:
         for size, (found, total) in [("all", of_class.sum(axis=0)), *zip(SIZE_NAMES, of_class, strict=True)]:
-            counted = {"found": int(found), "total": int(total), "recall": float(recall(np.array([found, total])))}
-            rows.append({"class": str(name), "size": size, **counted})
+            rows.append(
+                {
+                    "class": str(name),
+                    "size": size,
+                    "found": int(found),
+                    "total": int(total),
+                    "recall": float(recall(np.array([found, total]))),
+                }
+            )
     return rows

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from spic import __version__
-from spic.cli import codec, compare, files, train, transceive, transmit, weights
+from spic.cli import codec, compare, files, roundtrip, train, transceive, transmit, weights
 from spic.cli.common import Commands, Device, Dtype, Force, Source, group
 from spic.errors import ConfigError, about
 from spic.strict_json import to_json
@@ -24,9 +24,9 @@ app = group(
     cls=Commands,
     add_completion=True,
 )
-for command in (transceive.encode, transceive.decode, transceive.info, transceive.roundtrip, compare.compare):
+for command in (transceive.encode, transceive.decode, transceive.info, roundtrip.roundtrip, compare.compare):
     app.command()(command)
-for command in (transmit.transmit, transceive.demo):
+for command in (transmit.transmit, roundtrip.demo):
     app.command()(command)
 for name, room in {"codec": codec, "train": train, "weights": weights}.items():
     app.add_typer(room.app, name=name)

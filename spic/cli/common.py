@@ -33,10 +33,14 @@ def complain(error: Exception) -> None:
     typer.echo(f"spic: {' '.join(spelled(message).split())}", err=True)
 
 
-def group(text: str, **options) -> typer.Typer:
-    options = {"add_completion": False, **options}
+def group(text: str, add_completion: bool = False, **options) -> typer.Typer:
     return typer.Typer(
-        help=text, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, **options
+        help=text,
+        no_args_is_help=True,
+        add_completion=add_completion,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        **options,
     )
 
 

@@ -143,9 +143,8 @@ def _caches() -> Iterator[Finding]:
 
 def _weights() -> Iterator[Finding]:
     from spic import weights
-    from spic.cli.weights import shipped_names
 
-    for name in shipped_names(weights.FOLDER / "manifest.json"):
+    for name in sorted(weights.manifest(weights.FOLDER)):
         try:
             path = weights.shipped(name)
             yield OK, "weights", f"{name}, SHA-256 {weights.sha256(path)[:16]} as released"

@@ -233,14 +233,13 @@ def _ends_cleanly():
     def stop(number, frame):
         sys.exit(128 + number)
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
+    in_main = threading.current_thread() is threading.main_thread()  # where alone signals are handled
+    before = signal.signal(signal.SIGTERM, stop) if in_main else None
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if in_main:
+            signal.signal(signal.SIGTERM, before)
 
 
 class _Bytes(io.BytesIO):

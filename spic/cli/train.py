@@ -81,8 +81,9 @@ def segmenter(
     from spic.training.segmenter import Recipe, train_segmenter
 
     recipe = Recipe(network, encoder, batch=batch, scene_share=scene_share, learning_rate=learning_rate)
-    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed)
-    state, config = train_segmenter(recipe=recipe, init=init, **given)
+    state, config = train_segmenter(
+        recipe=recipe, init=init, **_given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed)
+    )
     target = folder / "street-segmenter"
     _print_weights(target, write_weights(target, state, config, "int8"))
 
@@ -166,8 +167,11 @@ def adversarial(
     from spic.training.adversarial import Recipe, train_adversarial
 
     recipe = Recipe(condition=condition, batch=batch)
-    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm)
-    state, config = train_adversarial(recipe=recipe, init=init, **given)
+    state, config = train_adversarial(
+        recipe=recipe,
+        init=init,
+        **_given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm),
+    )
     _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config, "int8"))
 
 

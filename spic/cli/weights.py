@@ -1,6 +1,5 @@
 """`spic weights`: look at network weights, ship them."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,7 @@ app = group("Look at network weights, and ship them.")
 def list_weights():
     """Shipped weights: name, bytes, SHA-256, and whether the files are the released ones."""
     damaged = False
-    for name in shipped_names(weights.FOLDER / "manifest.json"):
+    for name in sorted(weights.manifest(weights.FOLDER)):
         try:
             path = weights.shipped(name, weights.FOLDER)
             typer.echo(f"{name}  {path.stat().st_size} bytes  sha256 {weights.sha256(path)}  verified")
@@ -27,15 +26,6 @@ def list_weights():
             typer.echo(f"{name}  NOT VERIFIED: {error}")
     if damaged:
         raise WeightsError(f"{weights.FOLDER}: not all shipped weights are as released")
-
-
-def shipped_names(manifest: Path) -> list[str]:
-    try:
-        return sorted(json.loads(manifest.read_bytes()))
-    except FileNotFoundError:
-        return []
-    except (ValueError, TypeError) as error:
-        raise WeightsError(f"{manifest}: damaged ({error})") from None
 
 
 @app.command()

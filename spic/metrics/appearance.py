@@ -109,8 +109,7 @@ def _build(weights, device):
     def see(sample):
         labels, space = (sample.truth, sample.truth_space) if sample.truth is not None else (sample.ssm, sample.space)
         groups = group_map(labels, space)
-        images = (sample.decoded, sample.original)
-        sums = np.stack([appearance(image, sample.original, groups) for image in images])
+        sums = np.stack([appearance(image, sample.original, groups) for image in (sample.decoded, sample.original)])
         return {ARRAY: sums, PLACES: grid_places(sample.decoded)}
 
     return see

@@ -35,9 +35,6 @@ class FeatureExtractor:
         D, the length of a feature vector.
     """
 
-    name: str
-    dim: int
-
     def __init__(self, model, device: str, batch_size: int):
         import torch
 

@@ -14,6 +14,7 @@ told". A stretched interval can reach beyond the range of its metric.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,63 @@ class Interval(NamedTuple):
 
 
 UNKNOWN = Interval(float("nan"), float("nan"))
+
+
+class DrawnInterval(Interval):
+    """An interval that knows what it was made from, `replicates`, so that intervals of differences can be told."""
+
+    replicates: "Replicates"
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """A statistic of a set of images, and of sets that were made from it.
+
+    Attributes
+    ----------
+    value : float
+        Of the set itself.
+    drawn : numpy.ndarray
+        float64 (R,): of sets drawn by blocks, or (`jackknife`) of those that lack one block each.
+    blocks : int
+        How many blocks the set has.
+    jackknife : bool
+        Which of the two.
+    """
+
+    value: float
+    drawn: np.ndarray
+    blocks: int
+    jackknife: bool = False
+
+    def less(self, others: "list[tuple[float, Replicates]]") -> "Replicates":
+        """The difference to the weighted sum of others, (weight, replicates): of the same images, drawn alike.
+
+        `DataError` if they were drawn from other blocks.
+        """
+        for _, other in others:
+            if (other.blocks, len(other.drawn), other.jackknife) != (self.blocks, len(self.drawn), self.jackknife):
+                raise DataError("intervals of a difference need the same pictures on both sides")
+        value, drawn = (sum(w * getattr(one, key) for w, one in others) for key in ("value", "drawn"))
+        return replace(self, value=self.value - value, drawn=self.drawn - drawn)
+
+    def interval(self, level: float = LEVEL) -> Interval:
+        """Percentiles of what was drawn, stretched away from the value for few blocks; or the jackknife's interval."""
+        from scipy.special import ndtri, stdtrit
+
+        known = self.drawn[np.isfinite(self.drawn)]
+        if len(known) <= len(self.drawn) / 2:
+            return UNKNOWN
+        g, upper = self.blocks, (1 + level) / 2
+        if self.jackknife:
+            reach = stdtrit(g - 1, upper) * np.sqrt((g - 1) / g * np.sum((self.drawn - self.drawn.mean()) ** 2))
+            ends = self.value - reach, self.value + reach
+        else:
+            factor = stdtrit(g - 1, upper) / ndtri(upper) * np.sqrt(g / (g - 1))
+            ends = self.value + factor * (np.quantile(known, [1 - upper, upper]) - self.value)
+        found = DrawnInterval(*map(float, ends))
+        found.replicates = self
+        return found
 
 
 def block_indices(n: int, *, block: int = BLOCK, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
@@ -85,7 +143,7 @@ def interval(
         return UNKNOWN
     drawn = block_indices(n, block=block, resamples=resamples, seed=seed)
     values = np.array([statistic(indices) for indices in drawn], np.float64)
-    return _stretched(float(statistic(np.arange(n))), values, n // block, level)
+    return Replicates(float(statistic(np.arange(n))), values, n // block).interval(level)
 
 
 def sum_interval(
@@ -121,7 +179,7 @@ def sum_interval(
     times = np.bincount(cells.ravel(), minlength=resamples * n).reshape(resamples, n)  # each image was drawn
     totals = (times @ per_picture.reshape(n, -1)).reshape(resamples, *per_picture.shape[1:])
     value = float(np.asarray(statistic(per_picture.sum(axis=0)[None]), np.float64)[0])
-    return _stretched(value, np.asarray(statistic(totals), np.float64), n // block, level)
+    return Replicates(value, np.asarray(statistic(totals), np.float64), n // block).interval(level)
 
 
 def mean_interval(values: np.ndarray, **options) -> Interval:
@@ -187,8 +245,6 @@ def distance_interval(
     DataError
         The features are not of the same images.
     """
-    from scipy.special import stdtrit
-
     a, b = np.asarray(features_a), np.asarray(features_b)
     if a.shape != b.shape or a.ndim not in (2, 3):
         raise DataError(f"features of the same pictures are needed, not {a.shape} and {b.shape}")
@@ -201,10 +257,7 @@ def distance_interval(
 
     everything = np.arange(len(a))
     left_out = np.array([at(np.setdiff1d(everything, group)) for group in groups])
-    g = len(groups)
-    error = np.sqrt((g - 1) / g * np.sum((left_out - left_out.mean()) ** 2))
-    value, reach = at(everything), float(stdtrit(g - 1, (1 + level) / 2)) * error
-    return Interval(float(value - reach), float(value + reach))
+    return Replicates(at(everything), left_out, len(groups), jackknife=True).interval(level)
 
 
 def _mean_ious(totals: np.ndarray, absent: str) -> np.ndarray:
@@ -228,16 +281,3 @@ def _enough(n: int, block: int, resamples: int, level: float) -> bool:
     if block < 1 or resamples < 1 or not 0 < level < 1:
         raise ConfigError(f"no interval with blocks of {block}, {resamples} resamples and level {level}")
     return n >= 2 * block
-
-
-def _stretched(value: float, drawn: np.ndarray, blocks: int, level: float) -> Interval:
-    """Percentiles of what was drawn, stretched away from the value for the small number of blocks."""
-    from scipy.special import ndtri, stdtrit
-
-    known = drawn[np.isfinite(drawn)]
-    if len(known) <= len(drawn) / 2:
-        return UNKNOWN
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    upper = (1 + level) / 2
-    factor = stdtrit(blocks - 1, upper) / ndtri(upper) * np.sqrt(blocks / (blocks - 1))
-    return Interval(float(value + factor * (low - value)), float(value + factor * (high - value)))

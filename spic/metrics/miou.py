@@ -104,12 +104,10 @@ def mean_iou(confusion: np.ndarray, absent: str = "skip") -> float:
     DataError
         See `iou_per_class`.
     """
-    iou = iou_per_class(confusion)
-    if absent == "zero":
-        return float(np.nan_to_num(iou).mean())
-    if absent != "skip":
+    if absent not in ("skip", "zero"):
         raise ConfigError(f"absent must be 'skip' or 'zero', not {absent!r}")
-    return _mean_of_present(iou)
+    iou = iou_per_class(confusion)
+    return _mean_of_present(iou) if absent == "skip" else float(np.nan_to_num(iou).mean())
 
 
 def miou_of_maps(reference: np.ndarray, other: np.ndarray, space) -> float:

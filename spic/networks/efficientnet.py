@@ -9,6 +9,7 @@ efficientnet_lite_builder.py: no squeeze-and-excitation, ReLU6, stem and last st
 
 import math
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 
@@ -43,7 +44,8 @@ class SameConv(nn.Conv2d):
     def forward(self, x):
         if self.stride[0] == 1:
             return super().forward(x)
-        if x.device.type == "cpu" and not any(side % 2 for side in x.shape[-2:]):
+        packed = x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last)
+        if packed and not any(side % 2 for side in x.shape[-2:]):
             # A kernel with zeros in front does the same to the last bit and spares a padded copy of the map.
             weight, padding = F.pad(self.weight, (1, 0, 1, 0)), (self.kernel_size[0] - 1) // 2
             return F.conv2d(x, weight, self.bias, self.stride, padding, 1, self.groups)

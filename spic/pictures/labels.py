@@ -48,11 +48,11 @@ class LabelSpace:
 
     def _problem(self) -> str | None:
         count, colours = len(self.classes), np.array(self.palette)
-        named = all(isinstance(name, str) and name for name in self.classes)
         rules = {
             "its name must have 1 to 64 printable ASCII characters": isinstance(self.name, str)
             and re.fullmatch("[ -~]{1,64}", self.name),
-            "its classes must have different names": named and 0 < count == len(set(self.classes)),
+            "its classes must have different names": all(isinstance(name, str) and name for name in self.classes)
+            and 0 < count == len(set(self.classes)),
             f"its palette must have {count} colours, three numbers from 0 to 255 each": colours.shape == (count, 3)
             and ((colours >= 0) & (colours <= 255)).all(),
             f"its void id must be from {count} to 255": count <= self.void <= 255,
@@ -198,5 +198,4 @@ def one_hot(labels, num_classes: int):
     """
     import torch
 
-    ids = torch.arange(num_classes, device=labels.device).view(1, -1, 1, 1)
-    return (labels.unsqueeze(1) == ids).float()
+    return (labels.unsqueeze(1) == torch.arange(num_classes, device=labels.device).view(1, -1, 1, 1)).float()

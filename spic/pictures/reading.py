@@ -46,7 +46,7 @@ def rgb_pixels(image: Image.Image) -> np.ndarray:
         sixteen = image.mode.startswith("I;") or image.format in ("PNG", "PPM")  # read as "I", but of 16 bits
         image = _upright(image)
         if image.mode == "F" or (image.mode == "I" and not sixteen):
-            kind = "floating-point" if image.mode == "F" else "32-bit"
+            kind = {"F": "floating-point", "I": "32-bit"}[image.mode]
             raise DataError(f"{kind} samples are not supported: their white level is undefined")
         if image.mode.startswith("I"):  # convert("RGB") would clip
             image = Image.fromarray(_eight_bits(np.asarray(image).clip(0, 65535)))

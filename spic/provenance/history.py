@@ -31,8 +31,8 @@ def read_run(folder) -> dict:
     DataError
         There are no records, or one is damaged.
     """
-    folder = Path(folder)
-    found = {path.relative_to(folder).as_posix(): read_record(path) for path in sorted(folder.rglob(f"*{SUFFIX}"))}
+    paths = sorted(Path(folder).rglob(f"*{SUFFIX}"))
+    found = {path.relative_to(folder).as_posix(): read_record(path) for path in paths}
     if not found:
         raise DataError(f"{folder}: no records of a run (*{SUFFIX})")
     return found
@@ -47,11 +47,10 @@ def points(folder) -> list[dict]:
     (the start of the last) and `seconds`, `cpu_seconds` by job.
     """
     records = read_run(folder)
-    name = Path(folder).resolve().name
     ends = [record for record in records.values() if record["rule"] == "summarize"]
     if not ends:
         raise DataError(f"{folder}: no point is finished")
-    return [_point(end, records, f"results/{name}/") for end in ends]
+    return [_point(end, records, f"results/{Path(folder).resolve().name}/") for end in ends]
 
 
 def stale(folder, content: bool = False) -> list[str]:

@@ -101,13 +101,12 @@ def write_record(path, *, outputs, **facts) -> None:
     **facts
         The other keys (see above), of what JSON can hold; paths become strings.
     """
-    loaded = {name: sys.modules[name] for name in _LIBRARIES if name in sys.modules}
     record = {
         **facts,
         "spic": spic.__version__,
         "versions": {
             "python": sys.version.split()[0],
-            **{name: getattr(module, "__version__", "unknown") for name, module in loaded.items()},
+            **{one: getattr(sys.modules[one], "__version__", "unknown") for one in _LIBRARIES if one in sys.modules},
         },
         "outputs": {Path(one).relative_to(Path(path).parent).as_posix(): describe(one) for one in outputs},
     }

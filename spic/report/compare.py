@@ -39,8 +39,7 @@ def compare_run(given, params, out) -> None:
     other = read_csv(params.second_segmenter) if params.second_segmenter else None
     text = f"# The paper's claims on {points['run'].iloc[0]}\n"
     for protocol, rows in points.groupby("protocol", sort=False):
-        source = rows["ssm_source"].dropna()
-        facts = {"ssm_codec": params.ssm_codec, "ssm_source": source.iloc[0] if len(source) else "segmenter"}
+        facts = {"ssm_codec": params.ssm_codec, "ssm_source": next(iter(rows["ssm_source"].dropna()), "segmenter")}
         if other is not None and protocol in set(other.get("protocol", ())):
             facts["other_segmenter"] = other
         claims.append(judge_claims(detailed, protocol=protocol, pictures=pictures, **facts))
@@ -96,9 +95,8 @@ def compressai_results(
         if _finite(seconds):
             results[key] = seconds.tolist()
     if description is None:
-        first = rows.iloc[0]
-        parts = [f"{name} {first[name]}" for name in ("run", "protocol") if name in rows]
-        description = ", ".join(parts + ([f"{int(first['n'])} pictures"] if "n" in rows else []))
+        parts = [f"{name} {rows[name].iloc[0]}" for name in ("run", "protocol") if name in rows]
+        description = ", ".join(parts + ([f"{int(rows['n'].iloc[0])} pictures"] if "n" in rows else []))
     return {"name": method, "description": description, "results": results}
 
 

@@ -84,8 +84,8 @@ def timing_table(run: str, paths_of: dict) -> pd.DataFrame:
         parts = pd.concat([read_csv(path) for path in paths])
         n = parts["n"].sum()
         rows.append([run, *point, n, parts["total_seconds"].sum() / n, parts["median_seconds"].median()])
-    columns = [*IDENTITY, "stage", "n", "mean_seconds", "median_seconds"]
-    return pd.DataFrame(rows, columns=columns).round({"mean_seconds": 5, "median_seconds": 5})
+    table = pd.DataFrame(rows, columns=[*IDENTITY, "stage", "n", "mean_seconds", "median_seconds"])
+    return table.round({"mean_seconds": 5, "median_seconds": 5})
 
 
 def matched_table(points: pd.DataFrame) -> pd.DataFrame:
@@ -117,10 +117,11 @@ def bd_table(points: pd.DataFrame, interpolation: str = "akima") -> pd.DataFrame
     for (run, protocol), group in points.groupby(["run", "protocol"], sort=False):
         test = group[group["method"] == ANCHOR]
         for (method, anchor), metric in product(group.groupby("method", sort=False), _compared(points)):
-            name = metric.name
-            if method != ANCHOR and anchor[name].notna().any() and test[name].notna().any():
-                row = {"run": run, "protocol": protocol, "anchor": method, "method": ANCHOR, "metric": name}
-                rows.append(row | _deltas(anchor, test, metric, interpolation))
+            if method != ANCHOR and anchor[metric.name].notna().any() and test[metric.name].notna().any():
+                rows.append(
+                    {"run": run, "protocol": protocol, "anchor": method, "method": ANCHOR, "metric": metric.name}
+                    | _deltas(anchor, test, metric, interpolation)
+                )
     return pd.DataFrame(rows, columns=BD_COLUMNS)
 
 

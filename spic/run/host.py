@@ -40,8 +40,8 @@ def _quotas(root: Path) -> list[float]:
         if not controllers:
             found += [_text(root / f"sys/fs/cgroup{group}/cpu.max").split() for group in groups]
         elif "cpu" in controllers.split(","):
-            for folder in (root / f"sys/fs/cgroup/{controllers}{group}" for group in groups):
-                found.append([_text(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")])
+            folders = [root / f"sys/fs/cgroup/{controllers}{group}" for group in groups]
+            found += [[_text(at / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")] for at in folders]
     # "max" and -1 say that there is none
     numbers = [[int(text) for text in pair] for pair in found if len(pair) == 2 and all(map(str.isdecimal, pair))]
     return [quota / period for quota, period in numbers if quota and period]

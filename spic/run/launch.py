@@ -50,8 +50,6 @@ def run_workflow(arguments: list[str]) -> int:
     from snakemake.cli import args_to_api, parse_args, parse_config, print_exception
     from snakemake.exceptions import CliException
 
-    from spic.run import progress
-
     logging.getLogger("snakemake").propagate = False  # it prints by itself
     try:
         _, args = parse_args(arguments)
@@ -71,6 +69,8 @@ def run_workflow(arguments: list[str]) -> int:
             _held.append(stack.enter_context(_take(folder)))
             stack.callback(_held.clear)
             _take_up(folder)
+            from spic.run import progress
+
             progress.use(args)
         elif _locks(folder) and _at_work(folder) is None:  # Snakemake speaks of another one that is running
             print("An earlier run was killed; the next one will go on where it stopped.", file=sys.stderr)

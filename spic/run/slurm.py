@@ -47,9 +47,13 @@ def cancel_left_jobs(folder, patience: float = 120) -> list[str]:
 
 def _jobs(folder: Path) -> list[str]:
     """Numbers of the jobs in the queue, running or ending whose working folder is `folder`."""
-    command = ["squeue", "--noheader", "--user", str(os.getuid()), "--format", "%A|%j|%Z"]
     try:
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+        listed = subprocess.run(
+            ["squeue", "--noheader", "--user", str(os.getuid()), "--format", "%A|%j|%Z"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return []
     rows = (line.split("|", 2) for line in listed.splitlines() if line.count("|") >= 2)

@@ -158,8 +158,11 @@ class ScsrdmConfig(Shape):
         return self.num_heads if self.head_channels is None else channels // self.head_channels
 
     def _check_head(self):
-        beside = (("refine_channels", "residual_std"), ("refine_blocks", "refine_channels"))
-        for name, other in (*beside, ("finish_channels", "refine_channels")):
+        for name, other in (
+            ("refine_channels", "residual_std"),
+            ("refine_blocks", "refine_channels"),
+            ("finish_channels", "refine_channels"),
+        ):
             value, most = getattr(self, name), _MOST.get(name, _MOST_CHANNELS)
             fits = type(value) is int and (value == 0 or (0 < value <= most and getattr(self, other)))
             _require(fits, name, value, f"0, or a whole number up to {most} beside {other}")

@@ -100,8 +100,8 @@ def ancestral_chain(denoise, x, chain: Chain, draw, fraction=0.0, callback=None)
     def step(i, x, x0, eps, learned):
         mean = float(chain.x0_coefficient[i]) * x0 + float(chain.x_t_coefficient[i]) * x
         low, high = chain.log_variances(i)
-        f = fraction if learned is None else learned
-        log_variance = torch.as_tensor(low + f * (high - low), device=x.device)
+        place = fraction if learned is None else learned
+        log_variance = torch.as_tensor(low + place * (high - low), device=x.device)
         # Drawn at the last step too, though unused: the sequence of draws is part of the published chain.
         z = draw(x.shape)
         return mean + (0.5 * log_variance).exp() * z if i > 0 else mean

@@ -38,8 +38,7 @@ class Budget:
 
     def progress(self, step: int, seconds: float) -> float:
         """Fraction of the budget that is spent, 0 to 1."""
-        spent = step / self.steps if self.steps else seconds / (60 * self.minutes)
-        return min(1.0, spent)
+        return min(1.0, step / self.steps if self.steps else seconds / (60 * self.minutes))
 
 
 def cosine_rate(progress: float, warmup: float = 0.02) -> float:

@@ -115,8 +115,7 @@ def write_pack(path, datasets: Iterable, qps: Iterable[int] = (), codec=None, qu
                     report(name)
         if len(spaces) != 1 or len(sizes) != 1:
             raise DataError(f"a pack holds pictures of one label space and size, not {sorted(spaces)}, {sorted(sizes)}")
-        meta = {"label_space": spaces.pop(), "qps": qps, "items": items}
-        archive.writestr("pack.json", to_json(meta, indent=1))
+        archive.writestr("pack.json", to_json({"label_space": spaces.pop(), "qps": qps, "items": items}, indent=1))
     return len(items)
 
 

@@ -191,10 +191,10 @@ def check_state(own: dict, state: dict, what: str = "network") -> None:
 
 def shipped(name: str, folder: Path = FOLDER) -> Path:
     """Path of shipped weights after checking their hashes; `WeightsError` if unknown, missing or changed."""
-    manifest = _manifest(folder)
-    entry = manifest.get(name)
+    known = manifest(folder)
+    entry = known.get(name)
     if entry is None:
-        raise WeightsError(f"no shipped weights {name!r}; there are: {', '.join(sorted(manifest)) or 'none'}")
+        raise WeightsError(f"no shipped weights {name!r}; there are: {', '.join(sorted(known)) or 'none'}")
     try:
         tensors, sidecar = weight_paths(folder / entry["file"])
         wanted = {tensors: entry["sha256"], sidecar: entry["config_sha256"]}
@@ -212,8 +212,8 @@ def shipped(name: str, folder: Path = FOLDER) -> Path:
 
 def shipped_as(weights_id: str, folder: Path = FOLDER) -> str | None:
     """Name of the shipped weights whose tensor file's SHA-256 begins with `weights_id`; None where none are."""
-    manifest = _manifest(folder)
-    return next((name for name in manifest if manifest[name]["sha256"].startswith(weights_id)), None)
+    entries = manifest(folder).items()
+    return next((name for name, entry in entries if entry["sha256"].startswith(weights_id)), None)
 
 
 def register(name: str, path, folder: Path = FOLDER) -> Path:
@@ -235,12 +235,14 @@ def register(name: str, path, folder: Path = FOLDER) -> Path:
         "bytes": tensors.stat().st_size,
         "config_sha256": sha256(sidecar),
     }
-    _write_json(folder / "manifest.json", dict(sorted({**_manifest(folder), name: entry}.items())))
+    _write_json(folder / "manifest.json", dict(sorted({**manifest(folder), name: entry}.items())))
     return tensors
 
 
-def _manifest(folder: Path) -> dict:
-    return _read_json(folder / "manifest.json", "manifest") if (folder / "manifest.json").exists() else {}
+def manifest(folder: Path = FOLDER) -> dict:
+    """What weights a folder ships, {name: entry}; empty without a manifest, `WeightsError` for a damaged one."""
+    path = folder / "manifest.json"
+    return _read_json(path, "damaged, the manifest") if path.exists() else {}
 
 
 def sha256(path) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from spic.benchmark.anchors import FOLDER, read_anchor
 from spic.benchmark.config import read_config
+from spic.benchmark.plan import Plan
 from spic.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,8 +23,9 @@ def test_what_ships_says_where_it_is_from(path):
 
 def test_names_and_paths_of_a_config(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = read_config(ROOT, settings=["anchors=[cod-pixel-kodak512, mine.json]"])
-    assert config["anchors"] == [str(ROOT / FOLDER / "cod-pixel-kodak512.json"), "mine.json"]
+    plan = Plan(read_config(ROOT, settings=["anchors=[cod-pixel-kodak512, mine.json]"]), clone=ROOT)
+    assert plan.anchors == [str(ROOT / FOLDER / "cod-pixel-kodak512.json"), "mine.json"]
+    assert plan.files("figures") == plan.anchors
     assert read_config(ROOT)["anchors"] == []
 
 

@@ -112,6 +112,14 @@ def test_figure_3_starts_from_the_coarse_picture_without_loss(folders, eye):
         assert subject.versions[1].point == f"coarse_factor{COARSE_FACTOR}" and subject.versions[1].bpp is None
 
 
+def test_figure_3_has_latent_diffusion_beside_the_others(folders, eye, tiny_ldm):
+    settings = replace(SETTINGS, ldm_weights=str(tiny_ldm), method_options={"ldm": {"steps": 1}})
+    (subject,) = uncompressed_versions(chosen_of(folders)[:1], ["ldm", "upsampled"], settings, eye)
+    assert [one.method for one in subject.versions] == ["original", "upsampled", "ldm"]
+    last = subject.versions[-1]
+    assert last.pixels.shape == (*SIZE, 3) and last.title == "super-resolution, latent diffusion"
+
+
 def test_figures_are_drawn_pixel_for_pixel_and_the_same_each_time(folders, eye, tmp_path):
     subjects = uncompressed_versions(chosen_of(folders), ["upsampled"], SETTINGS, eye)
     files = []

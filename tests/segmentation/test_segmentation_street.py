@@ -81,8 +81,9 @@ def test_config():
             config.from_dict([11])
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("name", LITE)
-def test_encoder_against_timm(name):
+def test_encoder_against_timm(name, layout):
     """The same tensors give the same features in timm's EfficientNet-Lite."""
     from spic.metrics.torchvision_shim import import_torchvision
 
@@ -94,7 +95,8 @@ def test_encoder_against_timm(name):
     width, depth = LITE[name]
     ours = LiteEncoder(width, depth).eval()
     ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
-    x = torch.randn(1, 3, 64, 96)
+    ours, theirs = (model.to(memory_format=layout) for model in (ours, theirs))
+    x = torch.randn(1, 3, 64, 96).to(memory_format=layout)
     with torch.no_grad():
         for a, b in zip(ours(x), theirs(x), strict=True):
             torch.testing.assert_close(a, b)

@@ -51,8 +51,13 @@ def rate_curves(points: pd.DataFrame, metric: str, stem, anchors: Sequence[dict]
         if not points[metric].notna().any():
             _note(axes, f"not computed from {int(points['n'].iloc[0])} picture(s)")
         bars = ", bars: 95 % interval" if f"{metric}_low" in points and points[f"{metric}_low"].notna().any() else ""
-        ends = (None, 1.0) if metric == "miou" else (0, None)
-        axes.set(xlim=(0, None), ylim=ends, xlabel=RATE, ylabel=column(metric).axis, title=f"{_set(points)}{bars}")
+        axes.set(
+            xlim=(0, None),
+            ylim=(None, 1.0) if metric == "miou" else (0, None),
+            xlabel=RATE,
+            ylabel=column(metric).axis,
+            title=f"{_set(points)}{bars}",
+        )
         _frame(axes)
 
 
@@ -73,8 +78,11 @@ def rate_split(points: pd.DataFrame, stem) -> None:
                 range(len(rows)), values, left=left, label=what, color=color, hatch=hatch, edgecolor="white", height=0.7
             )
             left = left + values.to_numpy()
-        shown = [f"{n:.3f}, {100 * ssm / n:.0f} % SSM" for n, ssm in zip(left, rows["bpp_ssm"], strict=True)]
-        axes.bar_label(bars, shown, padding=4)
+        axes.bar_label(
+            bars,
+            [f"{n:.3f}, {100 * ssm / n:.0f} % SSM" for n, ssm in zip(left, rows["bpp_ssm"], strict=True)],
+            padding=4,
+        )
         if not len(rows):
             _note(axes, "no method of this run sends an SSM")
         axes.set_yticks(range(len(rows)), map(label_of, rows["method"], rows["point"]))
@@ -97,9 +105,9 @@ def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
     with _sheet(stem, (6.4, 1.8 + 0.36 * (len(classes) or 4))) as ((axes,),):
         for i, row in enumerate(chosen):
             style, values = styles[row["method"]], tables[row["method"]].reindex(classes)
-            places = np.arange(len(classes)) + 0.12 * (i - (len(chosen) - 1) / 2)  # markers beside each other
+            beside = 0.12 * (i - (len(chosen) - 1) / 2)  # its markers are beside those of the others
             axes.plot(
-                values, places, linestyle="", marker=style.marker, color=style.color,
+                values, np.arange(len(classes)) + beside, linestyle="", marker=style.marker, color=style.color,
                 markeredgecolor="white", markersize=8, label=_at(row, style), clip_on=False,
             )  # fmt: skip
         axes.set_yticks(range(len(classes)), classes)
@@ -157,13 +165,12 @@ def steps_curves(steps: pd.DataFrame, stem) -> None:
                 rows = rows.sort_values("steps")
                 color, marker = marks[samplers.index(key[0]) % len(marks)]
                 dash = ["-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1))][i // len(samplers) % 4]
-                words = [key[0], *(f"{k} {v}" for k, v in zip(keys[1:], key[1:], strict=True))]
                 axes.plot(
                     rows["steps"], rows[metric], color=color, marker=marker, linestyle=dash, markeredgecolor="white",
-                    label=", ".join(words),
+                    label=", ".join([key[0], *(f"{k} {v}" for k, v in zip(keys[1:], key[1:], strict=True))]),
                 )  # fmt: skip
-            title = "seconds per image" if metric == "seconds" else column(metric).axis
-            title = title.replace(" (EfficientNet-Lite0 features)", ", fd_lite0")
+            long = "seconds per image" if metric == "seconds" else column(metric).axis
+            title = long.replace(" (EfficientNet-Lite0 features)", ", fd_lite0")
             axes.set(xscale="log", xlabel="steps of the decoder", title=title)
             ticks = sorted(steps["steps"].unique())
             axes.set_xticks(ticks, map(str, ticks), fontsize=8)

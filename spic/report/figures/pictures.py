@@ -175,8 +175,9 @@ class _Canvas:
 
     def _panel(self, left, top, picture, box, plt, figure):
         rows, columns = picture.shape[:2]
-        place = np.array([left, self.height - top - rows, columns, rows])
-        axes = figure.add_axes(place / ((self.width, self.height) * 2))
+        axes = figure.add_axes(
+            np.divide((left, self.height - top - rows, columns, rows), (self.width, self.height) * 2)
+        )
         axes.imshow(picture, interpolation="none", aspect="auto")
         axes.set_axis_off()
         for color, line in (("black", 2.4), (BOX, 1.2)) if box else ():
@@ -186,9 +187,9 @@ class _Canvas:
             )
 
     def _legend(self, top, entries, columns, plt, figure):
-        squares = [plt.Rectangle((0, 0), 1, 1, color=np.array(color) / 255) for _, color in entries]
         figure.legend(
-            squares, [name for name, _ in entries], ncols=columns, frameon=False, fontsize=8, loc="upper left",
+            [plt.Rectangle((0, 0), 1, 1, color=np.array(color) / 255) for _, color in entries],
+            [name for name, _ in entries], ncols=columns, frameon=False, fontsize=8, loc="upper left",
             bbox_to_anchor=(GAP / self.width, 1 - top / self.height), borderpad=0, borderaxespad=0,
             handlelength=1, columnspacing=1.5, labelspacing=0.3,
         )  # fmt: skip

@@ -202,8 +202,7 @@ def _decoded(coder, folders, name: str) -> np.ndarray:
         coded = read_coded(folder)
         names = list(coded)
         if name in coded:
-            first = names.index(name) // BATCH * BATCH
-            batch = names[first : first + BATCH]
+            batch = names[names.index(name) // BATCH * BATCH :][:BATCH]
             return coder.decode([coded[one] for one in batch], batch)[batch.index(name)]
     raise DataError(f"{folders[0]}: no coded file of {name}")
 

@@ -170,8 +170,7 @@ def choose_pictures(names: list[str], chunks: dict[str, int | None], size: int, 
         raise ConfigError(f"gallery: pictures {wanted!r}, expected a number or all")
     pool = []
     for chunk, limit in chunks.items():
-        first = int(chunk) * size
-        pool += [(chunk, name) for name in names[first : first + size][:limit]]
+        pool += [(chunk, name) for name in names[int(chunk) * size :][:size][:limit]]
         if wanted != "all" and len(pool) >= wanted:
             break
     count = len(pool) if wanted == "all" else min(wanted, len(pool))
@@ -244,13 +243,15 @@ def show_run(given, params, out) -> None:
     space = get_label_space(params.truth_space) if params.truth_space else label_space(Path(given.space).read_text())
     decoded, coded = _by_point(params.decoded), _by_point(params.coded)
     versions = partial(versions_of, params.chosen, at, params.originals, params.ssm, space, decoded, coded, pictures)
-    baselines = [label_of(method, at[method]) for method in BASELINES if method in at]
     page = Page(
         title=f"{params.run}: every method at about {params.bpp} bits per pixel",
         notes=f"Each method at the point whose mean rate over the run is nearest to {params.bpp} bpp; the numbers are "
         "those of the picture alone. mIoU compares segmentations of the original and of the rebuilt picture; the "
         f"judge's mIoU is by a network that no other part uses. Protocol {params.protocol}.",
-        start=(next(iter(baselines), ORIGINAL), label_of(*next(iter(at.items())))),
+        start=(
+            next((label_of(method, at[method]) for method in BASELINES if method in at), ORIGINAL),
+            label_of(*next(iter(at.items()))),
+        ),
         legend=tuple(zip(space.classes, space.palette, strict=True)),
     )
     write_gallery(out.gallery, page, versions())
@@ -278,8 +279,8 @@ def enlarged(coarse: np.ndarray, shape) -> np.ndarray:
 
 
 def _entry(name: str, versions: list[Version], files: list[str]) -> dict:
-    size = versions[0].pixels.shape[:2] if versions else (0, 0)
-    return entry(name, size, [(one.label, file, one.numbers) for one, file in zip(versions, files, strict=True)])
+    shown = [(one.label, file, one.numbers) for one, file in zip(versions, files, strict=True)]
+    return entry(name, versions[0].pixels.shape[:2] if versions else (0, 0), shown)
 
 
 def _numbers(numbers: dict) -> list:
