@@ -5,6 +5,30 @@ marker to a text with fields of figures.csv. The part of a marker before "_" nam
 """
 
 TABLES = {
+    "video_maps": {
+        "SSMs": "{ssms}",
+        "> bytes per frame": "{bytes}",
+        "> / by themselves": "{to_alone}",
+        "> P maps alone": "{to_alone_p}",
+        "> mIoU to ground truth": "{miou_gt}",
+    },
+    "video_coarse": {
+        "coarse images": "{coder}",
+        "> QP": "{qp}",
+        "> bytes per frame": "{bytes}",
+        "> PSNR, dB": "{psnr}",
+    },
+    "video_curves": {
+        "method": "`{method}`",
+        "> point": "{point}",
+        "> bpp": "{bpp}",
+        "> kbit/s": "{kbps}",
+        "> of it SSMs, bpp": "{ssm}",
+        "> mIoU": "{miou}",
+        "> mIoU to ground truth": "{miou_gt}",
+        "> PSNR, dB": "{psnr}",
+        "> flicker": "{flicker}",
+    },
     "cluster_plan": {
         "> images": "{pictures}",
         "> points": "{points}",

@@ -26,6 +26,7 @@ class _Part:
 class _ClipMethod(Method):
     """Codes chunks; a single image is a clip of one frame. `known` are its options and their defaults."""
 
+    of_clips = True
     known = {"every": _EVERY}
 
     def __init__(self, settings: Settings):

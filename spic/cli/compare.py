@@ -64,7 +64,7 @@ def compare(
     machine = {"device": device, "dtype": dtype}
     settings = Settings(decoder_weights=decoder_weights and str(decoder_weights), machine=Machine(**machine))
     methods = {name: get_method(name, settings) for name in method or method_names()}
-    methods = {name: coder for name, coder in methods.items() if method or not coder.missing}
+    methods = {name: coder for name, coder in methods.items() if method or not (coder.missing or coder.of_clips)}
     transmitter = Transmitter(segmenter_weights=segmenter_weights, decoder_weights=decoder_weights, **machine)
     set_threads(threads)
     rows, entries = [], []
