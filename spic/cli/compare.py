@@ -100,8 +100,8 @@ def compare(
 
 
 def _comparable(coder) -> bool:
-    """Whether a method can decode, and has one setting whose rate can be looked for."""
-    return not coder.missing and isinstance(coder.parameter, str)
+    """Whether a method can decode single images, and has one setting whose rate can be looked for."""
+    return not (coder.missing or coder.of_clips) and isinstance(coder.parameter, str)
 
 
 def _page(bpp: float, space, start: tuple[str, str]):
