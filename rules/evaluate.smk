@@ -202,9 +202,15 @@ rule compare:
         intervals=rules.tables.output.intervals,
         pictures=rules.tables.output.all_pictures,
         timing=rules.tables.output.timing,
+        judge=rules.tables.output.judge,
+        replicates=[
+            f"{RUN}/{folder}/replicates_{protocol}.npz"
+            for protocol, *_, folder in plan.each_point()
+        ],
         given=given(plan.files("compare")),
     output:
         matched=f"{RUN}/tables/matched.csv",
+        margins=f"{RUN}/tables/margins.csv",
         bd=f"{RUN}/tables/bd.csv",
         claims=f"{RUN}/tables/claims.csv",
         markdown=f"{RUN}/tables/claims.md",
@@ -219,6 +225,7 @@ rule compare:
     params:
         ssm_codec=config["ssm_codec"],
         second_segmenter=lambda wildcards: config["second_segmenter"],
+        points=[one[:3] for one in plan.each_point()],
         given_content=plan.weights("compare"),
         identity=plan.fingerprint("compare"),
     script:

@@ -133,7 +133,7 @@ def half_of_there_and_back(transmitter, receiver, picture):
 
 @pytest.mark.parametrize("command", ["encode", "info", "roundtrip", "compare"])
 def test_the_next_file_is_done_by_every_command(command, folder, encode, senders, monkeypatch):
-    monkeypatch.setattr("spic.cli.transceive.there_and_back", half_of_there_and_back)
+    monkeypatch.setattr("spic.cli.roundtrip.there_and_back", half_of_there_and_back)
     sending = (Transmitter, "prepare")
     line, files, owner, name = {
         "encode": ([*encode, "-o", f"{folder}/out/"], "in/*.png", *sending),

@@ -258,7 +258,7 @@ def _metrics(sources: list[dict]) -> list[Metric]:
     """Metrics that add up over images and that all sources have. The paper's mIoU averages a ratio of each image."""
     common = set.intersection(*map(set, sources)) - {"names"}
     known = [row for row in columns_of(common) if row.needs in common and row.value is not None]
-    return [row for row in known if row.value is not of.miou_of_interest]
+    return [row for row in known if row.each is not of.miou_of_interest_each]
 
 
 def _finite(key: str, scores: dict) -> np.ndarray:
