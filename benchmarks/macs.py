@@ -92,13 +92,19 @@ def ldm() -> tuple[float, int]:
 def rows() -> list[dict]:
     """One row per method that has a network."""
     found, (eye, eye_size) = [], segmenter()
-    decoders = {"spic": scsrdm("both"), "sr": scsrdm("coarse"), "sdm": scsrdm("ssm"), "ldm": ldm()}
-    for name, (macs, size) in decoders.items():
-        sends = name in ("spic", "sdm")
+    own = scsrdm("both")
+    decoders = {"spic": own, "spic_video": own, "dsslic": own, "sr": scsrdm("coarse"), "sdm": scsrdm("ssm")}
+    for name, (macs, size) in (decoders | {"ldm": ldm()}).items():
+        sends = name not in ("sr", "ldm")
         steps = {"ldm": LDM_STEPS, "sdm": ""}.get(name, 1)  # the weights of sdm say how many; one is counted
         pixels = 1000 * WORKING_SIZE[0] * WORKING_SIZE[1]
-        counts = {"encoder_kmac": round(eye * sends / pixels, 1), "decoder_kmac": round(macs / pixels, 1)}
-        sizes = {"encoder_m": round(eye_size * sends / 1e6, 2), "decoder_m": round(size / 1e6, 2), "steps": steps}
+        tried = macs if name == "dsslic" else 0  # its encoder decodes, and codes what is missing
+        counts = {"encoder_kmac": round((eye * sends + tried) / pixels, 1), "decoder_kmac": round(macs / pixels, 1)}
+        sizes = {
+            "encoder_m": round((eye_size * sends + size * bool(tried)) / 1e6, 2),
+            "decoder_m": round(size / 1e6, 2),
+            "steps": steps,
+        }
         found.append({"method": name, **counts, **sizes})
     return found
 

@@ -141,6 +141,7 @@ rule summarize:
     output:
         summary=f"{RUN}/{{coder}}/{{point}}/summary_{{protocol}}.json",
         pictures=f"{RUN}/{{coder}}/{{point}}/pictures_{{protocol}}.parquet",
+        replicates=f"{RUN}/{{coder}}/{{point}}/replicates_{{protocol}}.npz",
         record=f"{RUN}/{{coder}}/{{point}}/summarize_{{protocol}}.provenance.json",
     log:
         f"{RUN}/logs/summarize/{{coder}}_{{point}}_{{protocol}}.log",
@@ -188,6 +189,7 @@ rule tables:
     params:
         run=config["run"],
         judge=config["judge"],
+        judges=list(config["judges"]),
         timing=list(TIMINGS.items()),
         identity=plan.fingerprint("tables"),
     script:

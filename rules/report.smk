@@ -107,7 +107,7 @@ rule overview:
     input:
         **{
             name: f"{RUN}/tables/{name}.csv"
-            for name in [*TABLES, "matched", "bd", "claims"]
+            for name in [*TABLES, "matched", "margins", "bd", "claims"]
         },
         all_pictures=rules.tables.output.all_pictures,
         figures=expand(f"{RUN}/figures/figure{{name}}.svg", name=["4a", "4b"]),

@@ -1,9 +1,8 @@
 """Put a noisy channel around every point of a run, from what was decoded and scored already."""
 
-from spic.benchmark.channel import Files, channel_table
+from spic.benchmark.channel import Files, Reading, channel_table
 from spic.benchmark.coding import method_settings
 from spic.benchmark.protocols import get_protocol
-from spic.benchmark.summary import Reading
 from spic.report.tables import write_csv
 from spic.run.job import job
 

@@ -2,7 +2,7 @@
 
 from spic.benchmark.protocols import get_protocol
 from spic.benchmark.scores import read_features, read_scores
-from spic.benchmark.summary import summarize, write_summary
+from spic.benchmark.summary import summarize, write_replicates, write_summary
 from spic.run.job import job
 
 with job(snakemake):
@@ -24,3 +24,4 @@ with job(snakemake):
         params.settings["interval_block"],
     )
     write_summary(summary, snakemake.output.summary, snakemake.output.pictures)
+    write_replicates(summary["replicates"], snakemake.output.replicates)

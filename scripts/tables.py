@@ -16,7 +16,7 @@ with job(snakemake):
     originals = read_scores(given.originals)
     tables = read_summaries(given.summaries)
     tables["per_class"] = with_originals(run, tables["per_class"], originals)
-    tables["judge"] = judge_table(run, snakemake.params.judge, originals)
+    tables["judge"] = judge_table(run, snakemake.params.judge, originals, snakemake.params.judges)
     tables["timing"] = timing_table(run, dict(snakemake.params.timing))
     for name, table in tables.items():
         write_csv(table, out[name])

@@ -78,9 +78,10 @@ def run_script(folder, name, given, out, params):
 
 def compare_and_show(folder, given, run="r") -> dict[str, Path]:
     """What the rules `compare` and `overview` make of the tables."""
-    out = {name: str(folder / f"{name}.csv") for name in ("matched", "bd", "claims")}
+    out = {name: str(folder / f"{name}.csv") for name in ("matched", "margins", "bd", "claims")}
     out |= {"markdown": str(folder / "claims.md"), "compressai": [str(folder / "corrected" / "bpg.json")]}
-    run_script(folder, "compare", given, out, {"ssm_codec": "flif", "second_segmenter": None})
+    params = {"ssm_codec": "flif", "second_segmenter": None, "points": []}
+    run_script(folder, "compare", given | {"replicates": []}, out, params)
     (folder / "resolved.json").write_text("{}")
     more = {"resolved": str(folder / "resolved.json"), "figures": [], "records": []}
     more |= {"all_pictures": given["pictures"]}
@@ -114,13 +115,13 @@ def test_a_figure_names_its_run(tmp_path):
 
 def test_a_run_with_another_segmenter_judges_claim_8(tmp_path):
     given, second = make_tables(tmp_path, miou=0.8), tmp_path / "second.csv"
-    out = {name: tmp_path / f"{name}.csv" for name in ("matched", "bd", "claims")}
+    out = {name: tmp_path / f"{name}.csv" for name in ("matched", "margins", "bd", "claims")}
     out |= {"markdown": tmp_path / "claims.md", "compressai": [tmp_path / "corrected" / "bpg.json"]}
 
     def judged(**changes):
         read_csv(given["points"]).assign(run="other", miou_independent=np.nan, **changes).to_csv(second, index=False)
-        params = SimpleNamespace(ssm_codec="flif", second_segmenter=str(second) if changes else None)
-        compare_run(SimpleNamespace(**given), params, SimpleNamespace(**out))
+        params = SimpleNamespace(ssm_codec="flif", second_segmenter=str(second) if changes else None, points=[])
+        compare_run(SimpleNamespace(**given, replicates=[]), params, SimpleNamespace(**out))
         return read_csv(out["claims"]).set_index("claim").loc[8]
 
     assert judged()["verdict"] == judged(protocol="official")["verdict"] == "cannot be judged"
@@ -169,4 +170,5 @@ def test_a_method_without_a_rate_stands_in_tables_and_figures(tmp_path):
     assert not made["compressai"].exists()
     names = ("figure4a", "figure4b", "rate_split", "iou_per_class")
     out = {f"{name}_svg": str(tmp_path / f"{name}.svg") for name in names}
-    run_script(tmp_path, "figures", given, out, {"protocol": "corrected", "names": names})
+    params = {"protocol": "corrected", "names": names, "steps": None, "anchors": []}
+    run_script(tmp_path, "figures", given, out, params)

@@ -15,8 +15,8 @@ from spic.benchmark.coding import read_coded
 from spic.benchmark.method import Method, Settings
 from spic.benchmark.methods import get_method, point_name
 from spic.benchmark.observations import check_names
+from spic.benchmark.protocols import Protocol
 from spic.benchmark.scores import CONSTANT, first_pictures, read_scores
-from spic.benchmark.summary import Reading
 from spic.benchmark.symbols import SymbolMethod
 from spic.channel.losses import check_known
 from spic.channel.realisations import Realisations, channel_uses, schemes, shares
@@ -29,6 +29,14 @@ from spic.metrics.statistics import Evidence
 LOST = "mean image"  # in the tables' column "method": what is shown of a lost image
 KEYS = ["run", "protocol", "method", "point", "n", "modulation", "code_rate", "fading", "realisations", "snr_db"]
 KEYS += ["cbr", "outage", "complete"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How scores are read: by which protocol, and how many neighbouring images an interval draws together."""
+
+    protocol: Protocol
+    block: int = 1
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,7 @@ def channel_table(identity: dict, points: list[Files], lost: list, channel: dict
         `scores.npz` of the mean images, one file per chunk.
     channel : dict
         As the config has it.
-    reading : spic.benchmark.summary.Reading
+    reading : Reading
         As for `summarize`.
     """
     count = reading.protocol.pictures
@@ -169,7 +177,7 @@ def point_rows(sent: Sent, lost: dict, channel: dict, reading: Reading, draws: R
         Scores of the mean image in place of each image.
     channel : dict
         As the config has it.
-    reading : spic.benchmark.summary.Reading
+    reading : Reading
         As for `summarize`.
     draws : Realisations
         Of the same images.

@@ -241,7 +241,7 @@ class Layout:
 
     def targets(self, plots=()) -> list[str]:
         """What a run makes: tables, figures (`plots` and `painted`), gallery and first page; then comes the report."""
-        paths = [f"tables/{name}.csv" for name in (*TABLES, "matched", "bd")]
+        paths = [f"tables/{name}.csv" for name in (*TABLES, "matched", "margins", "bd")]
         paths += ["tables/pictures.parquet", "tables/claims.csv", "tables/claims.md"]
         drawn = [*plots, *self.painted]
         if self.config["channel"]:

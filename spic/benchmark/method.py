@@ -61,6 +61,8 @@ class Method(ABC):
         Whether `encode` wants `Picture.ssm`.
     decoder : str or None
         Which of the `Settings` names the weights of its decoder, if it has one: "decoder_weights" and so on.
+    of_clips : bool
+        Whether it codes an image given those before it in its chunk.
     follows_protocol : bool
         Whether coded bytes or images depend on `Settings.protocol`; the workflow then keeps them apart.
     counts_officially : bool
@@ -77,6 +79,7 @@ class Method(ABC):
     quality_range = None
     needs_ssm = False
     decoder = None
+    of_clips = False
     follows_protocol = False
     counts_officially = False
     reads: tuple[str, ...] = ()

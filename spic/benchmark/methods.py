@@ -308,9 +308,7 @@ _BUILT_IN = {
     "hevc": "spic.benchmark.methods_clips:HevcMethod",
     "av1": "spic.benchmark.methods_clips:Av1Method",
 }
-_WITH_OPTIONS = ("ldm", "learned")
-
-_WITH_OPTIONS = ("spic_video", "hevc", "av1")
+_WITH_OPTIONS = ("ldm", "learned", "spic_video", "hevc", "av1")
 
 
 def method_names() -> list[str]:

@@ -26,6 +26,7 @@ class _Part:
 class _ClipMethod(Method):
     """Codes chunks; a single image is a clip of one frame. `known` are its options and their defaults."""
 
+    of_clips = True
     known = {"every": _EVERY}
 
     def __init__(self, settings: Settings):
@@ -39,7 +40,8 @@ class _ClipMethod(Method):
             raise ConfigError(f"method_options: every must be a whole number from 1 on, not {every!r}")
 
     def encode(self, picture, value):
-        return next(iter(self.encode_chunk([picture], value)))
+        (parts,) = self.encode_chunk([picture], value)
+        return parts
 
     def decode(self, parts, names):
         return list(self.decode_chunk(parts, names))
@@ -119,6 +121,8 @@ class _StreamMethod(_ClipMethod):
         for picture in pictures:
             coder = coder or self.encoder(picture.pixels.shape[:2], value)
             yield {"picture": coder.encode(picture.pixels)}
+        if hasattr(coder, "close"):
+            coder.close()
 
     def decode_chunk(self, parts, names):
         decoder = self.decoder_of(WORKING_SIZE)
@@ -126,7 +130,7 @@ class _StreamMethod(_ClipMethod):
             yield decoder.decode(part["picture"])
 
     def check_point(self, value):
-        self.encoder(WORKING_SIZE, value)
+        self.encoder(WORKING_SIZE, value)  # it opens with the first image
 
 
 class HevcMethod(_StreamMethod):

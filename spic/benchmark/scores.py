@@ -48,6 +48,7 @@ def score(
     confusion_gt : int64 (N, C, C + 1), ground truth against the latter; absent without labels in the same space
     confusion_judge, confusion_judge_gt : int64 (N, J, J + 1), the same two by the judge; absent without one
     confusion_by_<name>, confusion_gt_by_<name> : the same two by each further judge, the look "judge_<name>"
+    confusion_ssm_judge, confusion_ssm_by_<name> : of originals alone, the judge's maps against the SSMs themselves
     objects : int64 (N, K, 3, 2), found and total small objects of K classes in 3 sizes (`spic.metrics.small_objects`)
     persons : bool (K,), which of those classes are pedestrians or cyclists
     psnr, ms_ssim, lpips : float64 (N,), and what other paired observations record of each picture (N, ...)
@@ -87,6 +88,12 @@ def score(
         arrays |= (
             _judged(originals, name, found, names, truth) if judged else _recorded(f"{looks}/{name}", found, arrays)
         )
+    if not looks:  # what a judge would say if it saw no image, but the SSM: nobody who draws from it does better
+        for name in filter(seen.get, judges):
+            base = _of_originals(originals, name, names)
+            if label_space(base["space"]) == space:
+                by = f"_ssm{_by(name)}"
+                arrays |= _confusions(by, base["labels"], reference, None, space, originals.truth_space)
     if counted:
         arrays |= _sizes(counted, names, get_method(method, settings or Settings()))
     save_arrays(out, arrays)
@@ -167,8 +174,7 @@ def _judged(originals: Maps, name: str, seen: dict, names, truth) -> dict:
     space = label_space(base["space"])
     if label_space(seen["space"]) != space:
         raise DataError(f"{originals.looks}: maps by another {name} than those of the reconstructions")
-    by = "_judge" if name == "judge" else name.replace("judge_", "_by_", 1)
-    arrays = _confusions(by, base["labels"], seen["labels"], truth, space, originals.truth_space)
+    arrays = _confusions(_by(name), base["labels"], seen["labels"], truth, space, originals.truth_space)
     if name != "judge":
         return arrays
     arrays["judge_classes"] = np.array(space.classes)
@@ -183,6 +189,11 @@ def _judged(originals: Maps, name: str, seen: dict, names, truth) -> dict:
     arrays["object_classes"] = np.array([space.classes[k] for k in classes])
     arrays["persons"] = np.isin(classes, persons)
     return arrays
+
+
+def _by(judge: str) -> str:
+    """How arrays by a judge's look end."""
+    return "_judge" if judge == "judge" else judge.replace("judge_", "_by_", 1)
 
 
 def _of_originals(originals: Maps, name: str, names) -> dict:

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 
 from spic import metrics
-from spic.benchmark.observations import check_names
+from spic.benchmark.observations import check_names, load_arrays, save_arrays
 from spic.benchmark.protocols import Protocol
 from spic.benchmark.scores import first_pictures
 from spic.errors import DataError
 from spic.files import atomic_path, write_bytes
 from spic.metrics.columns import Metric, columns_in, columns_of
+from spic.metrics.intervals import DrawnInterval, Replicates
 from spic.metrics.objects import SIZE_NAMES, recall
 from spic.metrics.statistics import Evidence
 from spic.strict_json import to_json
@@ -55,7 +56,8 @@ def summarize(
     Returns
     -------
     dict
-        point (one row of points.csv), intervals, per_class, recall (lists of rows), pictures (one row per image).
+        point (one row of points.csv), intervals, per_class, recall (lists of rows), pictures (one row per image),
+        replicates (`spic.metrics.intervals.Replicates` of each metric that has an interval made by drawing).
 
     Raises
     ------
@@ -81,7 +83,9 @@ def summarize(
     measured = [row for row in rows if row.value and row.needs in evidence.arrays]
     intervals = {name: ends for name, ends in _computed(evidence, measured, "interval").items() if ends is not None}
     keys = {key: identity[key] for key in IDENTITY}
+    drawn = {name: ends for name, ends in intervals.items() if isinstance(ends, DrawnInterval)}
     return {
+        "replicates": {name: ends.replicates for name, ends in drawn.items()},
         "point": {**keys, "n": evidence.count, **values, "ssm_source": identity["ssm_source"]},
         "intervals": [
             {**keys, "metric": name, "value": values[name], "low": low, "high": high, "spread": spread.get(name)}
@@ -98,8 +102,21 @@ def summarize(
 def write_summary(summary: dict, path, pictures_path) -> None:
     """Write what `summarize` gives: JSON (null for NaN, "inf" for infinity), and a Parquet file of the images."""
     write_parquet(summary["pictures"], pictures_path)
-    rest = {name: rows for name, rows in summary.items() if name != "pictures"}
+    rest = {name: rows for name, rows in summary.items() if name not in ("pictures", "replicates")}
     write_bytes(path, (to_json(rest, infinite="inf", indent=1) + "\n").encode())
+
+
+def write_replicates(replicates: dict[str, Replicates], path) -> None:
+    """Write what was drawn for the intervals of a point, as NPZ."""
+    save_arrays(path, {name: np.array([x.value, x.blocks, x.jackknife, *x.drawn]) for name, x in replicates.items()})
+
+
+def read_replicates(path) -> dict[str, Replicates]:
+    """What `write_replicates` wrote, by metric."""
+    return {
+        name: Replicates(value, np.array(drawn), int(blocks), bool(jackknife))
+        for name, (value, blocks, jackknife, *drawn) in load_arrays(path).items()
+    }
 
 
 def write_parquet(table: pd.DataFrame, path) -> None:

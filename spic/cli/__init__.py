@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 
 from spic import __version__
 from spic.cli import codec, compare, doctor, files, roundtrip, train, transceive, transmit, weights
-from spic.cli.common import Commands, Device, Dtype, Force, Source, group
+from spic.cli.common import Commands, Device, Dtype, Force, Segmenter, Source, group
 from spic.errors import ConfigError, about
 from spic.strict_json import to_json
 
@@ -56,7 +56,8 @@ def main(version: Version = False):
 def segment(
     source: Source,
     target: Annotated[Path, typer.Argument(metavar="OUT.png", help="PNG file to write.")],
-    weights: Annotated[Path | None, typer.Option(help="Street segmenter; the shipped one by default.")] = None,
+    segmenter: Segmenter = "street",
+    weights: Annotated[Path | None, typer.Option(help="Its weights; the shipped ones by default.")] = None,
     color: Annotated[bool, typer.Option(help="Paint the classes instead of writing their ids.")] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -72,7 +73,7 @@ def segment(
     files.check_target(target, force, [source])
     with about(source):
         picture = to_working_size(files.read_picture_from(source))
-    network = get_segmenter("street", weights, device, dtype)
+    network = get_segmenter(segmenter, weights, device, dtype)
     with about(source):
         labels = network.segment(picture[None])[0]
     files.write_picture_to(target, network.label_space.colorize(labels) if color else labels)

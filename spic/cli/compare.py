@@ -8,8 +8,8 @@ import typer
 
 import spic
 from spic.cli import files
-from spic.cli.common import Device, Dtype, Force, Json, Threads, complain, report
-from spic.cli.transceive import DecoderWeights, Pictures, Segmenter, SegmenterWeights
+from spic.cli.common import Device, Dtype, Force, Json, Segmenter, Threads, complain, report
+from spic.cli.transceive import DecoderWeights, Pictures, SegmenterWeights
 from spic.errors import ConfigError, SpicError, about
 from spic.files import IMAGES, spelled
 from spic.machine import Machine, set_threads
@@ -100,8 +100,8 @@ def compare(
 
 
 def _comparable(coder) -> bool:
-    """Whether a method can decode, and has one setting whose rate can be looked for."""
-    return not coder.missing and isinstance(coder.parameter, str)
+    """Whether a method can decode single images, and has one setting whose rate can be looked for."""
+    return not (coder.missing or coder.of_clips) and isinstance(coder.parameter, str)
 
 
 def _page(bpp: float, space, start: tuple[str, str]):

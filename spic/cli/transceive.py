@@ -16,6 +16,7 @@ from spic.cli.common import (
     Json,
     MaxPixels,
     Output,
+    Segmenter,
     Threads,
     complain,
     report,
@@ -48,7 +49,6 @@ Native = Annotated[bool, typer.Option("--native", help="Keep the size instead of
 Simplify = Annotated[int, typer.Option(min=0, help="Drop islands of the map with fewer pixels before coding.")]
 SsmCodec = Annotated[str, typer.Option(help="Lossless codec of the segmentation map.")]
 CoarseCodec = Annotated[str, typer.Option(help="Codec of the coarse image.")]
-Segmenter = Annotated[str, typer.Option(help="Network that makes the map (docs/segmenters.md).")]
 SegmenterWeights = Annotated[Path | None, typer.Option(help="Weights of the segmenter; shipped ones by default.")]
 DecoderWeights = Annotated[Path | None, typer.Option(help="Weights of the decoder; shipped ones by default.")]
 SrWeights = Annotated[Path | None, typer.Option(help="Decoder for files without a map; shipped ones by default.")]

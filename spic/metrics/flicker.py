@@ -44,7 +44,7 @@ def _blocks(difference: np.ndarray) -> np.ndarray:
     """Means over whole blocks and channels, (H // BLOCK, W // BLOCK)."""
     rows, columns = (side // BLOCK for side in difference.shape[:2])
     whole = difference[: rows * BLOCK, : columns * BLOCK]
-    return whole.reshape(rows, BLOCK, columns, -1).mean(axis=(1, 3))
+    return whole.reshape(rows, BLOCK, columns, BLOCK * whole.shape[2]).mean(axis=(1, 3))
 
 
 def _build(weights, device):

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from spic.benchmark.summary import read_replicates
 from spic.errors import DataError
 from spic.files import write_bytes
-from spic.report.claims import claims_markdown, judge_claims
+from spic.report.claims import judge_claims
+from spic.report.margins import margins_table, with_margins
 from spic.report.tables import bd_table, matched_table, read_csv, with_intervals, write_csv
 from spic.strict_json import to_json
 
@@ -34,12 +36,17 @@ def compare_run(given, params, out) -> None:
     points, timing = read_csv(given.points), read_csv(given.timing)
     write_csv(matched_table(points), out.matched)
     write_csv(bd_table(points), out.bd)
-    detailed, pictures = with_intervals(points, read_csv(given.intervals)), pd.read_parquet(given.pictures)
+    replicates = [read_replicates(path) for path in given.replicates]
+    margins = margins_table(points, dict(zip(map(tuple, params.points), replicates, strict=True)))
+    write_csv(margins, out.margins)
+    detailed = with_margins(with_intervals(points, read_csv(given.intervals)), margins)
+    pictures = pd.read_parquet(given.pictures)
     folder, claims = Path(out.compressai[0]).parent.parent, []
     other = read_csv(params.second_segmenter) if params.second_segmenter else None
     text = f"# The paper's claims on {points['run'].iloc[0]}\n"
     for protocol, rows in points.groupby("protocol", sort=False):
         facts = {"ssm_codec": params.ssm_codec, "ssm_source": next(iter(rows["ssm_source"].dropna()), "segmenter")}
+        facts["judges"] = read_csv(given.judge)
         if other is not None and protocol in set(other.get("protocol", ())):
             facts["other_segmenter"] = other
         claims.append(judge_claims(detailed, protocol=protocol, pictures=pictures, **facts))
@@ -47,6 +54,15 @@ def compare_run(given, params, out) -> None:
         write_compressai(rows[rows["bpp"].notna()], folder / protocol, timing=timing[timing["protocol"] == protocol])
     write_csv(pd.concat(claims), out.claims)
     write_bytes(out.markdown, text.encode())
+
+
+def claims_markdown(table: pd.DataFrame) -> str:
+    """The table of `judge_claims` as Markdown, one row per claim."""
+    lines = ["| | The paper's claim | On these data | Numbers |", "| --- | --- | --- | --- |"]
+    for row in table.itertuples():
+        cells = (f"{row.claim}", row.text, f"**{row.verdict}**", row.numbers)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def compressai_results(

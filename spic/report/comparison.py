@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from spic.metrics.columns import column
+from spic.metrics.columns import Metric, column, columns_in
 from spic.metrics.matching import at_rate, rate_at
 
 ANCHOR = "spic"  # whose rates the others are brought to
 BASELINES = ("bpg", "jpeg2000")  # the paper's
+SEES = 0.50  # mIoU to ground truth on the originals that a judge must have to be asked
 FIGURE2_BPP, FIGURE2_NEAR = 0.166, 1.5  # the paper's rate of figure 2; what lies within this factor is about that rate
 
 
@@ -32,12 +33,14 @@ class Curve:
 
     Attributes
     ----------
+    method, metric : str
+        The two.
     points : pandas.DataFrame
         The rows, lowest rate first.
     """
 
     def __init__(self, table: pd.DataFrame, method: str, metric: str):
-        self.metric = metric
+        self.method, self.metric = method, metric
         if metric not in table:
             table = table.iloc[:0].assign(**{metric: np.nan})
         rows = table[table["method"] == method]
@@ -54,6 +57,18 @@ class Curve:
     def rate_of(self, value: float) -> float:
         """The lowest rate, in bits per pixel, at which the metric takes a value; NaN where it does so nowhere."""
         return rate_at(*self._averaged(self.metric), value)
+
+    def between(self, rate: float) -> list[tuple[float, str]]:
+        """The points around a rate and their shares in `at`, [(share, point)]; [] where two points have one rate."""
+        rates = self.points["bpp"].to_numpy(float)
+        if not len(rates) or len(set(rates)) < len(rates) or not rates[0] <= rate <= rates[-1]:
+            return []
+        upper = int(np.searchsorted(rates, rate))
+        if rates[upper] == rate:
+            return [(1.0, self.points["point"].iloc[upper])]
+        share = math.log(rate / rates[upper - 1]) / math.log(rates[upper] / rates[upper - 1])
+        names = self.points["point"].iloc[upper - 1 : upper + 1]
+        return list(zip((1 - share, share), names, strict=True))
 
     def _averaged(self, column: str) -> tuple:
         values = self.points.get(column, pd.Series(np.nan, self.points.index)).groupby(self.points["bpp"]).mean()
@@ -78,6 +93,11 @@ class Duel(NamedTuple):
     states: tuple[int, ...] = ()
 
 
+def compared_metrics(points: pd.DataFrame) -> list[Metric]:
+    """The metrics of a table by which methods are compared at equal rate."""
+    return [metric for metric in columns_in(points) if metric.compared]
+
+
 def duel(points: pd.DataFrame, metric: str, other: str, method: str = ANCHOR) -> Duel:
     """Compare two methods at the rates of `method`'s points."""
     theirs = Curve(points, other, metric)
@@ -85,15 +105,39 @@ def duel(points: pd.DataFrame, metric: str, other: str, method: str = ANCHOR) ->
     for row in Curve(points, method, metric).points.to_dict("records"):
         value = theirs.at(row["bpp"])
         if not math.isnan(value):
-            found.append((row["bpp"], row[metric] - value, state(row, metric, value)))
+            found.append((row["bpp"], row[metric] - value, state(row, metric, value, other)))
     return Duel(*zip(*found, strict=True))
 
 
-def state(row: dict, metric: str, other: float) -> int:
-    """1 if a point is better than another value, -1 if not, 0 if that lies inside its confidence interval."""
-    if row.get(f"{metric}_low", math.nan) <= other <= row.get(f"{metric}_high", math.nan):
+def state(row: dict, metric: str, value: float, other: str = "") -> int:
+    """1 if a point is better than another method's value, -1 if not, 0 if that cannot be told.
+
+    It cannot where the interval of the paired difference to the method `other` holds 0 (`spic.report.margins`) or,
+    without such an interval, where the value lies inside the point's own.
+    """
+    low, high = (row.get(f"{metric}_over_{other}_{end}", math.nan) for end in ("low", "high"))
+    if math.isnan(low):
+        low, high = (row.get(f"{metric}_{end}", math.nan) - value for end in ("low", "high"))
+    if low <= 0 <= high:
         return 0
-    return 1 if row[metric] != other and (row[metric] < other) == column(metric).lower_is_better else -1
+    return 1 if row[metric] != value and (row[metric] < value) == column(metric).lower_is_better else -1
+
+
+def speaking_judges(points: pd.DataFrame, judges: pd.DataFrame | None) -> dict[str, str]:
+    """Columns of the judges that can see, {column: judge}.
+
+    Those of the table judge.csv with at least `SEES` to ground truth on the originals, or with no ground truth to go
+    by. Without that table it is the first judge's.
+    """
+    if judges is None or not len(judges):
+        return {"miou_independent": "judge"} if len(Curve(points, ANCHOR, "miou_independent")) else {}
+    means = judges[judges["class"] == "mean"].drop_duplicates("judge")
+    columns = ["miou_independent", *(f"miou_judge_{name}" for name in means["judge"][1:])]
+    return {
+        column: name
+        for column, name, seen in zip(columns, means["judge"], means["iou_gt"], strict=True)
+        if len(Curve(points, ANCHOR, column)) and not seen < SEES
+    }
 
 
 def winners(points: pd.DataFrame, metric: str) -> list[dict]:

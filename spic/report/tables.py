@@ -1,6 +1,7 @@
 """Tables of a run, from the summaries of its points. docs/metrics.md says what the numbers mean."""
 
 import json
+from collections.abc import Iterable
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -12,8 +13,8 @@ from spic.benchmark.summary import IDENTITY, class_rows, point_columns
 from spic.errors import DataError
 from spic.files import atomic_path, write_bytes
 from spic.metrics import bjontegaard, iou_per_class
-from spic.metrics.columns import Metric, columns_in
-from spic.report.comparison import ANCHOR, Curve
+from spic.metrics.columns import Metric
+from spic.report.comparison import ANCHOR, Curve, compared_metrics
 
 CLASS_COLUMNS = [*IDENTITY, "class", "iou", "iou_gt"]
 RECALL_COLUMNS = [*IDENTITY, "class", "size", "found", "total", "recall"]
@@ -23,7 +24,7 @@ BD_COLUMNS = (
 ).split()
 TEXT_COLUMNS = {
     *IDENTITY,
-    *("ssm_source class size metric at anchor interpolation remark stage".split()),
+    *("ssm_source class size metric at anchor against interpolation remark stage".split()),
     *("judge text verdict numbers figure name sampler frames".split()),
 }
 
@@ -63,18 +64,24 @@ def with_originals(run: str, per_class: pd.DataFrame, originals: dict) -> pd.Dat
     return pd.concat([own[CLASS_COLUMNS], per_class], ignore_index=True)
 
 
-def judge_table(run: str, judge: str | None, originals: dict) -> pd.DataFrame:
-    """How good the judge is: IoU of its maps of the originals against ground truth, class by class, and their mean.
+def judge_table(run: str, judge: str | None, originals: dict, judges: Iterable[str] = ()) -> pd.DataFrame:
+    """How good the judges are, and what they make of the SSMs; of further judges the mean alone.
 
-    Without a judge the table has no rows; without ground truth its numbers are empty.
+    `iou_gt` is the IoU of a judge's maps of the originals to ground truth, class by class, and the mean. `iou_ssm` is
+    that of the SSMs to the judge's maps: what a perfect image drawn from the SSM would reach, the ceiling of `spic`.
+    Without a judge the table has no rows; what was not to be had is empty.
     """
-    table = pd.DataFrame(columns=["run", "judge", "class", "iou_gt"])
-    if judge is not None:
-        truth = originals.get("confusion_judge_gt")
-        iou = pd.Series(np.nan if truth is None else iou_per_class(truth.sum(axis=0)), originals["judge_classes"])
-        iou["mean"] = iou.mean()
-        table["class"], table["iou_gt"], table["run"], table["judge"] = iou.index, iou.to_numpy(), run, judge
-    return table
+    rows = []
+    names = {"_judge": judge} if judge is not None else {}
+    for by, name in (names | {f"_by_{other}": other for other in judges}).items():
+        truth = "confusion_judge_gt" if by == "_judge" else f"confusion_gt{by}"
+        totals = [originals[key].sum(axis=0) if key in originals else None for key in (truth, f"confusion_ssm{by}")]
+        found = [None if total is None else iou_per_class(total) for total in totals]
+        classes = list(map(str, originals["judge_classes"])) if by == "_judge" else []
+        for i, label in enumerate(classes):
+            rows.append([run, name, label, *(np.nan if iou is None else iou[i] for iou in found)])
+        rows.append([run, name, "mean", *(np.nan if iou is None else np.nanmean(iou) for iou in found)])
+    return pd.DataFrame(rows, columns=["run", "judge", "class", "iou_gt", "iou_ssm"])
 
 
 def timing_table(run: str, paths_of: dict) -> pd.DataFrame:
@@ -94,7 +101,7 @@ def matched_table(points: pd.DataFrame) -> pd.DataFrame:
     A metric is read off the method's curve (linear over the logarithm of the rate) and is empty where the curve does
     not reach that rate: nothing is extrapolated. Without SPIC the table is empty.
     """
-    rows, compared = [], [metric.name for metric in _compared(points)]
+    rows, compared = [], [metric.name for metric in compared_metrics(points)]
     for keys, group in points.groupby(["run", "protocol"], sort=False):
         methods = group["method"].unique()
         curves = {method: [Curve(group, method, metric) for metric in compared] for method in methods}
@@ -116,7 +123,7 @@ def bd_table(points: pd.DataFrame, interpolation: str = "akima") -> pd.DataFrame
     rows = []
     for (run, protocol), group in points.groupby(["run", "protocol"], sort=False):
         test = group[group["method"] == ANCHOR]
-        for (method, anchor), metric in product(group.groupby("method", sort=False), _compared(points)):
+        for (method, anchor), metric in product(group.groupby("method", sort=False), compared_metrics(points)):
             if method != ANCHOR and anchor[metric.name].notna().any() and test[metric.name].notna().any():
                 rows.append(
                     {"run": run, "protocol": protocol, "anchor": method, "method": ANCHOR, "metric": metric.name}
@@ -157,10 +164,6 @@ def identical_images(pictures: pd.DataFrame, methods=None) -> str:
 def write_csv(table: pd.DataFrame, path) -> None:
     """Write a table as CSV with 6 significant digits, so that equal runs give equal bytes."""
     write_bytes(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
-
-
-def _compared(points: pd.DataFrame) -> list[Metric]:
-    return [metric for metric in columns_in(points) if metric.compared]
 
 
 def read_csv(path) -> pd.DataFrame:

@@ -47,6 +47,11 @@ class Av1Encoder:
             raise ConfigError("this SVT-AV1 does not code an image at once")
         return bytes(packets[0])
 
+    def close(self) -> None:
+        """Say that no image follows; without it SVT-AV1 complains on stderr."""
+        if self._count:
+            self._encoder.encode(None)
+
 
 class Av1Decoder:
     """Decodes what an `Av1Encoder` coded, in the same order."""

@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spic.benchmark.channel import KEYS, Sent, averaged, check_channel, lost_row, message_sizes, point_rows
+from spic.benchmark.channel import KEYS, Reading, Sent, averaged, check_channel, lost_row, message_sizes, point_rows
 from spic.benchmark.lost import averaged_images, mean_images, training_split
 from spic.benchmark.methods import get_method
 from spic.benchmark.protocols import CORRECTED
-from spic.benchmark.summary import Reading
 from spic.bitstream import Residual, SpicFile, read_spic, write_spic
 from spic.channel import Code
 from spic.channel.losses import BlockErrors
@@ -187,9 +186,7 @@ def test_codes_that_nobody_measured_need_sionna(monkeypatch):
     monkeypatch.setattr("spic.channel.losses.find_spec", lambda name: None)
     check_channel(CHANNEL | {"modulation": ["bpsk", "qpsk"], "code_rate": ["1/2", 1]}, methods("spic"))
     for settings in ({"code_rate": ["5/6"]}, {"packet_bytes": 64}):
-        with pytest.raises(
-            ConfigError, match=r"not measured yet, which needs Sionna: pip install 'semantic-image-coding\[channel\]'"
-        ):
+        with pytest.raises(ConfigError, match=r"not measured yet, which needs Sionna: pip install .*\[channel\]'"):
             check_channel(CHANNEL | settings, methods("spic"))
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,6 +112,24 @@ def _bytes_of(shapes):
     from safetensors.torch import save
 
     return save({name: torch.zeros(shape) for name, shape in shapes.items()})
+
+
+def test_the_published_networks_that_are_counted_have_the_sizes_of_the_published_files(monkeypatch):
+    import csv
+
+    import diffusers
+    import torch
+
+    root = Path(__file__).resolve().parents[2]
+    monkeypatch.syspath_prepend(root / "benchmarks")
+    import macs
+
+    with torch.device("meta"):
+        networks = diffusers.UNet2DModel(**macs.LDM_UNET), diffusers.VQModel(**macs.LDM_VQVAE)
+    assert [round(4 * macs.parameters(network) / 1e6) for network in networks] == [454, 221]  # 455 with its container
+    with (root / "results" / "published" / "benchmarks" / "methods_macs.csv").open() as file:
+        (row,) = (row for row in csv.DictReader(file) if row["method"] == "ldm")
+    assert float(row["decoder_m"]) == round(sum(map(macs.parameters, networks)) / 1e6, 2)
 
 
 def test_its_files_and_libraries_count(settings):

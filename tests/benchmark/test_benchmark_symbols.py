@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from spic.benchmark.channel import Files, channel_table
+from spic.benchmark.channel import Files, Reading, channel_table
 from spic.benchmark.layout import Layout
 from spic.benchmark.method import Picture, Settings
 from spic.benchmark.methods import get_method
 from spic.benchmark.observations import save_arrays
 from spic.benchmark.protocols import CORRECTED
-from spic.benchmark.summary import Reading
 from spic.benchmark.symbols import SymbolMethod
 from spic.errors import BitstreamError, DataError
 from spic.files import write_bytes

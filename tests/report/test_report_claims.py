@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from spic.errors import ConfigError, DataError
-from spic.report.claims import FAILS, HOLDS, TEXTS, UNKNOWN, claims_markdown, judge_claims
+from spic.report.claims import FAILS, HOLDS, TEXTS, UNKNOWN, judge_claims
+from spic.report.compare import claims_markdown
 
 RATES = {"spic": [0.12, 0.17, 0.22], "bpg": [0.1, 0.2, 0.4, 1.2], "jpeg2000": [0.1, 0.2, 0.4, 1.2]}
 
@@ -240,3 +241,24 @@ def test_markdown_has_a_row_a_claim():
     lines = text.splitlines()
     assert len(lines) == 11 and lines[2].startswith("| 1 | mIoU of SPIC") and "**holds**" in lines[2]
     assert all(line.count(" | ") == 3 for line in lines[2:])
+
+
+def judges(**means):
+    return pd.DataFrame([{"run": "r", "judge": n, "class": "mean", "iou_gt": v} for n, v in means.items()])
+
+
+def test_the_least_favourable_judge_that_can_see_is_quoted():
+    kinds = {"miou_independent": [0.6, 0.7, 0.8], "miou_judge_a": [0.6, 0.7, 0.8], "miou_judge_b": [0.2, 0.2, 0.2]}
+    values = {f"spic_{metric}": column for metric, column in kinds.items()}
+    for other in ("bpg", "jpeg2000"):
+        values |= {f"{other}_{metric}": [0.3, 0.4, 0.5, 0.55] for metric in kinds}
+    points = table(spic_miou=[0.6, 0.7, 0.8], bpg_miou=LOW, jpeg2000_miou=LOW, **values)
+
+    def said(**means):
+        return judge_claims(points, judges=judges(**means)).loc[0, "numbers"]
+
+    assert "the least favourable of 3 judges, b, it does not hold" in said(judge=0.7, a=0.6, b=0.5)
+    assert "b, it" not in (blind := said(judge=0.7, a=0.6, b=0.49)) and "of 2 judges" in blind
+    assert "by the independent judge it holds" in said(judge=0.7, a=0.4, b=0.4)
+    assert "judge" not in said(judge=0.1, a=0.1, b=0.1)
+    assert "of 3 judges" in said(judge=np.nan, a=np.nan, b=np.nan)  # no ground truth to go by

@@ -23,12 +23,13 @@ from spic.report.tables import identical_images, read_csv, with_intervals
 HEADINGS = {
     "matched": "Methods at the rates of SPIC's points",
     "points": "Points",
+    "margins": "SPIC against the baselines at equal rate, with paired intervals",
     "bd": "Bjøntegaard deltas",
     "intervals": "95 % intervals",
     "per_class": "IoU by class",
     "recall": "Small objects by class and size",
     "timing": "Seconds per image",
-    "judge": "The judge against ground truth",
+    "judge": "The judges: ground truth, and what they make of the SSMs",
 }
 PROTOCOLS = {
     "corrected": "The very files that are decoded are counted, the SSM comes from the segmenter unless the settings "
