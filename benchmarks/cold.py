@@ -1,8 +1,8 @@
 """What a command costs that starts from nothing: python benchmarks/cold.py --against FOLDER [--csv FILE].
 
 CPU seconds (user and system, of the process and its children) and wall-clock seconds of `spic encode`, `spic decode`,
-`spic info` and `spic --help`, each in a new process: the least of some rounds, in which this clone and the other one
-take turns. FOLDER is a clone at another commit; its code runs in this environment. Then the steps of an encode and of
+`spic info` and `spic --help`, each in a new process: the median of some rounds, in which this clone and the other one
+take turns, and of their ratios. FOLDER is a clone at another commit; its code runs in this environment. Then the steps of an encode and of
 a decode here, in one process: what each adds.
 """
 
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 HERE = Path(__file__).resolve().parents[1]
 COMMANDS = {
@@ -85,9 +86,11 @@ def main() -> None:
                     seconds = measure(path, arguments, Path(folder))
                     taken[clone] += [seconds] * bool(i)  # the first one compiles and fills the file cache
             for clone, times in taken.items():
-                cpu, wall = map(min, zip(*times, strict=True))
-                rows.append({"command": name, "clone": clone, "cpu_s": f"{cpu:.2f}", "wall_s": f"{wall:.2f}"})
-                print(f"{name:10}{clone:8}{cpu:6.2f} CPU s{wall:8.2f} s")
+                cpu, wall = map(median, zip(*times, strict=True))
+                ratio = median(own[0] / base[0] for own, base in zip(times, taken[list(taken)[-1]], strict=True))
+                row = {"command": name, "clone": clone, "cpu_s": f"{cpu:.2f}", "wall_s": f"{wall:.2f}"}
+                rows.append(row | {"ratio": f"{ratio:.2f}"})
+                print(f"{name:10}{clone:8}{cpu:6.2f} CPU s{wall:8.2f} s{ratio:8.2f} of the other's CPU s")
         steps = subprocess.run(
             [sys.executable, "-c", STEPS],
             cwd=folder,
@@ -98,7 +101,7 @@ def main() -> None:
         ).stdout
     for line in steps.splitlines():
         name, seconds = line.split(";")
-        rows.append({"command": "steps", "clone": name, "cpu_s": seconds, "wall_s": ""})
+        rows.append({"command": "steps", "clone": name, "cpu_s": seconds, "wall_s": "", "ratio": ""})
         print(f"    {name:32}{seconds} CPU s")
     if args.csv:
         with args.csv.open("w", newline="") as file:
