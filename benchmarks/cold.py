@@ -1,9 +1,9 @@
-"""What a command costs that starts from nothing: python benchmarks/cold.py --against FOLDER [--csv FILE].
+"""What a command costs that starts from nothing: python benchmarks/cold.py --against FOLDER [--csv FOLDER].
 
 CPU seconds (user and system, of the process and its children) and wall-clock seconds of `spic encode`, `spic decode`,
-`spic info` and `spic --help`, each in a new process: the median of some rounds, in which this clone and the other one
-take turns, and of their ratios. FOLDER is a clone at another commit; its code runs in this environment. Then the steps of an encode and of
-a decode here, in one process: what each adds.
+`spic info` and `spic --help`, each in a new process: medians of some rounds, in which this clone and the other one take
+turns, and the median of their ratios. FOLDER is a clone at another commit; its code runs in this environment. Then the
+steps of an encode and of a decode here, in one process: what each adds.
 """
 
 import argparse
@@ -67,47 +67,40 @@ def measure(clone: Path, arguments: list[str], folder: Path) -> tuple[float, flo
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
-    parser.add_argument("--against", type=Path, help="another clone")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--csv", type=Path)
+    parser.add_argument("--against", type=Path, required=True, help="another clone")
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--csv", type=Path, default=".", help="folder of the two tables")
     args = parser.parse_args()
-    clones = {"this": HERE} | ({"other": args.against.resolve()} if args.against else {})
     rows = []
     with tempfile.TemporaryDirectory() as folder:
+        here, environment = Path(folder), {**os.environ, "PYTHONPATH": str(HERE)}
         draw = "from spic.datasets import get_dataset; from spic.pictures.reading import write_png;"
         draw += "write_png('street.png', get_dataset('street_scenes').picture(0))"
-        subprocess.run(
-            [sys.executable, "-c", draw], cwd=folder, env={**os.environ, "PYTHONPATH": str(HERE)}, check=True
-        )
+        subprocess.run([sys.executable, "-c", draw], cwd=folder, env=environment, check=True)
         for name, arguments in COMMANDS.items():
-            taken = {clone: [] for clone in clones}
-            for i in range(args.rounds + 1):
-                for clone, path in clones.items():
-                    seconds = measure(path, arguments, Path(folder))
-                    taken[clone] += [seconds] * bool(i)  # the first one compiles and fills the file cache
-            for clone, times in taken.items():
-                cpu, wall = map(median, zip(*times, strict=True))
-                ratio = median(own[0] / base[0] for own, base in zip(times, taken[list(taken)[-1]], strict=True))
-                row = {"command": name, "clone": clone, "cpu_s": f"{cpu:.2f}", "wall_s": f"{wall:.2f}"}
-                rows.append(row | {"ratio": f"{ratio:.2f}"})
-                print(f"{name:10}{clone:8}{cpu:6.2f} CPU s{wall:8.2f} s{ratio:8.2f} of the other's CPU s")
-        steps = subprocess.run(
-            [sys.executable, "-c", STEPS],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(HERE)},
-            check=True,
-            capture_output=True,
-            text=True,
+            pairs = [
+                (measure(HERE, arguments, here), measure(args.against, arguments, here)) for _ in range(args.rounds)
+            ]
+            pairs = pairs[1:]  # the first ones compile and fill the file cache
+            seconds = {
+                "cpu_s": median(own[0] for own, _ in pairs),
+                "wall_s": median(own[1] for own, _ in pairs),
+                "other_cpu_s": median(other[0] for _, other in pairs),
+                "ratio": median(own[0] / other[0] for own, other in pairs),
+            }
+            rows.append({"command": name, **{key: f"{value:.2f}" for key, value in seconds.items()}})
+            print(rows[-1], flush=True)
+        command = [sys.executable, "-c", STEPS]
+        told = subprocess.run(
+            command, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, text=True
         ).stdout
-    for line in steps.splitlines():
-        name, seconds = line.split(";")
-        rows.append({"command": "steps", "clone": name, "cpu_s": seconds, "wall_s": "", "ratio": ""})
-        print(f"    {name:32}{seconds} CPU s")
-    if args.csv:
-        with args.csv.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+    steps = [{"step": name, "cpu_s": cpu} for name, _, cpu in (line.partition(";") for line in told.splitlines())]
+    print(*steps, sep="\n")
+    for name, table in (("cold", rows), ("steps", steps)):
+        with (args.csv / f"cli_{name}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, table[0], lineterminator="\n")
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(table)
 
 
 if __name__ == "__main__":
