@@ -168,6 +168,14 @@ TABLES = {
         "> BPG's, 4:4:4": "{bpp_bpg_444}",
         "> PSNR if rebuilt in bfloat16": "{psnr_bfloat16} dB",
     },
+    "cli_cold": {
+        "command": "`spic {command}`",
+        "> CPU s": "{cpu_s}",
+        "> wall-clock s": "{wall_s}",
+        "> CPU s of 0.1.0": "{other_cpu_s}",
+        "> ratio": "{ratio}",
+    },
+    "cli_steps": {"step": "{step}", "> CPU s": "{cpu_s}"},
     "cli_determinism": {
         "against float32, 1 thread": "{setting}",
         "> largest difference": "{largest_difference}",

@@ -10,6 +10,13 @@ from importlib.metadata import entry_points
 
 from spic.errors import ConfigError
 
+DISTRIBUTION = "semantic-image-coding"
+
+
+def install(extra: str) -> str:
+    """The command that installs an extra of this distribution, for messages."""
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
+
 
 def names(group: str, built_in: dict) -> list[str]:
     """Names of `built_in` and of the installed entry points of `group`, sorted."""

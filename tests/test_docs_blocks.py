@@ -1,12 +1,12 @@
 """Every fenced block of README and docs is run by a test, or says in its title what it needs; its commands exist."""
 
-import inspect
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import yaml
+
+from spic.bitstream import SpicFile, write_spic
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "config" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -38,7 +40,7 @@ def find(path: Path) -> list[Block]:
     for match in re.finditer(r"^( *)```(.*)\n((?:.*\n)*?)\1```$", text, re.M):
         language, _, title = match[2].partition(" ")
         line = text.count("\n", 0, match.start()) + 1
-        found.append(Block(path.name, line, language, title, inspect.cleandoc(match[3])))
+        found.append(Block(path.name, line, language, title, textwrap.dedent(match[3])))
     return found
 
 
@@ -60,7 +62,7 @@ def of(*languages: str, needy: bool = False) -> list[Block]:
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_every_block_is_of_a_known_kind(block):
     assert block.language in {"bash", "json", "mermaid", "python", "text", "toml", "yaml"}, "what is in it?"
-    assert not block.title or re.fullmatch(r'title="(needs \S.*|a Snakefile)"', block.title)
+    assert not block.title or re.fullmatch(r'title="(needs \S.*|a Snakefile|a sheet)"', block.title)
     assert block.text.count("```") == 0
 
 
@@ -68,14 +70,17 @@ def test_what_other_tests_run_is_all_there_is(extending):
     """`extending` has every file of extending.md; the tutorial's test counts on these blocks."""
     for block in BLOCKS:
         if block.page == "extending.md" and block.language in ELSEWHERE[block.page]:
-            assert block.text in map(inspect.cleandoc, extending.values()) or block in TRIED
+            assert block.text in extending.values() or block in TRIED
     kinds = [block.language for block in BLOCKS if block.page == "tutorial.md"]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {"bash": 4, "python": 4, "yaml": 2, "toml": 1}
 
 
 # Python: in a folder with the published tables, with these names defined.
 LABELS = np.random.default_rng(0).integers(0, 11, (32, 64), dtype=np.uint8).repeat(2, 0).repeat(2, 1)
+SPIC = SpicFile((256, 512), (480, 960), "camvid11", "flif", "bpg", "0123abcd", b"S" * 700, b"C" * 900)
 GIVEN = {
+    "channel.md": {"image": np.zeros((64, 128, 3), np.uint8), "mean_image": np.zeros((64, 128, 3), np.uint8)},
+    "python-api.md": {"bits": write_spic(SPIC)},
     "decoder.md": {"ssm": LABELS[None], "coarse": np.zeros((1, 16, 32, 3), np.uint8), "seeds": [7]},
     "extending.md": {"build": lambda device, dtype: None},
     "flif.md": {"labels": LABELS},
@@ -103,11 +108,15 @@ def test_python(block, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("block", of("json", "toml", "yaml"), ids=str)
-def test_settings(block):
+def test_settings(block, tmp_path):
     from spic.benchmark.config import read_config
     from spic.scsrdm import config_from_official
+    from spic.segmentation.outside.sheet import read_sheet
 
-    if block.language == "yaml":
+    if "a sheet" in block.title:
+        (tmp_path / "city.yaml").write_text(block.text)
+        assert read_sheet(tmp_path / "city.onnx").space.name == "camvid11"
+    elif block.language == "yaml":
         read_config(ROOT, [yaml.safe_load(block.text)])
     elif block.language == "toml":
         assert tomllib.loads(block.text)["project"]["entry-points"]

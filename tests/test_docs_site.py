@@ -62,6 +62,7 @@ def test_the_reference_has_the_public_names():
         assert any(one.endswith(f".{last}") and home in one for one in listed), name
 
 
+@pytest.mark.slow
 @pytest.mark.workflow
 def test_the_rule_graph_is_the_workflow_s():
     drawn = subprocess.run([sys.executable, ROOT / "docs" / "rulegraph.py"], capture_output=True, text=True, check=True)

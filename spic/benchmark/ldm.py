@@ -14,6 +14,7 @@ from spic.benchmark.methods import UpsampledMethod
 from spic.errors import ConfigError, WeightsError, memory_shortage
 from spic.machine import autocast, pick_device, pick_dtype, set_threads
 from spic.pictures.sizes import COARSE_FACTOR
+from spic.plugins import install
 
 PUBLIC = "CompVis/ldm-super-resolution-4x-openimages"
 _PARTS = {"unet": "config.json", "vqvae": "config.json", "scheduler": "scheduler_config.json"}
@@ -49,7 +50,7 @@ class LdmMethod(UpsampledMethod):
     @property
     def lack(self):
         if find_spec("transformers") is None:  # diffusers wants it for this pipeline
-            return "transformers: pip install 'spic[transformers]'"
+            return f"transformers: {install('transformers')}"
         if self.missing:
             return f"ldm_weights, the folder of {PUBLIC} from the Hugging Face Hub, 0.7 GB (docs/weights.md)"
         try:

@@ -15,6 +15,7 @@ import numpy as np
 
 from spic.channel.packets import payload_bytes
 from spic.errors import ConfigError
+from spic.plugins import install
 
 MODULATIONS = {"bpsk": 1, "qpsk": 2, "16qam": 4, "64qam": 6}  # bits of a symbol
 ITERATIONS = 20
@@ -133,7 +134,7 @@ class _Modem:
             from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
             from sionna.phy.mapping import Demapper, Mapper
         except ImportError:
-            raise ConfigError("a noisy channel needs Sionna: pip install 'spic[channel]'") from None
+            raise ConfigError(f"a noisy channel needs Sionna: {install('channel')}") from None
         order, coded = MODULATIONS[code.modulation], code.rate != 1
         self.pad = 0 if coded else code.n - code.k
         kind = "pam" if order == 1 else "qam"

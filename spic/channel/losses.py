@@ -18,6 +18,7 @@ import numpy as np
 from spic.channel.codes import PACKET_BYTES, Code
 from spic.channel.packets import arrived, payload_bytes, split
 from spic.errors import ConfigError
+from spic.plugins import install
 
 MEASURED = Path(__file__).with_name("measured.json")
 STEP_DB = 0.25
@@ -70,7 +71,7 @@ def check_known(code: Code) -> None:
     """`ConfigError` where `block_errors` would have to measure and can not."""
     measured = code.packet_bytes == PACKET_BYTES and _as_qpsk(code).name in read_measured()
     if code.rate != 1 and not measured and find_spec("sionna") is None:
-        raise ConfigError(f"the code {code.name} is not measured yet, which needs Sionna: pip install 'spic[channel]'")
+        raise ConfigError(f"the code {code.name} is not measured yet, which needs Sionna: {install('channel')}")
 
 
 def _as_qpsk(code: Code) -> Code:

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from spic import __version__
-from spic.cli import codec, compare, files, roundtrip, train, transceive, transmit, weights
+from spic.cli import codec, compare, doctor, files, roundtrip, train, transceive, transmit, weights
 from spic.cli.common import Commands, Device, Dtype, Force, Segmenter, Source, group
 from spic.errors import ConfigError, about
 from spic.strict_json import to_json
@@ -26,7 +26,7 @@ app = group(
 )
 for command in (transceive.encode, transceive.decode, transceive.info, roundtrip.roundtrip, compare.compare):
     app.command()(command)
-for command in (transmit.transmit, roundtrip.demo):
+for command in (transmit.transmit, roundtrip.demo, doctor.doctor):
     app.command()(command)
 for name, room in {"codec": codec, "train": train, "weights": weights}.items():
     app.add_typer(room.app, name=name)

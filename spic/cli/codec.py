@@ -1,5 +1,7 @@
 """`spic codec`: single files by any codec."""
 
+import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -72,6 +74,38 @@ def encode(
     _print_rate(target, len(data), image, target)
     for line in found:
         typer.echo(f"cross-check: {line}", err=target == files.STDIO)
+
+
+@app.command("test")
+def try_codec(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of `spic codec list`, or MODULE:CLASS.")],
+):
+    """Try whether a codec keeps what codecs promise: one line per check, exit status 1 where one fails.
+
+    MODULE:CLASS needs no entry point; MODULE may be a file of the present folder.
+    """
+    from spic.codecs.contract import check_codec
+
+    failed = 0
+    for what, problem in check_codec(_codec_of(name)):
+        failed += bool(problem)
+        typer.echo(f"failed  {what}: {problem}" if problem else f"ok      {what}")
+    if failed:
+        raise ConfigError(f"{name}: {failed} of the checks failed; docs/extending.md says what a codec promises")
+
+
+def _codec_of(name: str):
+    from spic.codecs import get_codec
+
+    module, _, attribute = name.partition(":")
+    if not attribute:
+        return get_codec(name)
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = getattr(import_module(module), attribute)
+        return found() if isinstance(found, type) else found
+    except Exception as error:  # whatever the user's module raises
+        raise ConfigError(f"{name} cannot be loaded: {type(error).__name__}: {error}") from None
 
 
 @app.command()

@@ -15,8 +15,8 @@ import typer
 
 import spic
 from spic.errors import ConfigError, SpicError
+from spic.plugins import DISTRIBUTION, install
 
-DISTRIBUTION = "semantic-image-coding"
 OK, MISSING, BROKEN = "ok", "--", "BROKEN"
 Finding = tuple[str, str, str]  # state, what, and its details
 _PROGRAMS = {
@@ -89,7 +89,7 @@ def _extras() -> Iterator[Finding]:
                     extras.setdefault(extra, []).append(one)
     for extra, needed in sorted(extras.items()):
         lacking = [lack for one in needed if (lack := _state_of(one))]
-        lacks = f"pip install '{DISTRIBUTION}[{extra}]'; lacks {', '.join(lacking)}"
+        lacks = f"{install(extra)}; lacks {', '.join(lacking)}"
         yield (MISSING, f"[{extra}]", lacks) if lacking else (OK, f"[{extra}]", ", ".join(one.name for one in needed))
 
 

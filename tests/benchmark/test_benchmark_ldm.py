@@ -78,7 +78,7 @@ def test_what_is_missing_is_one_line(tiny_ldm, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match=r"^method ldm needs ldm_weights: .*gone/unet/config\.json: no such file"):
         check_methods(Plan(config))
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    assert lack(tiny_ldm) == "transformers: pip install 'spic[transformers]'"
+    assert lack(tiny_ldm) == "transformers: pip install 'semantic-image-coding[transformers]'"
 
 
 def test_options_are_checked(tiny_ldm):

@@ -138,6 +138,6 @@ def test_a_code_that_nobody_measured_is_measured():
 def test_without_sionna_one_line_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sionna.phy.mapping", None)
     monkeypatch.setitem(sys.modules, "sionna.phy.fec.ldpc", None)
-    with pytest.raises(ConfigError, match=r"pip install 'spic\[channel\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'semantic-image-coding\[channel\]'"):
         Code("qpsk", "1/2", 19).send(split(b"x", 19), 3, np.ones(1), np.random.default_rng(0))
     assert block_errors(Code("bpsk", "1/2")).at(20) == 0  # what was measured needs none

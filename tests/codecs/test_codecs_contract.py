@@ -1,13 +1,20 @@
 """The contract of codecs: kept by all built-in ones, and its checks find what breaks it."""
 
+import re
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from spic.cli import app
 from spic.codecs import Codec, codec_names, get_codec
 from spic.codecs.base import check_array, check_bytes, check_size
 from spic.codecs.contract import CHECKS, check_codec
 from spic.errors import BitstreamError
 
+ROOT = Path(__file__).resolve().parents[2]
 OURS = [name for name in codec_names() if type(get_codec(name)).__module__.startswith("spic.")]
 
 
@@ -89,3 +96,37 @@ def test_what_is_broken_is_found(name):
     codec, message = BROKEN[name]
     problems = [problem for _, problem in check_codec(codec)]
     assert any(message in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize(("page", "codec"), [("extending.md", "PosterizeCodec"), ("tutorial.md", "BlocksCodec")])
+def test_the_codecs_of_the_docs_keep_it(page, codec):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    (code,) = (code for code in re.findall(r"^```python\n(.*?)^```$", text, re.S | re.M) if f"class {codec}" in code)
+    names = {}
+    exec(code, names)
+    assert [problem for _, problem in check_codec(names[codec]())] == [""] * len(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "says"),
+    [
+        ("png", 0, ""),
+        ("own_codec:Mine", 1, "own_codec:Mine: 1 of the checks failed; docs/extending.md says"),
+        ("own_codec:Nobody", 1, "own_codec:Nobody cannot be loaded: AttributeError"),
+        ("broken_codec:Mine", 1, "broken_codec:Mine cannot be loaded: ZeroDivisionError"),
+        ("heic", 1, "unknown codec 'heic'"),
+    ],
+)
+def test_the_command(name, status, says, tmp_path, monkeypatch):
+    (tmp_path / "own_codec.py").write_text(
+        "from spic.codecs.png import PngCodec\n\n\nclass Mine(PngCodec):\n    extension = '.png'\n"
+    )
+    (tmp_path / "broken_codec.py").write_text("1 / 0")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    result = CliRunner().invoke(app, ["codec", "test", name])
+    lines = result.output.splitlines()
+    assert result.exit_code == status and says in result.output
+    checks = [line.split()[0] for line in lines if not line.startswith("spic: ")]
+    assert checks in ([], ["ok"] * len(CHECKS), ["failed"] + ["ok"] * (len(CHECKS) - 1))
+    assert bool(checks) == ("checks" in says or not says) and "Traceback" not in result.output

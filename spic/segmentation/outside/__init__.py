@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from spic.errors import ConfigError, WeightsError
+from spic.plugins import install
 from spic.segmentation.info import SegmenterInfo
 from spic.segmentation.outside.files import files_of
 from spic.segmentation.outside.sheet import read_sheet, sheet_path
@@ -39,7 +40,7 @@ class Outside:
             The file or folder or its sheet is missing or wrong.
         """
         if find_spec(_LIBRARIES[self.name]) is None:
-            raise ConfigError(f"segmenter {self.name} needs {_LIBRARIES[self.name]}: pip install 'spic[{self.name}]'")
+            raise ConfigError(f"segmenter {self.name} needs {_LIBRARIES[self.name]}: {install(self.name)}")
         if weights is None:
             kind = "an ONNX file" if self.name == "onnx" else "a folder of transformers"
             raise WeightsError(f"segmenter {self.name} has no shipped weights: name {kind} (docs/segmenters.md)")
