@@ -27,6 +27,13 @@ def test_a_channel_joins_a_finished_run_without_decoding(spare, tmp_path):
     partly = table.loc[("spic", "ssm 2/3, coarse 1/3", 0)]
     assert (partly["outage"], partly["complete"], partly["psnr"]) == (0, 0, points.loc["upsampled", "psnr"])
     assert (spare.results / "figures" / "channel.svg").is_file() and (spare.results / "channel.html").is_file()
-    first = (spare.results / "tables" / "channel.csv").read_bytes()
-    spare("--cores", 1, "--forcerun", "channel", "--until", "channel", overlay=overlay)
-    assert (spare.results / "tables" / "channel.csv").read_bytes() == first
+
+
+@pytest.mark.slow
+def test_same_losses_at_any_number_of_cores(spare, tmp_path):
+    overlay, found = tmp_path / "channel.yaml", []
+    overlay.write_text(OVERLAY)
+    for cores in (1, 2):
+        spare("--cores", cores, "--forcerun", "channel", "--until", "channel", overlay=overlay)
+        found.append((spare.results / "tables" / "channel.csv").read_bytes())
+    assert found[0] == found[1]
