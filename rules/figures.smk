@@ -21,6 +21,7 @@ rule figures:
         protocol=plan.first,
         names=plan.plots,
         steps=lambda wildcards: config["steps_csv"],
+        frame_rate=lambda wildcards: config["frame_rate"],
         steps_content=plan.weights("figures"),
         identity=plan.fingerprint("figures"),
     script:

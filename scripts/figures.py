@@ -11,7 +11,7 @@ with job(snakemake):
     points, per_class, recall, intervals = (
         table[table["protocol"] == snakemake.params.protocol] for table in tables.values()
     )
-    figure4(points, {"4a": stems["figure4a"], "4b": stems["figure4b"]}, intervals)
+    figure4(points, {"4a": stems["figure4a"], "4b": stems["figure4b"]}, intervals, snakemake.params.frame_rate)
     rate_split(points, stems["rate_split"])
     iou_per_class(points, per_class, stems["iou_per_class"])
     if "recall_by_size" in stems:

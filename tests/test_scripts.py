@@ -105,9 +105,16 @@ def test_a_run_keeps_its_name_in_tables_and_pages(run, tmp_path):
 def test_a_figure_names_its_run(tmp_path):
     names = ("figure4a", "figure4b", "rate_split", "iou_per_class")
     out = {f"{name}_svg": str(tmp_path / f"{name}.svg") for name in names}
-    run_script(tmp_path, "figures", make_tables(tmp_path, "007"), out, {"protocol": "corrected", "names": names})
+    run_script(
+        tmp_path,
+        "figures",
+        make_tables(tmp_path, "007"),
+        out,
+        {"protocol": "corrected", "names": names, "frame_rate": 15},
+    )
     for path in out.values():
         assert ">007: 2 pictures" in Path(path).read_text()
+    assert "kbit/s at 15 frames" in Path(out["figure4a_svg"]).read_text()
 
 
 INF, NAN = np.inf, np.nan

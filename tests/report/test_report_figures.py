@@ -117,6 +117,14 @@ def test_axes_methods_and_the_rate_of_the_ssm_are_named(points, intervals, tmp_p
     assert "95 %" not in words(tmp_path / "figure4b.svg")  # no interval of that metric
 
 
+def test_the_rate_of_a_clip_is_in_kbit_too(points, tmp_path):
+    draw(points, tmp_path)
+    assert "kbit" not in words(tmp_path / "figure4a.svg")
+    figure4(points, {name: tmp_path / f"figure{name}" for name in ("4a", "4b")}, frame_rate=12.5)
+    for name in ("4a", "4b"):
+        assert "kbit/s at 12.5 frames per second" in words(tmp_path / f"figure{name}.svg")
+
+
 def test_a_table_with_one_point_a_method_is_drawn_too(points, tmp_path):
     assert len(draw(points.groupby("method").head(1), tmp_path)) == 4
 

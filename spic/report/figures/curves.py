@@ -7,6 +7,7 @@ import pandas as pd
 
 from spic.metrics.columns import column
 from spic.metrics.objects import SIZE_LIMITS, SIZE_NAMES
+from spic.pictures.sizes import WORKING_SIZE
 from spic.report.comparison import ANCHOR, at_one_rate
 from spic.report.figures.style import drawing, point_label, save, styles_of
 from spic.report.tables import with_intervals
@@ -19,7 +20,12 @@ SIZES = dict(
 )
 
 
-def figure4(points: pd.DataFrame, stems: dict[str, str], intervals: pd.DataFrame | None = None) -> None:
+def figure4(
+    points: pd.DataFrame,
+    stems: dict[str, str],
+    intervals: pd.DataFrame | None = None,
+    frame_rate: float | None = None,
+) -> None:
     """Draw figures 4a (mIoU over rate) and 4b (FID over rate, or `fd_lite0` where FID was not computed).
 
     Parameters
@@ -30,16 +36,18 @@ def figure4(points: pd.DataFrame, stems: dict[str, str], intervals: pd.DataFrame
         "4a" and "4b" to the files' paths without suffix; SVG and PNG are written.
     intervals : pandas.DataFrame, optional
         `intervals.csv`: draws the 95 % intervals as bars.
+    frame_rate : float, optional
+        Frames per second of a clip: adds an axis in kbit/s.
     """
     distance = "fid" if points["fid"].notna().all() else "fd_lite0"
     if intervals is not None:
         points = with_intervals(points, intervals[intervals["protocol"].isin(points["protocol"])])
-    rate_curves(points, "miou", stems["4a"])
-    rate_curves(points, distance, stems["4b"])
+    rate_curves(points, "miou", stems["4a"], frame_rate)
+    rate_curves(points, distance, stems["4b"], frame_rate)
 
 
-def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
-    """One curve per method of `metric` over bits per pixel; the SSM's rate is the dotted line."""
+def rate_curves(points: pd.DataFrame, metric: str, stem, frame_rate: float | None = None) -> None:
+    """One curve per method of `metric` over bits per pixel (and kbit/s); the SSM's rate is the dotted line."""
     with _sheet(stem, (6.4, 5.0), 3) as ((axes,),):
         for name, style in styles_of(points["method"]).items():
             rows = points[points["method"] == name].dropna(subset=[metric]).sort_values("bpp")
@@ -53,6 +61,10 @@ def rate_curves(points: pd.DataFrame, metric: str, stem) -> None:
         axes.set_xlim(left=0)
         axes.set_ylim(**({"top": 1.0} if metric == "miou" else {"bottom": 0}))
         axes.set_xlabel(RATE)
+        if frame_rate:
+            scale = WORKING_SIZE[0] * WORKING_SIZE[1] * frame_rate / 1000
+            other = axes.secondary_xaxis("top", functions=(lambda bpp: bpp * scale, lambda kbps: kbps / scale))
+            other.set_xlabel(f"kbit/s at {frame_rate:g} frames per second")
         axes.set_ylabel(column(metric).axis)
         _frame(axes)
         bars = ", bars: 95 % interval" if f"{metric}_low" in points and points[f"{metric}_low"].notna().any() else ""
