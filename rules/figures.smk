@@ -22,6 +22,7 @@ rule figures:
         names=PLOTS,
         steps=lambda wildcards: config["steps_csv"],
         anchors=lambda wildcards: plan.anchors,
+        frame_rate=lambda wildcards: config["frame_rate"],
         given_content=plan.weights("figures"),
         identity=plan.fingerprint("figures"),
     script:

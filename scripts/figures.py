@@ -9,7 +9,7 @@ with job(snakemake):
     params = snakemake.params
     tables = {name: read_csv(snakemake.input[name]) for name in ("points", "per_class", "recall", "intervals")}
     tables = {name: table[table["protocol"] == params.protocol] for name, table in tables.items()}
-    tables["anchors"] = [read_anchor(path) for path in params.anchors]
+    tables["anchors"], tables["frame_rate"] = [read_anchor(path) for path in params.anchors], params.frame_rate
     if params.steps:
         tables["steps"] = read_csv(params.steps)
     for name in params.names:

@@ -107,10 +107,11 @@ def test_a_run_keeps_its_name_in_tables_and_pages(run, tmp_path):
 def test_a_figure_names_its_run(tmp_path):
     names = ("figure4a", "figure4b", "rate_split", "iou_per_class")
     out = {f"{name}_svg": str(tmp_path / f"{name}.svg") for name in names}
-    params = {"protocol": "corrected", "names": names, "steps": None, "anchors": []}
+    params = {"protocol": "corrected", "names": names, "steps": None, "anchors": [], "frame_rate": 15}
     run_script(tmp_path, "figures", make_tables(tmp_path, "007"), out, params)
     for path in out.values():
         assert ">007: 2 pictures" in Path(path).read_text()
+    assert "kbit/s at 15 frames" in Path(out["figure4a_svg"]).read_text()
 
 
 def test_a_run_with_another_segmenter_judges_claim_8(tmp_path):

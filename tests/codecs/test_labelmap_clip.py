@@ -18,6 +18,7 @@ from spic.codecs.labelmap.mixer import fresh_weights
 from spic.codecs.labelmap.network import OUTPUTS
 from spic.codecs.labelmap.prior import Prior, fresh_prior, pack_prior, shipped_prior, unpack_prior
 from spic.errors import BitstreamError, DataError, WeightsError
+from spic.pictures.reading import read_labels
 
 
 def moving(seed, count=4, height=32, width=48, labels=9):
@@ -162,6 +163,22 @@ def test_priors_of_both_kinds_are_told_apart():
     assert coded(moving(7), again) == coded(moving(7), AFTER["tiny"])
     with pytest.raises(WeightsError, match=r"table|mixer"):
         unpack_prior(arrays, b"\3\4")
+
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+
+
+@pytest.mark.parametrize("kind", ["plain", "shipped"])
+def test_stored_streams(kind):
+    """Bytes written once: every machine must read them, and write them again."""
+    labels = read_labels(DATA / "labelmap" / "scene.png")
+    maps = [np.roll(labels, 2 * i, 1) for i in range(3)]
+    encoder, decoder = (k() if kind == "plain" else k.shipped() for k in (MapsEncoder, MapsDecoder))
+    for i, one in enumerate(maps):
+        data = encoder.encode(one)
+        if i:
+            assert data == (DATA / "labelmap-clip" / f"{kind}-{i}.lmap").read_bytes()
+        np.testing.assert_array_equal(decoder.decode(data), one)
 
 
 _SCRIPT = """

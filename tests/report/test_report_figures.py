@@ -88,9 +88,9 @@ def steps():
     return pd.DataFrame(rows).assign(miou_independent=np.nan, fd_lite0=50.0, seconds=0.5)
 
 
-def draw(points, folder, intervals=None, anchors=()):
+def draw(points, folder, intervals=None, anchors=(), frame_rate=None):
     intervals = pd.DataFrame(columns=INTERVAL_COLUMNS) if intervals is None else intervals
-    tables = {"points": points, "intervals": intervals, "anchors": anchors}
+    tables = {"points": points, "intervals": intervals, "anchors": anchors, "frame_rate": frame_rate}
     for name in ("figure4a", "figure4b"):
         figures()[name].draw(tables, folder / name)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -134,6 +134,14 @@ def test_anchors_are_drawn_where_they_have_the_metric(points, tmp_path):
     assert "#999999" in (tmp_path / "figure4b.svg").read_text()
     draw(points, tmp_path, anchors=anchors)  # no FID: another distance, which they do not have
     assert "CoD" not in words(tmp_path / "figure4b.svg")
+
+
+def test_the_rate_of_a_clip_is_in_kbit_too(points, tmp_path):
+    draw(points, tmp_path)
+    assert "kbit" not in words(tmp_path / "figure4a.svg")
+    draw(points, tmp_path, frame_rate=12.5)
+    for name in ("4a", "4b"):
+        assert "kbit/s at 12.5 frames per second" in words(tmp_path / f"figure{name}.svg")
 
 
 def test_a_table_with_one_point_a_method_is_drawn_too(points, tmp_path):

@@ -22,8 +22,8 @@ class Figure:
         Where the report puts it, and what it is called there.
     draw : callable, optional
         `draw(tables, stem)` writes `stem`.svg and `stem`.png. `tables` has the data frames points, per_class, recall
-        and intervals of the run's first protocol by name, steps where the config has `steps_csv`, and the list anchors.
-        None for a figure that a rule of its own draws.
+        and intervals of the run's first protocol by name, steps where the config has `steps_csv`, the list anchors, and
+        frame_rate (of a clip, else None). None for a figure that a rule of its own draws.
     wanted : callable
         `wanted(config) -> bool`: whether a run with this configuration has what it takes.
     """

@@ -8,6 +8,7 @@ import pandas as pd
 
 from spic.metrics.columns import column
 from spic.metrics.objects import SIZE_LIMITS, SIZE_NAMES
+from spic.pictures.sizes import WORKING_SIZE
 from spic.report.comparison import ANCHOR, at_one_rate
 from spic.report.figures import Figure
 from spic.report.figures.style import drawing, label_of, point_label, save, styles_of
@@ -27,11 +28,14 @@ def distance_of(points: pd.DataFrame) -> str:
     return "fid" if points["fid"].notna().all() else "fd_lite0"
 
 
-def rate_curves(points: pd.DataFrame, metric: str, stem, anchors: Sequence[dict] = ()) -> None:
+def rate_curves(
+    points: pd.DataFrame, metric: str, stem, anchors: Sequence[dict] = (), frame_rate: float | None = None
+) -> None:
     """One curve per method of `metric` over bits per pixel (figure 4): points of one protocol, with intervals if any.
 
     The SSM's rate is the dotted line. Anchors, published numbers of others (`spic.benchmark.anchors.read_anchor`), are
-    thin and gray where they have the metric, each with its warning in the legend.
+    thin and gray where they have the metric, each with its warning in the legend. `frame_rate`, frames per second of a
+    clip, adds an axis in kbit/s.
     """
     with _sheet(stem, (6.4, 5.0), 3) as ((axes,),):
         for name, style in styles_of(points["method"]).items():
@@ -50,6 +54,10 @@ def rate_curves(points: pd.DataFrame, metric: str, stem, anchors: Sequence[dict]
             axes.axvline(ssm.mean(), color="0.35", linestyle=":", linewidth=1.2, label="rate of the SSM", zorder=1)
         if not points[metric].notna().any():
             _note(axes, f"not computed from {int(points['n'].iloc[0])} picture(s)")
+        if frame_rate:
+            scale = WORKING_SIZE[0] * WORKING_SIZE[1] * frame_rate / 1000
+            other = axes.secondary_xaxis("top", functions=(lambda bpp: bpp * scale, lambda kbps: kbps / scale))
+            other.set_xlabel(f"kbit/s at {frame_rate:g} frames per second")
         bars = ", bars: 95 % interval" if f"{metric}_low" in points and points[f"{metric}_low"].notna().any() else ""
         axes.set(
             xlim=(0, None),
@@ -240,11 +248,13 @@ RESULT, DETAILS = "1 Result", "3 Details"
 FIGURES = (
     Figure(
         "figure4a", RESULT, "figure 4a: mIoU over rate",
-        lambda tables, stem: rate_curves(_spread(tables), "miou", stem, tables["anchors"]),
+        lambda tables, stem: rate_curves(_spread(tables), "miou", stem, tables["anchors"], tables["frame_rate"]),
     ),
     Figure(
         "figure4b", RESULT, "figure 4b: Fréchet distance over rate",
-        lambda tables, stem: rate_curves(_spread(tables), distance_of(tables["points"]), stem, tables["anchors"]),
+        lambda tables, stem: rate_curves(
+            _spread(tables), distance_of(tables["points"]), stem, tables["anchors"], tables["frame_rate"]
+        ),
     ),
     Figure(
         "rate_split", DETAILS, "rate: SSM and coarse image",
