@@ -32,7 +32,7 @@ def test_everything_else_is_as_python_writes_it():
 
 
 def test_nothing_else_in_the_package_writes_json():
-    """But for hashes of settings, the check that a config has finite numbers alone, and a worker without this package."""
+    """But for hashes of settings, the check that a config has finite numbers alone, and a worker elsewhere."""
     writers = {path for path in PACKAGE.rglob("*.py") if re.search(r"json\.dumps?\(", path.read_text())}
     names = {path.relative_to(PACKAGE).as_posix() for path in writers}
     hashes = {"provenance/fingerprints.py", "benchmark/observations.py", "weights/__init__.py"}
