@@ -117,6 +117,15 @@ TABLES = {
         "> mIoU against the map as it was": "{miou_to_unsimplified}",
         "> pixels changed": "{changed_percent} %",
     },
+    "segmenters_replaced": {
+        "SSM by": "`{segmenter}`",
+        "coarse image": "{point}",
+        "> SSM, bpp": "{bpp_ssm}",
+        "> bpp": "{bpp}",
+        "> mIoU by the judge": "{miou_independent}",
+        "> its own mIoU to ground truth": "{own_gt}",
+        "> small objects found": "{recall}",
+    },
     "segmenters_judge": {
         "segmenter": "`{segmenter}`",
         "frames": "{frames}, {n}",
