@@ -164,3 +164,25 @@ def test_what_is_written_is_what_was_given(folder, frames):
         with open_clip(folder / f"b{suffix}") as clip:
             found = list(clip.images)
         assert np.mean([abs(a.astype(int) - b).mean() for a, b in zip(found, frames, strict=True)]) < 6
+
+
+class Pipe:
+    """A file that can only be read on."""
+
+    def __init__(self, path):
+        self.read = path.open("rb").read
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_files_larger_than_a_buffer(tmp_path, suffix):
+    """The index of an .mp4 stands at its end: its reader must seek."""
+    rng, path = np.random.default_rng(0), tmp_path / f"a{suffix}"
+    with path.open("wb") as file:
+        writer = VideoWriter(file, suffix, 15)
+        for _ in range(3):
+            writer.write(rng.integers(0, 256, (128, 256, 3), np.uint8))
+        writer.close()
+    assert path.stat().st_size > 1 << 16
+    for source in (path, Pipe(path)):
+        with open_clip(source) as clip:
+            assert len(list(clip.images)) == 3

@@ -171,5 +171,5 @@ def test_a_method_without_a_rate_stands_in_tables_and_figures(tmp_path):
     assert not made["compressai"].exists()
     names = ("figure4a", "figure4b", "rate_split", "iou_per_class")
     out = {f"{name}_svg": str(tmp_path / f"{name}.svg") for name in names}
-    params = {"protocol": "corrected", "names": names, "steps": None, "anchors": []}
+    params = {"protocol": "corrected", "names": names, "steps": None, "anchors": [], "frame_rate": None}
     run_script(tmp_path, "figures", given, out, params)

@@ -1,10 +1,9 @@
 """What the networks see in a set of images: label maps, features, distances to the originals.
 
 This is the expensive half of evaluation; `spic.benchmark.scores` makes numbers of it without a network. A *look* is
-one network
-at work on one set, and its result is one NPZ file. A look is kept by content in a cache folder: the same network on the
-same images is never run twice, whatever method, run or data set the images belong to. The cache may be deleted at
-any time.
+one network at work on one set, and its result is one NPZ file. A look is kept by content in a cache folder: the same
+network on the same images is never run twice, whatever method, run or data set the images belong to. The cache may be
+deleted at any time.
 """
 
 import hashlib

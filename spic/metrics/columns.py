@@ -1,8 +1,7 @@
 """What a metric is: a row of this table is a column of the benchmark's tables.
 
 Everything that reads or shows a metric looks here: `spic.benchmark.summary` computes the columns in a loop over the
-rows,
-and the tables, figures, claims, first page, gallery and the documentation's tables take label, unit, digits and
+rows, and the tables, figures, claims, first page, gallery and the documentation's tables take label, unit, digits and
 direction from them. docs/metrics.md says what the numbers mean, docs/extending.md how to add one:
 
 - in this package: a module of `spic.metrics` with a tuple `COLUMNS`, a file of its own;

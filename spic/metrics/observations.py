@@ -1,8 +1,8 @@
 """What is recorded of each image for the metrics: by a network, or by arithmetic on its pixels.
 
 An `Observation` runs where the images are at hand (`spic.benchmark.observations`), on one image after the other; what
-it returns is kept
-by content. A column of the tables (`spic.metrics.columns`) makes a number of what was recorded over a set of images.
+it returns is kept by content. A column of the tables (`spic.metrics.columns`) makes a number of what was recorded over
+a set of images.
 """
 
 import re

@@ -1,6 +1,8 @@
 """Clips on disk: video files through PyAV, and folders of images."""
 
 import io
+import shutil
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -136,21 +138,38 @@ class VideoWriter:
 
 
 class _Plain(io.RawIOBase):
-    """A binary file as FFmpeg wants it: `seek` only where the file can."""
+    """A binary file as FFmpeg wants it: one that says whether it can seek, whatever `file` has.
+
+    The index of an .mp4 may stand at its end; so one that comes through a pipe goes to a temporary file first.
+    """
 
     def __init__(self, file):
-        self._file = file
+        self._file, self._head = file, b""
         try:
-            can = file.seekable()
+            self._seekable = file.seekable()
         except (AttributeError, OSError):
-            can = False
-        if not can:
-            self.seek = self.tell = None
+            self._seekable = False
+        if self._seekable:
+            return
+        self._head = file.read(12)
+        if self._head[4:8] == b"ftyp":
+            self._file, self._seekable = tempfile.TemporaryFile(), True
+            self._file.write(self._head)
+            shutil.copyfileobj(file, self._file)
+            self._file.seek(0)
+            self._head = b""
 
     def readable(self):
         return True
 
+    def seekable(self):
+        return self._seekable
+
     def read(self, count=-1):
+        if self._head:
+            count = len(self._head) if count < 0 else count
+            given, self._head = self._head[:count], self._head[count:]
+            return given
         return self._file.read(count)
 
     def seek(self, place, whence=0):

@@ -1,8 +1,13 @@
 """The prior of P maps: clips made of images, and what training on clips brings."""
 
+import json
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from spic.cli.train import app
+from spic.cli.weights import app as weights
 from spic.codecs.labelmap.clip import MapsDecoder, MapsEncoder
 from spic.codecs.labelmap.prior import pack_prior, read_prior
 from spic.datasets import get_dataset
@@ -73,6 +78,20 @@ def test_the_camera_moves_and_the_image_stays_in_sight():
 
 def test_smoothed_clips_end_one_map_earlier(clips):
     assert len(smoothed(clips[0])) == 3
+
+
+@pytest.mark.slow
+def test_the_command(tmp_path):
+    arguments = ["labelmap-prior", str(tmp_path / "p"), "--dataset", "street_scenes", "--limit", "1", "--clips"]
+    arguments += ["--steps", "3", "--width", "8", "--mixer-maps", "1", "--device", "cpu"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "p.json").read_text())["arch"] == "labelmap-after"
+    assert read_prior(tmp_path / "p.safetensors", after=True).classes == 13
+    done = CliRunner().invoke(weights, ["check", str(tmp_path / "p")])
+    assert done.exit_code == 0 and "prior of the label-map coder" in done.output
+    refused = CliRunner().invoke(app, [*arguments, "--segmenter", "none"])
+    assert isinstance(refused.exception, ConfigError) or "segmenter" in refused.output
 
 
 def test_wrong_material(clips):

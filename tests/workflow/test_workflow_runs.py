@@ -21,7 +21,7 @@ from spic.report.figures.style import styles_of
 
 pytestmark = pytest.mark.workflow
 METHODS = {"spic", "upsampled", "bpg", "jpeg2000"}
-TABLES = ["points", "per_class", "recall", "intervals", "judge", "matched", "bd", "claims"]
+TABLES = ["points", "per_class", "recall", "intervals", "judge", "matched", "margins", "bd", "claims"]
 
 
 AFTER = {"tables": 1, "compare": 1, "figures": 1, "figure_pictures": 1, "gallery": 1, "overview": 1, "all": 1}
