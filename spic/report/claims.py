@@ -1,9 +1,9 @@
 """The paper's nine claims, each judged on the data at hand: holds, does not hold, cannot be judged, with the numbers.
 
 Every verdict follows from numbers by the rule in the docstring of the claim's function; the thresholds are the
-constants below. Rates are compared only where both methods have points around them: nothing is extrapolated. Where the
-points carry a confidence interval (columns `<metric>_low` and `<metric>_high`), a difference inside SPIC's interval is
-no difference, and a claim that depends on it cannot be judged.
+constants below. Rates are compared only where both methods have points around them: nothing is extrapolated. Where a
+difference has a confidence interval (`spic.report.comparison.state`) and that holds 0, it is no difference, and a claim
+that depends on it cannot be judged.
 """
 
 import math

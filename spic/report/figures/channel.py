@@ -45,8 +45,9 @@ def channel_curves(table: pd.DataFrame, points: pd.DataFrame, channel: dict, ste
                 axes.axhline(lost[metric], color="0.6", linestyle=":", linewidth=1, label=LOST)
             axes.set_title("share of images lost" if metric == OUTAGE else column(metric).with_unit)
             _frame(axes)
-        for axes in grid[-1]:
+        for axes in grid.flat[: len(metrics)][-shape[1] :]:  # the lowest of each column
             axes.set_xlabel("SNR (Es/N0) in dB")
+            axes.tick_params(labelbottom=True)
         fading = {"none": "white noise", "rayleigh": "Rayleigh block fading"}[channel["fading"]]
         title = f"{table['run'].iloc[0]}: {int(table['n'].iloc[0])} images, {fading}, at most {cbr:.4f} channel uses"
         grid.flat[0].figure.suptitle(f"{title} per 3 x height x width", fontsize=10, x=0.02, ha="left")

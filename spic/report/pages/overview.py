@@ -17,6 +17,7 @@ from spic.metrics.columns import Metric, columns_in
 from spic.provenance.records import read_record
 from spic.report.comparison import ANCHOR, BASELINES, Curve, Duel, duel, family, winners
 from spic.report.figures.style import label_of
+from spic.report.margins import with_margins
 from spic.report.pages import render
 from spic.report.tables import identical_images, read_csv, with_intervals
 
@@ -77,7 +78,8 @@ def write_overview(given, params, out) -> None:
         Inputs, parameters and outputs of the rule `overview`, as attributes.
     """
     tables = {name: read_csv(getattr(given, name)) for name in HEADINGS}
-    points, claims = with_intervals(tables["points"], tables["intervals"]), read_csv(given.claims)
+    points = with_margins(with_intervals(tables["points"], tables["intervals"]), tables["margins"])
+    claims = read_csv(given.claims)
     pictures = pd.read_parquet(given.all_pictures, columns=["protocol", "method", "point", "psnr"])
     identical = identical_images(pictures[pictures["protocol"] == params.protocol])
     run = Run(
