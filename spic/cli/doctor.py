@@ -87,6 +87,7 @@ def _extras() -> Iterator[Finding]:
             for extra in metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or ():
                 if one.marker.evaluate({"extra": extra}) and one.name != DISTRIBUTION:
                     extras.setdefault(extra, []).append(one)
+    extras.pop("dev", None)  # for those who change this package; it holds most of the others
     for extra, needed in sorted(extras.items()):
         lacking = [lack for one in needed if (lack := _state_of(one))]
         lacks = f"{install(extra)}; lacks {', '.join(lacking)}"
