@@ -93,8 +93,7 @@ def grid(period: int):
     """How much |Laplacian of luma| depends on the place in blocks of `period` (2 or 4): (max - min) / mean."""
 
     def value(evidence: Evidence, key: str) -> float:
-        places = evidence.scores[key].sum(axis=0)
-        places = places[:4] if period == 2 else places[4:]
+        places = evidence.scores[key].sum(axis=0)[slice(4) if period == 2 else slice(4, None)]
         return _ratio(places.max() - places.min(), places.mean())
 
     return value
@@ -109,8 +108,8 @@ def _build(weights, device):
     def see(sample):
         labels, space = (sample.truth, sample.truth_space) if sample.truth is not None else (sample.ssm, sample.space)
         groups = group_map(labels, space)
-        sums = np.stack([appearance(image, sample.original, groups) for image in (sample.decoded, sample.original)])
-        return {ARRAY: sums, PLACES: grid_places(sample.decoded)}
+        sums = [appearance(image, sample.original, groups) for image in (sample.decoded, sample.original)]
+        return {ARRAY: np.stack(sums), PLACES: grid_places(sample.decoded)}
 
     return see
 
@@ -125,8 +124,7 @@ def _laplacian(x):
 
 def _places(values, period):
     height, width = (side // period for side in values.shape)
-    blocks = values[: height * period, : width * period].reshape(height, period, width, period)
-    return blocks.sum((0, 2), dtype=np.float64)
+    return values[: height * period, : width * period].reshape(height, period, width, period).sum((0, 2), np.float64)
 
 
 def _ratio(a, b) -> float:

@@ -170,9 +170,8 @@ def _members(names: Iterable[str], pattern_of: Callable, keep: bool) -> list[Met
             found += [row] * (keep or row.name in names)
             continue
         before, after = map(re.escape, pattern_of(row).split("*"))
-        matches = [re.fullmatch(f"{before}(.+){after}", name) for name in names]
-        members = [row.called(match[1]) for match in matches if match]
-        found += [member for member in members if member.name not in plain]
+        matches = filter(None, (re.fullmatch(f"{before}(.+){after}", name) for name in names))
+        found += [member for member in (row.called(match[1]) for match in matches) if member.name not in plain]
     return found
 
 

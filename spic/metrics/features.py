@@ -71,8 +71,8 @@ class FeatureExtractor:
         import torch
 
         features = np.empty((len(pictures), self.dim), np.float32)
-        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with torch.inference_mode(), exact:  # the same table from a GPU as from a CPU
+        # The same table from a GPU as from a CPU.
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
             for start in range(0, len(pictures), batch_size):
                 batch = np.ascontiguousarray(pictures[start : start + batch_size])
                 x = torch.tensor(batch, device=self._device).permute(0, 3, 1, 2).float()  # NHWC memory = channels_last
@@ -246,8 +246,9 @@ def _folded(model):
             if isinstance(child, nn.Conv2d):
                 last = child
             elif isinstance(child, nn.BatchNorm2d):
-                norm = (child.running_mean, child.running_var, child.eps, child.weight, child.bias)
-                last.weight, last.bias = fuse_conv_bn_weights(last.weight, last.bias, *norm)
+                last.weight, last.bias = fuse_conv_bn_weights(
+                    last.weight, last.bias, child.running_mean, child.running_var, child.eps, child.weight, child.bias
+                )
                 setattr(module, name, nn.Identity())
             elif isinstance(child, nn.ReLU6):
                 child.inplace = True

@@ -30,9 +30,8 @@ def flicker(before: np.ndarray, after: np.ndarray, decoded_before: np.ndarray, d
     float
         In 8-bit levels; NaN where no whole block of 16x16 pixels stands still.
     """
-    motion = _blocks(np.abs(_blurred(after) - _blurred(before)))
+    still = _blocks(np.abs(_blurred(after) - _blurred(before))) < STILL
     change = _blocks(np.abs(decoded_after.astype(np.float64) - decoded_before))
-    still = motion < STILL
     return float(change[still].mean()) if still.any() else float("nan")
 
 

@@ -40,8 +40,7 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     root_a, root_b = _covariance_root(a - mean_a), _covariance_root(b - mean_b)
     cross = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
     difference = mean_a - mean_b
-    distance = difference @ difference + np.sum(root_a**2) + np.sum(root_b**2) - 2 * cross
-    return max(0.0, float(distance))
+    return max(0.0, float(difference @ difference + np.sum(root_a**2) + np.sum(root_b**2) - 2 * cross))
 
 
 class KernelDistance(NamedTuple):

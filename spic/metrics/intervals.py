@@ -141,9 +141,9 @@ def interval(
     """
     if not _enough(n, block, resamples, level):
         return UNKNOWN
-    drawn = block_indices(n, block=block, resamples=resamples, seed=seed)
-    values = np.array([statistic(indices) for indices in drawn], np.float64)
-    return Replicates(float(statistic(np.arange(n))), values, n // block).interval(level)
+    sets = block_indices(n, block=block, resamples=resamples, seed=seed)
+    drawn = np.array([statistic(indices) for indices in sets], np.float64)
+    return Replicates(float(statistic(np.arange(n))), drawn, n // block).interval(level)
 
 
 def sum_interval(
@@ -174,8 +174,7 @@ def sum_interval(
     n = len(per_picture)
     if not _enough(n, block, resamples, level):
         return UNKNOWN
-    drawn = block_indices(n, block=block, resamples=resamples, seed=seed)
-    cells = drawn + n * np.arange(resamples)[:, None]
+    cells = block_indices(n, block=block, resamples=resamples, seed=seed) + n * np.arange(resamples)[:, None]
     times = np.bincount(cells.ravel(), minlength=resamples * n).reshape(resamples, n)  # each image was drawn
     totals = (times @ per_picture.reshape(n, -1)).reshape(resamples, *per_picture.shape[1:])
     value = float(np.asarray(statistic(per_picture.sum(axis=0)[None]), np.float64)[0])

@@ -107,7 +107,7 @@ def mean_iou(confusion: np.ndarray, absent: str = "skip") -> float:
     if absent not in ("skip", "zero"):
         raise ConfigError(f"absent must be 'skip' or 'zero', not {absent!r}")
     iou = iou_per_class(confusion)
-    return _mean_of_present(iou) if absent == "skip" else float(np.nan_to_num(iou).mean())
+    return mean_of_present(iou) if absent == "skip" else float(np.nan_to_num(iou).mean())
 
 
 def miou_of_maps(reference: np.ndarray, other: np.ndarray, space) -> float:
@@ -176,7 +176,7 @@ def miou_image(confusions: Iterable[np.ndarray], classes: Sequence[int] | None =
     float
         0 to 1; NaN if no image counts.
     """
-    return _mean_of_present(miou_per_picture(confusions, classes, absent))
+    return mean_of_present(miou_per_picture(confusions, classes, absent))
 
 
 def pixel_accuracy(confusion: np.ndarray) -> float:
@@ -203,6 +203,7 @@ def intersection_and_union(confusions: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return intersection, confusions.sum(axis=2) + confusions[:, :, : shape[0]].sum(axis=1) - intersection
 
 
-def _mean_of_present(values: np.ndarray) -> float:
+def mean_of_present(values: np.ndarray) -> float:
+    """Mean of the values that are not NaN; NaN where there are none."""
     present = values[~np.isnan(values)]
     return float(present.mean()) if present.size else float("nan")

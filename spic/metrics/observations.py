@@ -99,12 +99,10 @@ class Observation:
 
 def _lite0(weights, device):
     network = Lite0Features(device)
-
-    def see(sample):
-        image = sample.decoded[None]
-        return {"features": network(image)[0], "patches": network.patches(image)[0]}
-
-    return see
+    return lambda sample: {
+        "features": network(sample.decoded[None])[0],
+        "patches": network.patches(sample.decoded[None])[0],
+    }
 
 
 def _inception(weights, device):
@@ -119,9 +117,8 @@ def _lpips(weights, device):
 
 def _distortion(weights, device):
     def see(sample):
-        known = min(sample.decoded.shape[:2]) >= MIN_SIDE
-        similarity = ms_ssim(sample.original, sample.decoded) if known else np.nan
-        return {"psnr": np.float64(psnr(sample.original, sample.decoded)), "ms_ssim": np.float64(similarity)}
+        pair, large = (sample.original, sample.decoded), min(sample.decoded.shape[:2]) >= MIN_SIDE
+        return {"psnr": np.float64(psnr(*pair)), "ms_ssim": np.float64(ms_ssim(*pair) if large else np.nan)}
 
     return see
 

@@ -102,12 +102,11 @@ class Lpips:
         if min(a.shape[:2]) < MIN_SIDE:
             raise DataError(f"LPIPS needs {MIN_SIDE} pixels per side, the picture has {a.shape[0]}x{a.shape[1]}")
         with torch.inference_mode():
-            x = self._planes(np.stack([a, b]))
             distance = 0
-            for i, maps in enumerate(self._maps(x)):
-                unit = maps / (maps.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
-                difference = (unit[0] - unit[1]).square()
-                distance += (difference * self._weights[f"lin{i}.model.1.weight"][0]).sum(dim=0).mean()
+            for i, maps in enumerate(self._maps(self._planes(np.stack([a, b])))):
+                first, second = maps / (maps.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
+                weight = self._weights[f"lin{i}.model.1.weight"][0]
+                distance += ((first - second).square() * weight).sum(dim=0).mean()
             return float(distance)
 
     def features(self, image: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from spic.metrics import intervals
 from spic.metrics.distortion import finite_psnr
 from spic.metrics.frechet import frechet_distance, kid, squared_mmd
 from spic.metrics.intervals import Interval
-from spic.metrics.miou import mean_iou, miou_per_picture, pixel_accuracy
+from spic.metrics.miou import mean_iou, mean_of_present, miou_per_picture, pixel_accuracy
 from spic.metrics.objects import recall
 from spic.metrics.rate import bpp
 
@@ -68,9 +68,7 @@ def averaged(numbers) -> dict:
     """
 
     def value(evidence: Evidence, key: str) -> float:
-        values = numbers(evidence, key)
-        known = values[~np.isnan(values)]
-        return float(known.mean()) if len(known) else NAN
+        return mean_of_present(numbers(evidence, key))
 
     def interval(evidence: Evidence, key: str) -> Interval:
         return intervals.mean_interval(numbers(evidence, key), block=evidence.block)

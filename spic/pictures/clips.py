@@ -18,7 +18,17 @@ from spic.pictures.reading import read_picture
 FOLDER_RATE = Fraction(25)  # frames per second of a folder, unless told otherwise
 # Formats that are one file: no playlists, which may name other files and addresses.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,yuv4mpegpipe,mpeg,mpegts,ivf,hevc,h264,obu"
-_MUXERS = {".y4m": "yuv4mpegpipe", ".mkv": "matroska", ".webm": "webm", ".avi": "avi", ".mov": "mov"}
+_MUXERS = {  # by suffix; mp4 for all others
+    "": "matroska",
+    ".y4m": "yuv4mpegpipe",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".avi": "avi",
+    ".mov": "mov",
+    ".ts": "mpegts",
+    ".mpg": "mpeg",
+    ".mpeg": "mpeg",
+}
 _CRF = "12"  # of the files written: as good as it looks
 
 
@@ -72,9 +82,8 @@ def open_clip(source, rate=None):
                 raise DataError("there is no video in it")
             stream = container.streams.video[0]
             stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-            found = rate or stream.average_rate or stream.guessed_rate or FOLDER_RATE
-            found = Fraction(found).limit_denominator(1001)
-            yield Clip(found, stream.frames or None, _frames(container, stream))
+            found = Fraction(rate or stream.average_rate or stream.guessed_rate or FOLDER_RATE)
+            yield Clip(found.limit_denominator(1001), stream.frames or None, _frames(container, stream))
     except (av.FFmpegError, EOFError, ValueError) as error:
         raise DataError(f"not a video that can be read ({getattr(error, 'strerror', None) or error})") from None
     finally:
@@ -105,10 +114,7 @@ class VideoWriter:
     def __init__(self, target, suffix: str, rate: Fraction):
         import av
 
-        suffix = suffix.lower()
-        muxer = _MUXERS.get(suffix, "matroska" if not suffix else "mpegts" if suffix == ".ts" else "mp4")
-        if suffix in (".mpg", ".mpeg"):
-            muxer = "mpeg"
+        muxer = _MUXERS.get(suffix.lower(), "mp4")
         self._raw, self._rate, self._stream = muxer == "yuv4mpegpipe", rate, None
         self._codec = "rawvideo" if self._raw else "libvpx-vp9" if muxer == "webm" else "libx264"
         self._container = av.open(target, "w", format=muxer)

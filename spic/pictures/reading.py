@@ -46,7 +46,7 @@ def rgb_pixels(image: Image.Image) -> np.ndarray:
         sixteen = image.mode.startswith("I;") or image.format in ("PNG", "PPM")  # read as "I", but of 16 bits
         image = _upright(image)
         if image.mode == "F" or (image.mode == "I" and not sixteen):
-            kind = {"F": "floating-point", "I": "32-bit"}[image.mode]
+            kind = "floating-point" if image.mode == "F" else "32-bit"
             raise DataError(f"{kind} samples are not supported: their white level is undefined")
         if image.mode.startswith("I"):  # convert("RGB") would clip
             image = Image.fromarray(_eight_bits(np.asarray(image).clip(0, 65535)))
@@ -98,8 +98,7 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     mode = {"L": "L", "LA": "L", "CMYK": "CMYK"}.get(image.mode, "RGB")
     image = image.convert(mode)
     with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+        transform = ImageCms.buildTransform(io.BytesIO(profile), ImageCms.createProfile("sRGB"), mode, "RGB")
         probe = Image.fromarray(_PROBE).convert(mode)
         change = np.asarray(probe.convert("RGB"), np.int16) - ImageCms.applyTransform(probe, transform)
         if mode == "CMYK" or np.abs(change).max() > _SRGB_STEPS:

@@ -167,11 +167,11 @@ def pictures_signature(dataset: Dataset, first: int, count: int) -> str:
         found = os.stat(path)
         return [path.name, found.st_size, found.st_mtime_ns]
 
+    chosen = range(len(dataset))[first : first + count]
     try:
-        seen = [[dataset.names[i], *map(facts, dataset.files(i))] for i in range(len(dataset))[first : first + count]]
+        return digest([[dataset.names[i], *map(facts, dataset.files(i))] for i in chosen])
     except OSError as error:  # gone since the data set was opened
         raise DataError(f"{error.filename}: {error.strerror}") from None
-    return digest(seen)
 
 
 def _file_hash(path: Path, kept) -> str:

@@ -32,10 +32,9 @@ def read_run(folder) -> dict:
         There are no records, or one is damaged.
     """
     paths = sorted(Path(folder).rglob(f"*{SUFFIX}"))
-    found = {path.relative_to(folder).as_posix(): read_record(path) for path in paths}
-    if not found:
+    if not paths:
         raise DataError(f"{folder}: no records of a run (*{SUFFIX})")
-    return found
+    return {path.relative_to(folder).as_posix(): read_record(path) for path in paths}
 
 
 def points(folder) -> list[dict]:
@@ -104,8 +103,7 @@ def _made(records: dict) -> dict[str, dict]:
 
 
 def _point(end: dict, records: dict, start: str) -> dict:
-    made, jobs, read = _made(records), {}, {}
-    todo = [end]
+    made, jobs, read, todo = _made(records), {}, {}, [end]
     while todo:  # from the summary back to the images
         for path, value in todo.pop()["inputs"].items():
             local = path.removeprefix(start)
@@ -115,6 +113,7 @@ def _point(end: dict, records: dict, start: str) -> dict:
                 jobs[where] = records[where]
                 todo.append(records[where])
     used = [*jobs.values(), end]
+    rules = sorted({record["rule"] for record in used})
     coding = [record for record in used if record["rule"] in ("encode", "decode")]
     return {
         "run": end["params"]["run"],
@@ -134,17 +133,15 @@ def _point(end: dict, records: dict, start: str) -> dict:
         "coded": {path: read[path] for path in sorted(read) if path.endswith(("/coded", "/counted_official"))},
         "started": min(record["started"] for record in used),
         "finished": max(record["started"] for record in used),
-        **{key: _sums(used, key) for key in ("seconds", "cpu_seconds")},
+        **{
+            key: {rule: round(sum(one[key] for one in used if one["rule"] == rule), 3) for rule in rules}
+            for key in ("seconds", "cpu_seconds")
+        },
     }
 
 
 def _joined(records, key) -> dict:
     return {name: value for record in records for name, value in record["params"].get(key, {}).items()}
-
-
-def _sums(records, key) -> dict:
-    rules = sorted({record["rule"] for record in records})
-    return {rule: round(sum(one[key] for one in records if one["rule"] == rule), 3) for rule in rules}
 
 
 def _all(values):

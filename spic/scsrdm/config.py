@@ -104,8 +104,12 @@ class ScsrdmConfig(Shape):
             _require(fits, name, getattr(self, name), f"a whole number from 1 to {most}")
         for name in ("resblock_updown", "scale_shift_norm", "learned_variance", "void_class"):
             _require(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
-        numbers = 1 <= len(self.channel_mult) <= 10 and all(_number(m) and 0 < m <= 64 for m in self.channel_mult)
-        _require(numbers, "channel_mult", self.channel_mult, "1 to 10 numbers above 0, at most 64")
+        _require(
+            1 <= len(self.channel_mult) <= 10 and all(_number(m) and 0 < m <= 64 for m in self.channel_mult),
+            "channel_mult",
+            self.channel_mult,
+            "1 to 10 numbers above 0, at most 64",
+        )
         _require(self.prediction in ("epsilon", "x0", "v"), "prediction", self.prediction, "epsilon, x0 or v")
         _require(self.upsampling in ("bilinear", "bicubic"), "upsampling", self.upsampling, "bilinear or bicubic")
         _require(self.condition in ("both", "coarse", "ssm"), "condition", self.condition, "both, coarse or ssm")
@@ -114,9 +118,9 @@ class ScsrdmConfig(Shape):
                 raise ConfigError(f"a level has {channels} channels; GroupNorm needs a multiple of {_GROUPS}")
         self._check_attention()
         if self.residual_std is not None:
-            positive = _number(self.residual_std) and 0 < self.residual_std < 100
-            _require(positive, "residual_std", self.residual_std, "a number above 0, or null")
-            _require(self.prediction == "x0", "residual_std", self.residual_std, "null unless prediction is x0")
+            std = self.residual_std
+            _require(_number(std) and 0 < std < 100, "residual_std", std, "a number above 0, or null")
+            _require(self.prediction == "x0", "residual_std", std, "null unless prediction is x0")
         self._check_head()
 
     def to_dict(self) -> dict:
@@ -231,7 +235,7 @@ def config_from_official(options: dict) -> dict:
         if _boolean(options, name, default) is not only:
             raise ConfigError(f"{name} must be {only}: networks of the other kind are not supported")
     head_channels = _integer(options, "num_head_channels", -1)
-    config = ScsrdmConfig(
+    return ScsrdmConfig(
         num_classes=_integer(options, "num_classes", 151),
         base_channels=_integer(options, "num_channels", 128),
         channel_mult=_numbers(options, "channel_mult", "") or _MULTIPLIERS[size],
@@ -244,8 +248,7 @@ def config_from_official(options: dict) -> dict:
         scale_shift_norm=_boolean(options, "use_scale_shift_norm", True),
         prediction="x0" if _boolean(options, "predict_xstart", False) else "epsilon",
         learned_variance=_boolean(options, "learn_sigma", False),
-    )
-    return config.to_dict()
+    ).to_dict()
 
 
 def _require(condition, name, value, expected):

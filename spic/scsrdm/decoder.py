@@ -51,8 +51,7 @@ class Decoder:
             self.model.run = torch.compile(self.model.run)
         self.sampling = Sampling.from_dict(config["sampling"])
         if memory is None:
-            weights_bytes = sum(tensor.nbytes for tensor in self.model.state_dict().values())
-            memory = (device_memory(self.device) - weights_bytes) // 2
+            memory = (device_memory(self.device) - sum(x.nbytes for x in self.model.state_dict().values())) // 2
         self.memory = memory
         self._last_null = None, None
         self.void_is_null = void_is_null
@@ -104,21 +103,20 @@ class Decoder:
         kept = {"null": self._last_null[1] if guided else None, "room": room, "sampling": sampling}
         batch = batch or fitting
         parts = [slice(start, start + batch) for start in range(0, len(ssm), batch)]
-        decoded = [
-            self._decode(model, ssm[part], coarse[part], noise=seeds if callable(seeds) else seeds[part], **kept)
-            for part in parts
-        ]
-        return np.concatenate(decoded)
+        return np.concatenate(
+            [
+                self._decode(model, ssm[part], coarse[part], noise=seeds if callable(seeds) else seeds[part], **kept)
+                for part in parts
+            ]
+        )
 
     def _decode(self, model, ssm, coarse, **settings):
         if self.void_is_null:
             ssm = np.where(ssm == self.model.config.num_classes, np.uint8(255), ssm)
         labels = torch.from_numpy(np.ascontiguousarray(ssm)).to(self.device)
-        small = torch.from_numpy(np.ascontiguousarray(coarse)).to(self.device)
-        small = small.permute(0, 3, 1, 2).float() / 127.5 - 1
+        small = torch.from_numpy(np.ascontiguousarray(coarse)).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
         x = sample(model, one_hot(labels, self.model.config.ssm_planes), small, **settings)
-        x = ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        return x.permute(0, 2, 3, 1).cpu().numpy()
+        return ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def one_sided(setting: str, weights=None, device: str = "auto", dtype: str = "auto") -> Decoder:

@@ -49,9 +49,8 @@ class Denoiser:
         prediction = guided([output[:, :3] for output in outputs], self.guidance)
         abar = float(schedule.alphas_cumprod()[t])
         x0 = to_x0(self.model.config.prediction, prediction, x_t, abar).clamp(-1, 1)
-        eps = (x_t - abar**0.5 * x0) / (1 - abar) ** 0.5
         fraction = (outputs[0][:, 3:] + 1) / 2 if self.model.config.learned_variance else None
-        return x0, eps, fraction
+        return x0, (x_t - abar**0.5 * x0) / (1 - abar) ** 0.5, fraction
 
 
 def guided(predictions, guidance: float):

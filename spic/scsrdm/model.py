@@ -66,8 +66,8 @@ class Scsrdm(UNet):
         if self.config.residual_std is None:
             return self.run(torch.cat([x_t, c], dim=1), times, conditions)
         planes, wiener, s = self._precondition(x_t, t, c)
-        outputs = self.run(planes, times, conditions)
-        outputs = [self._refined(*each, wiener, s, c) for each in zip(outputs, conditions, strict=True)]
+        pairs = zip(self.run(planes, times, conditions), conditions, strict=True)
+        outputs = [self._refined(raw, condition, wiener, s, c) for raw, condition in pairs]
         coloured = half_chroma if self.config.chroma == "half" else nn.Identity()
         return [torch.cat([coloured(wiener + s * raw[:, :3]), raw[:, 3:]], dim=1) for raw in outputs]
 
@@ -93,8 +93,12 @@ class Scsrdm(UNet):
         """Coarse image at full size, float32 (N, 3, H, W)."""
         if self.config.condition == "ssm":
             coarse = torch.zeros_like(coarse)
-        factor, mode = self.config.coarse_factor, self.config.upsampling
-        return F.interpolate(coarse.float(), scale_factor=factor, mode=mode, align_corners=False)
+        return F.interpolate(
+            coarse.float(),
+            scale_factor=self.config.coarse_factor,
+            mode=self.config.upsampling,
+            align_corners=False,
+        )
 
     def _refined(self, raw, condition, wiener, s, c):
         if self.refine is None:
@@ -111,6 +115,5 @@ class Scsrdm(UNet):
         abar = self._abar[t.device][t].view(-1, 1, 1, 1)
         s2, sigma2 = self.config.residual_std**2, (1 - abar) / abar
         offset = x_t * abar.rsqrt() - c
-        wiener = c + s2 / (s2 + sigma2) * offset
-        s = (s2 * sigma2 / (s2 + sigma2)).sqrt()
-        return torch.cat([offset * (s2 + sigma2).rsqrt(), c], dim=1), wiener, s
+        planes = torch.cat([offset * (s2 + sigma2).rsqrt(), c], dim=1)
+        return planes, c + s2 / (s2 + sigma2) * offset, (s2 * sigma2 / (s2 + sigma2)).sqrt()

@@ -45,9 +45,7 @@ class Refine(nn.Module):
         for block in self.blocks:
             h = block(h)
         correction = F.pixel_shuffle(self.out(h), PATCH).float()
-        if self.finish is None:
-            return correction
-        return correction + self.finish(h, x0 + correction, c, onehot)
+        return correction if self.finish is None else correction + self.finish(h, x0 + correction, c, onehot)
 
 
 class Block(nn.Module):

@@ -137,8 +137,10 @@ class NullCondition:
     def modulation(self, spade: Spade, dtype):
         """Scale and shift of one SPADE, (1, channels, h, w)."""
         rows, columns = self.places[spade.level]
-        small = self.kept[spade.index]
-        return tuple(t.index_select(1, rows).index_select(2, columns).permute(0, 3, 1, 2).to(dtype) for t in small)
+        return tuple(
+            small.index_select(1, rows).index_select(2, columns).permute(0, 3, 1, 2).to(dtype)
+            for small in self.kept[spade.index]
+        )
 
 
 def _places(side: int, device):

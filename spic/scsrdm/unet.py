@@ -65,8 +65,7 @@ class _Block(nn.Module):
         time = times[:, self.time_columns, None, None]
         if self.scale_shift:
             scale, shift = time.chunk(2, dim=1)
-            normalised = out_norm(hidden, conditions)
-            hidden = torch.addcmul(shift.to(hidden.dtype), normalised, (1 + scale).to(hidden.dtype))
+            hidden = torch.addcmul(shift.to(hidden.dtype), out_norm(hidden, conditions), (1 + scale).to(hidden.dtype))
         else:
             hidden = out_norm(hidden + time.to(hidden.dtype), conditions)
         return self.skip_connection(x) + out_layers(hidden)
@@ -78,9 +77,12 @@ class ResBlock(_Block):
     def __init__(self, channels, out, embedding, scale_shift, resample=None):
         super().__init__(channels, out, embedding, scale_shift, resample)
         self.in_layers = nn.Sequential(GroupNorm(channels), nn.SiLU(), nn.Conv2d(channels, out, 3, padding=1))
-        last = zeroed(nn.Conv2d(out, out, 3, padding=1))
-        # The released weights count a dropout layer at index 2.
-        self.out_layers = nn.Sequential(GroupNorm(out), nn.SiLU(), nn.Identity(), last)
+        self.out_layers = nn.Sequential(
+            GroupNorm(out),
+            nn.SiLU(),
+            nn.Identity(),  # the released weights count a dropout layer here
+            zeroed(nn.Conv2d(out, out, 3, padding=1)),
+        )
 
     def parts(self):
         return self.in_layers[0], self.in_layers[2], self.out_layers[0], self.out_layers[1:]
@@ -127,8 +129,9 @@ class UNet(nn.Module):
             return ResBlock(channels, out, embedding, config.scale_shift_norm, resample)
 
         def spade_block(channels, out, level, resample=None):
-            spade = (ssm_channels, config.spade_hidden, level)
-            return SpadeResBlock(channels, out, embedding, config.scale_shift_norm, *spade, resample)
+            return SpadeResBlock(
+                channels, out, embedding, config.scale_shift_norm, ssm_channels, config.spade_hidden, level, resample
+            )
 
         def attention(channels, level):
             attended = config.level_factors[level] in config.attention_factors
@@ -165,11 +168,13 @@ class UNet(nn.Module):
                     if config.resblock_updown:
                         layers.append(spade_block(out, out, level, larger))
                     else:
-                        convolution = nn.Conv2d(out, out, 3, padding=1)
-                        layers.append(nn.Sequential(OrderedDict(larger=larger, conv=convolution)))
+                        layers.append(nn.Sequential(OrderedDict(larger=larger, conv=nn.Conv2d(out, out, 3, padding=1))))
                 self.output_blocks.append(Stage(*layers))
-        head = nn.Conv2d(channels, config.out_channels * patch * patch, 3, padding=1)
-        self.out = nn.Sequential(GroupNorm(channels), nn.SiLU(), zeroed(head))
+        self.out = nn.Sequential(
+            GroupNorm(channels),
+            nn.SiLU(),
+            zeroed(nn.Conv2d(channels, config.out_channels * patch * patch, 3, padding=1)),
+        )
 
         self.blocks = [module for module in self.modules() if isinstance(module, _Block)]
         self.spades = [module for module in self.modules() if isinstance(module, Spade)]
@@ -207,8 +212,8 @@ class UNet(nn.Module):
         frequencies = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
         angles = t.float()[:, None] * frequencies  # geometric frequencies from 1 to 1/10000
         with torch.autocast(t.device.type, enabled=False):
-            sines = torch.cat([angles.cos(), angles.sin()], dim=1).to(self.time_embed[0].weight.dtype)
-            embedding = self.time_embed(sines)
+            sines = torch.cat([angles.cos(), angles.sin()], dim=1)
+            embedding = self.time_embed(sines.to(self.time_embed[0].weight.dtype))
             return torch.cat([block.emb_layers(embedding) for block in self.blocks], dim=1).float()
 
     def run(self, planes, times, conditions) -> list:

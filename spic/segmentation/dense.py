@@ -125,5 +125,4 @@ class DenseNet(nn.Module):
 
 def normalize(images: torch.Tensor) -> torch.Tensor:
     """uint8 (N, H, W, 3) to float32 (N, 3, H, W), channels_last, roughly zero mean and unit variance."""
-    x = images.permute(0, 3, 1, 2).float()
-    return ((x - 115.0) / 70.0).contiguous(memory_format=torch.channels_last)
+    return ((images.permute(0, 3, 1, 2).float() - 115.0) / 70.0).contiguous(memory_format=torch.channels_last)

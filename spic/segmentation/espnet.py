@@ -39,8 +39,7 @@ class Bare(nn.Sequential):
 
     def __init__(self, channels_in, channels_out, kernel, stride=1, dilation=1):
         super().__init__()
-        padding = kernel // 2 * dilation
-        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, dilation, bias=False)
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2 * dilation, dilation, bias=False)
 
 
 class Activated(nn.Sequential):
@@ -191,13 +190,12 @@ class EspNetSegmenter:
         """Label maps uint8 (N, H, W), never void, of uint8 (N, H, W, 3) sRGB images, else `DataError`."""
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or 0 in images.shape[1:]:
             raise DataError(f"a segmenter takes uint8 (N, H, W, 3), not {images.dtype} {images.shape}")
-        height, width = images.shape[1:3]
         maps = np.empty(images.shape[:3], np.uint8)
         for start in range(0, len(images), batch):
             x = self.planes(images[start : start + batch])
             with autocast(self.device, self.dtype):
                 logits = self.model(x)[:, : self.label_space.num_classes].float()
-            logits = F.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
+            logits = F.interpolate(logits, images.shape[1:3], mode="bilinear", align_corners=False)
             maps[start : start + batch] = logits.argmax(1).to(torch.uint8).cpu().numpy()
         return maps
 
@@ -209,5 +207,4 @@ class EspNetSegmenter:
         size = [max(1, round(side * scale / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in (height, width)]
         if size != [height, width]:
             x = F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True).clamp(0, 255)
-        x = (x.flip(1) - self._mean) / self._std / 255
-        return x.contiguous(memory_format=torch.channels_last)
+        return ((x.flip(1) - self._mean) / self._std / 255).contiguous(memory_format=torch.channels_last)

@@ -82,5 +82,4 @@ class StreetNet(nn.Module):
 
 def normalize(pictures: torch.Tensor) -> torch.Tensor:
     """uint8 or float 0..255 (N, H, W, 3) to float32 (N, 3, H, W), channels_last, as the encoder was pretrained."""
-    x = pictures.permute(0, 3, 1, 2).float()
-    return ((x - 127.0) / 128.0).contiguous(memory_format=torch.channels_last)
+    return ((pictures.permute(0, 3, 1, 2).float() - 127.0) / 128.0).contiguous(memory_format=torch.channels_last)

@@ -144,8 +144,9 @@ class Trainer:
             nets.requires_grad_(True)
             nets.segmenter.encoder.requires_grad_(False)
             both = [torch.cat([a, b.detach()]) for a, b in zip(wanted, found, strict=True)]
-            logits = nets.logits(both, size).chunk(2)
-            on_real, on_drawn = losses.segmenter_loss(*logits, batch.labels, self.weights, self.void)
+            on_real, on_drawn = losses.segmenter_loss(
+                *nets.logits(both, size).chunk(2), batch.labels, self.weights, self.void
+            )
             pairs = [torch.cat([a, b]) for a, b in zip((real, *around), (fake.detach(), *around), strict=True)]
             scores = [score.chunk(2) for score in nets.patch_scores(*pairs, shift)]
             hinge = losses.hinge_loss([a for a, _ in scores], [b for _, b in scores])
@@ -207,12 +208,6 @@ def train_adversarial(
     """
     torch.manual_seed(seed)
     trainer = Trainer(pack, predicted, recipe, init, device, dtype)
-    learned = [p for p in trainer.discriminators.parameters() if p.requires_grad]
-    groups = [
-        {"params": list(trainer.model.parameters())},
-        {"params": learned, "scale": recipe.discriminator_rate / recipe.learning_rate},
-    ]
-
     left_out = validation and Batches(
         validation, None, recipe.window, trainer.model.config.ssm_planes, lights=0, device=device
     )
@@ -227,7 +222,13 @@ def train_adversarial(
         folder,
         budget,
         Optimization(recipe.learning_rate, (0.0, 0.99), ema_decay=recipe.ema_decay, clip=5.0, seed=seed),
-        groups=groups,
+        groups=[
+            {"params": list(trainer.model.parameters())},
+            {
+                "params": [p for p in trainer.discriminators.parameters() if p.requires_grad],
+                "scale": recipe.discriminator_rate / recipe.learning_rate,
+            },
+        ],
         recipe={
             **asdict(recipe),
             **trainer.config,

@@ -80,8 +80,9 @@ class Batches:
         self.truth, self.lights = truth, lights
         self.odds = scene_odds(pack.sources, scene_share)
         self.images = torch.from_numpy(pack.pictures).to(device)
-        maps = [pack.labels] if predicted is None else [pack.labels, predicted]
-        self.maps = torch.from_numpy(np.stack(maps)).to(device)
+        self.maps = torch.from_numpy(np.stack([pack.labels] if predicted is None else [pack.labels, predicted])).to(
+            device
+        )
         uncoded = np.stack([downscale(image) for image in pack.pictures])
         self.coarse = torch.from_numpy(np.stack([uncoded, *(pack.coarse[qp] for qp in sorted(pack.coarse))])).to(device)
 
@@ -105,9 +106,12 @@ class Batches:
             return torch.where(flip.view(-1, 1, 1, *[1] * (crops.ndim - 3)), crops.flip(2), crops)
 
         labels = cut(self.maps, (source.astype(np.int64), image), COARSE_FACTOR).long()
-        images = light(cut(self.images, (image,), COARSE_FACTOR))
-        coarse = light(cut(self.coarse, (coded, image), 1))
-        return Batch(images, labels, _packed(one_hot(labels, self.planes)), coarse)
+        return Batch(
+            images=light(cut(self.images, (image,), COARSE_FACTOR)),
+            labels=labels,
+            ssm=_packed(one_hot(labels, self.planes)),
+            coarse=light(cut(self.coarse, (coded, image), 1)),
+        )
 
     def _light(self, count, rng):
         """Another light for a share of the crops, as a function of uint8 crops; to [-1, 1] at the same time."""

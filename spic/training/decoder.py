@@ -96,8 +96,7 @@ class Recipe:
 
     def __post_init__(self):
         if not 0 <= self.t_min <= self.t_max < NUM_TIMESTEPS:
-            expected = f"expected 0 <= t_min <= t_max < {NUM_TIMESTEPS}"
-            raise ConfigError(f"timesteps {self.t_min} to {self.t_max}: {expected}")
+            raise ConfigError(f"timesteps {self.t_min} to {self.t_max}: expected 0 <= t_min <= t_max < {NUM_TIMESTEPS}")
         Sampling.from_dict(self.sampling)  # wrong values: now, not after hours
 
 
@@ -186,8 +185,16 @@ class Trainer:
     def batches_of(self, pack: Pack, predicted=None) -> Batches:
         """Crops of a pack as the recipe wants them, in the light that they were taken in."""
         r = self.recipe
-        shares = {"scene_share": r.scene_share, "truth": TRUTH, "lights": 0.0}
-        return Batches(pack, predicted, r.crop or CROP, self.model.config.ssm_planes, **shares, device=self.device)
+        return Batches(
+            pack,
+            predicted,
+            r.crop or CROP,
+            self.model.config.ssm_planes,
+            scene_share=r.scene_share,
+            truth=TRUTH,
+            lights=0.0,
+            device=self.device,
+        )
 
     def timesteps(self, rng):
         """Timesteps of a batch, int64 (N,), and which of them are beginnings of a chain, bool (N,)."""
@@ -207,8 +214,9 @@ class Trainer:
         batch = batches.draw(self.recipe.batch, rng)
         keep = torch.from_numpy(rng.random(self.recipe.batch) >= self.recipe.ssm_drop).to(self.device)
         t, begins = self.timesteps(rng)
-        noise = torch.from_numpy(rng.standard_normal(tuple(batch.images.shape), dtype=np.float32))
-        noise = noise.to(self.device, memory_format=torch.channels_last)
+        noise = torch.from_numpy(rng.standard_normal(tuple(batch.images.shape), dtype=np.float32)).to(
+            self.device, memory_format=torch.channels_last
+        )
         keep, begins, a = (x.view(-1, 1, 1, 1) for x in (keep, begins, self.abar[t]))
         known = torch.where(begins, network.enlarge(batch.coarse), batch.images)
         x_t = a.sqrt() * known + (1 - a).sqrt() * noise
@@ -260,8 +268,7 @@ def train_decoder(
     left_out = validation and trainer.batches_of(validation)
 
     def evaluate(probe):
-        look = partial(trainer.compare, left_out)
-        return mean_losses(probe, look, -(-2 * len(validation) // recipe.batch), seed)
+        return mean_losses(probe, partial(trainer.compare, left_out), -(-2 * len(validation) // recipe.batch), seed)
 
     numbers = asdict(recipe)
     del numbers["sampling"]  # decides nothing here

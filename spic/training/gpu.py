@@ -110,7 +110,6 @@ def _train(options) -> str:
     if options.lite2:
         imagenet.FILES["lite2"] = options.lite2
     pack, validation = read_split(options.pack, options.leave_out)
-    predicted = predicted_maps(pack, options.ssm, device) if options.ssm else None
     folder = options.folder or options.out
     train_adversarial(
         pack,
@@ -119,7 +118,7 @@ def _train(options) -> str:
         recipe,
         init=options.init,
         validation=validation,
-        predicted=predicted,
+        predicted=predicted_maps(pack, options.ssm, device) if options.ssm else None,
         device=device,
         dtype=pick_dtype(options.dtype, device),
         seed=options.seed,

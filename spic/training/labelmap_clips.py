@@ -14,8 +14,7 @@ from spic.codecs.labelmap.prior import Prior, fresh_prior
 from spic.codecs.labelmap.samples import samples
 from spic.codecs.smooth import Smoother
 from spic.errors import ConfigError, DataError
-from spic.training.labelmap_network import fit, quantized
-from spic.training.labelmap_prior import HIDDEN, RATES
+from spic.training.labelmap_prior import HIDDEN, adapted, trained_network
 
 FRAMES = 6
 SHARE, FIRST_SHARE = 0.03, 0.006  # of the modelled pixels that the network is trained on; of a map with one map before
@@ -61,8 +60,7 @@ def collect_clips(dataset, segmenter, leave_out: tuple[str, ...] = (), seed: int
 def smoothed(clip: np.ndarray) -> np.ndarray:
     """A clip of maps as `spic.codecs.smooth` makes it; the last map, which has no next one, is left out."""
     smoother = Smoother()
-    found = [smoother.push(labels) for labels in clip]
-    return np.stack(found[1:])
+    return np.stack([smoother.push(labels) for labels in clip][1:])
 
 
 def train_after(clips, steps: int, *, classes: int, hidden=HIDDEN, mixer_maps=None, seed=0, report=None) -> Prior:
@@ -97,29 +95,19 @@ def train_after(clips, steps: int, *, classes: int, hidden=HIDDEN, mixer_maps=No
         raise ConfigError(f"{steps} steps: expected 1 or more")
     if not len(clips) or any(clip.dtype != np.uint8 or clip.ndim != 3 or len(clip) < 3 for clip in clips):
         raise DataError("expected clips of label maps, uint8 (T, H, W) of 3 maps or more")
-    tell = report or (lambda what, cost: None)
     rng = np.random.default_rng(seed)
     classes += 1  # one row for all other ids
     clips = [seen for clip in clips for seen in (clip, smoothed(clip))]
     parts = [part for clip in clips for part in _described(clip, rng, classes)]
-    features, answers = (np.concatenate([part[i] for part in parts]) for i in range(2))
-    del parts
-    if not len(features):
-        raise DataError("the label maps have no outlines to learn from")
+    network = trained_network(parts, hidden, previous.num_rows_after(classes), steps, seed, report)
+    chosen = [clips[i] for i in rng.permutation(len(clips))[:mixer_maps]]
+    return adapted(fresh_prior(network, classes, after=True), chosen, _learned, "clips", report)
 
-    def step(number, bits):
-        tell(f"network, step {number} of {steps}: bits per pixel", bits)
 
-    parameters = fit(features, answers, hidden, previous.num_rows_after(classes), steps, seed=seed, report=step)
-    prior = fresh_prior(quantized(parameters), classes, after=True)
-    order, sizes = rng.permutation(len(clips))[:mixer_maps], []
-    for place, i in enumerate(order):
-        coder = MapsEncoder(None, prior, RATES[2 * place >= len(order)])
-        coded = [len(coder.encode(labels)) for labels in clips[i]]
-        sizes.append(float(np.mean(coded[1:])))
-        prior = coder.learned()
-    tell(f"adaptive part, {len(order)} clips: mean bytes of the second half", float(np.mean(sizes[len(sizes) // 2 :])))
-    return prior
+def _learned(clip, prior, rate):
+    coder = MapsEncoder(None, prior, rate)
+    sizes = [len(coder.encode(labels)) for labels in clip]
+    return float(np.mean(sizes[1:])), coder.learned()
 
 
 def _described(clip, rng, classes):

@@ -64,11 +64,13 @@ def fit(features, answers, hidden, rows, steps, *, batch=512, rate=2e-3, decay=0
     parameters = [
         torch.from_numpy(array).requires_grad_() for array in start_parameters(hidden, rows, features.shape[1], seed)
     ]
-    groups = [
-        {"params": [p for p in parameters if p.ndim == 2], "weight_decay": decay},
-        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=rate)
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": [p for p in parameters if p.ndim == 2], "weight_decay": decay},
+            {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
+        ],
+        lr=rate,
+    )
     rng, total = np.random.default_rng(seed), 0.0
     for step in range(1, steps + 1):
         for group in optimizer.param_groups:

@@ -4,6 +4,8 @@ The second half runs the actual coder over the maps, one after another, and keep
 mixer, chances of uniform pixels and of spelt labels. Its learning rate drops halfway.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from spic.codecs.labelmap.network import num_rows
@@ -89,26 +91,37 @@ def train_prior(maps, steps: int, *, classes: int, hidden=HIDDEN, mixer_maps=Non
     for labels in maps:
         if labels.dtype != np.uint8 or labels.ndim != 2 or not 0 < labels.size <= MAX_PIXELS:
             raise DataError(f"expected uint8 (H, W), got {labels.dtype} {labels.shape}")
-    tell = report or (lambda what, cost: None)
     rng = np.random.default_rng(seed)
-    parts = [samples(labels, rng.random(labels.shape) < SHARE, classes + 1) for labels in maps]
+    classes += 1  # one row for all other ids
+    parts = [samples(labels, rng.random(labels.shape) < SHARE, classes) for labels in maps]
+    network = trained_network(parts, hidden, num_rows(classes), steps, seed, report)
+    chosen = [maps[i] for i in rng.permutation(len(maps))[:mixer_maps]]
+    return adapted(fresh_prior(network, classes), chosen, learned, "maps", report)
+
+
+def trained_network(parts: list, hidden, rows: int, steps: int, seed: int, report) -> tuple[np.ndarray, ...]:
+    """The integer network, with so many rows of its table, of features and answers: `parts`, a list that is emptied."""
     features, answers = (np.concatenate([part[i] for part in parts]) for i in range(2))
+    parts.clear()
     if not len(features):
         raise DataError("the label maps have no outlines to learn from")
-    del parts
 
     def step(number, bits):
-        tell(f"network, step {number} of {steps}: bits per pixel", bits)
+        if report is not None:
+            report(f"network, step {number} of {steps}: bits per pixel", bits)
 
-    classes += 1  # one row for all other ids
-    parameters = fit(features, answers, hidden, num_rows(classes), steps, seed=seed, report=step)
-    prior = fresh_prior(quantized(parameters), classes)
-    order = rng.permutation(len(maps))[:mixer_maps]
+    return quantized(fit(features, answers, hidden, rows, steps, seed=seed, report=step))
+
+
+def adapted(prior: Prior, chosen: list, code: Callable, what: str, report) -> Prior:
+    """A prior whose adaptive part has seen the maps or clips `chosen`; `code(item, prior, rate)`: bytes, next prior."""
     sizes = []
-    for place, i in enumerate(order):
-        size, prior = learned(maps[i], prior, RATES[2 * place >= len(order)])
+    for place, item in enumerate(chosen):
+        size, prior = code(item, prior, RATES[2 * place >= len(chosen)])
         sizes.append(size)
-    tell(f"adaptive part, {len(order)} maps: mean bytes of the second half", float(np.mean(sizes[len(sizes) // 2 :])))
+    if report is not None:
+        half = float(np.mean(sizes[len(sizes) // 2 :]))
+        report(f"adaptive part, {len(chosen)} {what}: mean bytes of the second half", half)
     return prior
 
 

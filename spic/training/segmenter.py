@@ -157,8 +157,7 @@ def train_segmenter(
     torch.manual_seed(seed)
     trainer = Trainer(pack, recipe, init, device, dtype)
     space, config = trainer.space, asdict(trainer.model.config)
-
-    look = {"normalize": trainer.normalize, "pack": validation, "space": space, "device": device, "dtype": dtype}
+    look = partial(validate, normalize=trainer.normalize, pack=validation, space=space, device=device, dtype=dtype)
     state = train(
         trainer.model,
         trainer.losses,
@@ -174,7 +173,7 @@ def train_segmenter(
             "dtype": dtype,
             "seed": seed,
         },
-        evaluate=partial(validate, **look) if validation else None,
+        evaluate=look if validation else None,
         evaluate_every=evaluate_every,
     )
     return state, {"arch": recipe.network, "label_space": space.name, "net": config}

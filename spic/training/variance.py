@@ -30,8 +30,7 @@ def variational_bound(raw, x0_estimate, x0, x_t, t):
         Integer (N,), timesteps.
     """
     raw, x0_estimate, x0, x_t = raw.float(), x0_estimate.detach().float(), x0.float(), x_t.float()
-    table = _table().to(x0.device)[:, t, None, None, None]
-    x0_coefficient, x_t_coefficient, low, high = table
+    x0_coefficient, x_t_coefficient, low, high = _table().to(x0.device)[:, t, None, None, None]
     log_variance = low + (raw + 1) / 2 * (high - low)
     true_mean = x0_coefficient * x0 + x_t_coefficient * x_t
     mean = x0_coefficient * x0_estimate + x_t_coefficient * x_t
@@ -41,8 +40,7 @@ def variational_bound(raw, x0_estimate, x0, x_t, t):
     above = torch.special.ndtr((x0 - mean + 1 / 255) * inverse).masked_fill(x0 > 0.999, 1)
     below = torch.special.ndtr((x0 - mean - 1 / 255) * inverse).masked_fill(x0 < -0.999, 0)
     surprise = -(above - below).clamp(min=1e-12).log()
-    terms = torch.where((t == 0)[:, None, None, None], surprise, kl)
-    return terms.mean() / math.log(2)
+    return torch.where((t == 0)[:, None, None, None], surprise, kl).mean() / math.log(2)
 
 
 @cache
@@ -50,5 +48,4 @@ def _table() -> torch.Tensor:
     """x0 and x_t coefficients of the posterior's mean, log of its variance and of beta; float32 (4, 1000)."""
     chain = Chain.over(range(NUM_TIMESTEPS))
     low, high = zip(*map(chain.log_variances, range(NUM_TIMESTEPS)), strict=True)
-    table = np.stack([chain.x0_coefficient, chain.x_t_coefficient, low, high])
-    return torch.from_numpy(table.astype(np.float32))
+    return torch.from_numpy(np.stack([chain.x0_coefficient, chain.x_t_coefficient, low, high]).astype(np.float32))

@@ -192,12 +192,11 @@ def check_state(own: dict, state: dict, what: str = "network") -> None:
 def shipped(name: str, folder: Path = FOLDER) -> Path:
     """Path of shipped weights after checking their hashes; `WeightsError` if unknown, missing or changed."""
     known = manifest(folder)
-    entry = known.get(name)
-    if entry is None:
+    if name not in known:
         raise WeightsError(f"no shipped weights {name!r}; there are: {', '.join(sorted(known)) or 'none'}")
     try:
-        tensors, sidecar = weight_paths(folder / entry["file"])
-        wanted = {tensors: entry["sha256"], sidecar: entry["config_sha256"]}
+        tensors, sidecar = weight_paths(folder / known[name]["file"])
+        wanted = {tensors: known[name]["sha256"], sidecar: known[name]["config_sha256"]}
     except (KeyError, TypeError):
         raise WeightsError(f"the manifest entry of {name!r} is damaged") from None
     for file, digest in wanted.items():
@@ -212,8 +211,7 @@ def shipped(name: str, folder: Path = FOLDER) -> Path:
 
 def shipped_as(weights_id: str, folder: Path = FOLDER) -> str | None:
     """Name of the shipped weights whose tensor file's SHA-256 begins with `weights_id`; None where none are."""
-    entries = manifest(folder).items()
-    return next((name for name, entry in entries if entry["sha256"].startswith(weights_id)), None)
+    return next((name for name, entry in manifest(folder).items() if entry["sha256"].startswith(weights_id)), None)
 
 
 def register(name: str, path, folder: Path = FOLDER) -> Path:

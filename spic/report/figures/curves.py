@@ -47,8 +47,10 @@ def rate_curves(
         for anchor, marker in zip(known, "x+1234|_" * len(known), strict=False):
             results, warning = anchor["results"], f" ({anchor['warning']})" if anchor["warning"] else ""
             pairs = sorted(zip(results["bpp"], results[metric], strict=True))
-            label, look = anchor["name"] + warning, {"color": "0.6", "linewidth": 0.7, "zorder": 1}
-            axes.plot(*zip(*pairs, strict=True), marker=marker, markersize=5, label=label, **look)
+            axes.plot(
+                *zip(*pairs, strict=True), marker=marker, markersize=5, label=anchor["name"] + warning, color="0.6",
+                linewidth=0.7, zorder=1,
+            )  # fmt: skip
         ssm = points.loc[points["method"] == ANCHOR, "bpp_ssm"].dropna()
         if len(ssm):
             axes.axvline(ssm.mean(), color="0.35", linestyle=":", linewidth=1.2, label="rate of the SSM", zorder=1)
@@ -123,8 +125,12 @@ def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
             axes.axhspan(i - 0.5, i + 0.5, color="0.95", zorder=0)
         if not classes:
             _note(axes, "no class is in any map")
-        axes.set(xlim=(0, 1), ylim=((len(classes) or 4) - 0.5, -0.5), xlabel="IoU to the segmented original")
-        axes.set_title(f"{_set(points)}, at about the same rate")
+        axes.set(
+            xlim=(0, 1),
+            ylim=((len(classes) or 4) - 0.5, -0.5),
+            xlabel="IoU to the segmented original",
+            title=f"{_set(points)}, at about the same rate",
+        )
         _frame(axes, "x")
 
 
@@ -148,15 +154,18 @@ def recall_by_size(points: pd.DataFrame, recall: pd.DataFrame, stem) -> None:
                     _line(axes, range(len(SIZES)), rows["recall"], style, label=_at(row, style))
             if not axes.lines:
                 _note(axes, "no small objects\nwere counted")
-            ticks = [f"{text}\nn = {n}" for text, n in zip(SIZES.values(), counts, strict=True)]
-            axes.set_xticks(range(len(SIZES)), ticks, fontsize=8)
-            title = "all small objects" if name == "all" else name
-            axes.set(xlim=(-0.3, len(SIZES) - 0.7), ylim=(0, 1), title=title)
+            axes.set_xticks(
+                range(len(SIZES)),
+                [f"{text}\nn = {n}" for text, n in zip(SIZES.values(), counts, strict=True)],
+                fontsize=8,
+            )
+            axes.set(xlim=(-0.3, len(SIZES) - 0.7), ylim=(0, 1), title="all small objects" if name == "all" else name)
             _frame(axes)
         for axes in grid[:, 0]:
             axes.set_ylabel("share still there")
-        title = f"{_set(points)}, at about the same rate; sizes in pixels"
-        grid.flat[0].figure.suptitle(title, fontsize=10, x=0.02, ha="left")
+        grid.flat[0].figure.suptitle(
+            f"{_set(points)}, at about the same rate; sizes in pixels", fontsize=10, x=0.02, ha="left"
+        )
 
 
 def steps_curves(steps: pd.DataFrame, stem) -> None:
@@ -177,8 +186,8 @@ def steps_curves(steps: pd.DataFrame, stem) -> None:
                     rows["steps"], rows[metric], color=color, marker=marker, linestyle=dash, markeredgecolor="white",
                     label=", ".join([key[0], *(f"{k} {v}" for k, v in zip(keys[1:], key[1:], strict=True))]),
                 )  # fmt: skip
-            long = "seconds per image" if metric == "seconds" else column(metric).axis
-            title = long.replace(" (EfficientNet-Lite0 features)", ", fd_lite0")
+            title = "seconds per image" if metric == "seconds" else column(metric).axis
+            title = title.replace(" (EfficientNet-Lite0 features)", ", fd_lite0")
             axes.set(xscale="log", xlabel="steps of the decoder", title=title)
             ticks = sorted(steps["steps"].unique())
             axes.set_xticks(ticks, map(str, ticks), fontsize=8)

@@ -151,9 +151,8 @@ def coded_versions(chosen: Chosen, table: pd.DataFrame, coded: dict, settings: S
     eye : object
         The segmenter, as `seen` takes it.
     """
-    rows = equal_rate_pair(table[table["name"] == chosen.name])
     versions = [seen(eye, chosen.picture.pixels)]
-    for row in reversed(rows):
+    for row in reversed(equal_rate_pair(table[table["name"] == chosen.name])):
         pixels = _decoded(get_method(row["method"], settings), coded[row["method"], row["point"]], chosen.name)
         versions.append(seen(eye, pixels, versions[0], title=label_of(row["method"], row["point"]), **row))
     return Subject(chosen.name, chosen.corner, versions)
@@ -168,9 +167,9 @@ def uncompressed_versions(chosen: list[Chosen], methods, settings: Settings, eye
         decoded = coder.decode(
             [coder.encode(one.picture, COARSE_FACTOR) for one in chosen], [one.name for one in chosen]
         )
-        labelled = {"method": method, "point": f"coarse_factor{COARSE_FACTOR}", "title": label_of(method)}
+        point, title = f"coarse_factor{COARSE_FACTOR}", label_of(method)
         for versions, pixels in zip(subjects, decoded, strict=True):
-            versions.append(seen(eye, pixels, versions[0], **labelled))
+            versions.append(seen(eye, pixels, versions[0], method=method, point=point, title=title))
     return [Subject(one.name, one.corner, versions) for one, versions in zip(chosen, subjects, strict=True)]
 
 

@@ -57,9 +57,13 @@ class Level(nn.Module):
         self.norm = nn.Identity() if post_norm else nn.Sequential(_norm(channels))
         self.downsample = None
         if not last:
-            conv = nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=False)
-            norm = nn.Sequential(Permute(0, 2, 3, 1), _norm(2 * channels))
-            self.downsample = nn.Sequential(OrderedDict(planes=Permute(0, 3, 1, 2), conv=conv, norm=norm))
+            self.downsample = nn.Sequential(
+                OrderedDict(
+                    planes=Permute(0, 3, 1, 2),
+                    conv=nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1, bias=False),
+                    norm=nn.Sequential(Permute(0, 2, 3, 1), _norm(2 * channels)),
+                )
+            )
 
     def forward(self, x):
         for block in self.blocks:

@@ -67,10 +67,9 @@ def read_state_dict(path) -> dict[str, torch.Tensor]:
     """
     content = read_tensors(path, _load)
     state = content.get("state_dict", content) if isinstance(content, dict) else None
-    tensors = isinstance(state, dict) and all(
+    if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
-    )
-    if not tensors:
+    ):
         what = " but a classification backbone" if isinstance(content, dict) and "model" in content else ""
         raise WeightsError(f"{path}: not a checkpoint with a state_dict{what}; see {PAGE}")
     return {

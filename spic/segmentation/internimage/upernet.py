@@ -81,8 +81,7 @@ class DecodeHead(nn.Module):
         self.fpn_bottleneck = ConvOfMaps(4 * WIDTH, WIDTH)
 
     def forward(self, features):
-        pooled = [module(features[3]) for module in self.psp_modules]
-        maps = [self.bottleneck([features[3], *pooled])]
+        maps = [self.bottleneck([features[3], *(module(features[3]) for module in self.psp_modules)])]
         above = maps[0]
         for i in (2, 1, 0):
             lateral = self.lateral_convs[i](features[i])
