@@ -21,7 +21,7 @@ rule look_at_originals:
     params:
         settings={
             **plan.settings("judge", "judge_weights", "judges"),
-            **plan.settings("fid_weights", "lpips_weights"),
+            "metric_weights": plan.metric_weights,
             **(
                 plan.settings("segmenter", "segmenter_weights")
                 if plan.other_looks
@@ -60,7 +60,7 @@ use rule look_at_originals as look with:
         settings={
             **plan.settings("segmenter", "segmenter_weights"),
             **plan.settings("judge", "judge_weights", "judges"),
-            **plan.settings("fid_weights", "lpips_weights"),
+            "metric_weights": plan.metric_weights,
             "segmenter_inputs": {
                 "segmenter": plan.segmenter_input(),
                 **plan.other_looks,

@@ -106,7 +106,7 @@ def check_files(plan: Plan) -> None:
     for key in sorted(decoders):
         if config[key] is not None or key in SHIPPED_DECODERS:
             given[key] = _with_config(weight_paths(config[key] or FOLDER / SHIPPED_DECODERS[key])[0])
-    given |= {key: [config[key]] for key in (*_TABLES, "fid_weights", "lpips_weights") if config[key] is not None}
+    given |= {key: [config[key]] for key in (*_TABLES, *plan.metric_weights) if config[key] is not None}
     with about("anchors"):
         for file in plan.anchors:
             read_anchor(file)

@@ -83,8 +83,7 @@ def plan_looks(
     judge=None,
     judge_weights=None,
     judges: dict | None = None,
-    fid_weights=None,
-    lpips_weights=None,
+    metric_weights: dict | None = None,
     machine: Machine = CPU,
     paired: bool = True,
 ) -> dict[str, Look]:
@@ -99,9 +98,11 @@ def plan_looks(
         {"segmenter": None} by default; the judge has its own size.
     judges : dict, optional
         Further judges as the config has them, {name: {"segmenter", "weights"}}: the looks "judge_<name>".
-    segmenter_weights, judge_weights, fid_weights, lpips_weights : path-like, optional
-        Weights files; None takes a segmenter's shipped ones, and leaves FID's and LPIPS's look out. Other observations
-        find theirs by themselves.
+    metric_weights : dict, optional
+        Settings of the run that name weights files of observations, "fid_weights" for one; without, FID's and LPIPS's
+        looks are left out.
+    segmenter_weights, judge_weights : path-like, optional
+        Weights files; None takes a segmenter's shipped ones.
     machine : spic.machine.Machine
         As `spic.benchmark.coding.resolve` decided them.
     paired : bool
@@ -139,7 +140,7 @@ def plan_looks(
             build = partial(_segmentation, kind, weights, machine, size)
             network(name, build, files, network=kind, code=segmenter_version(kind), dtype=machine.dtype, input=size)
     for one in observations().values():
-        weights = one.find_weights({"fid_weights": fid_weights, "lpips_weights": lpips_weights})
+        weights = one.find_weights(metric_weights or {"fid_weights": None, "lpips_weights": None})
         if weights is not None and (paired or not one.paired):
             network(
                 one.name,

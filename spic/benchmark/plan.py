@@ -55,6 +55,13 @@ class Plan(Layout):
             return [describe_segmenter(one["segmenter"], one["weights"]) for one in self.config[kind].values()]
         return [self.network(kind)] if self.config[kind] is not None else []
 
+    @property
+    def metric_weights(self) -> dict:
+        """The settings that name weights files of metrics: all `*_weights` that are not of a network of the coding."""
+        networks = ("segmenter", "judge", "decoder", "sr", "sdm", "ldm")
+        settings = (key for key in self.config if key.endswith("_weights"))
+        return {key: self.config[key] for key in settings if key.removesuffix("_weights") not in networks}
+
     def network_files(self, kind: str) -> list[str]:
         """Their files, weights most of them; empty where they need none."""
         found = self.networks(kind)
@@ -72,7 +79,7 @@ class Plan(Layout):
         """Files of the user, most of them weights, that a stage other than coding reads."""
         segmenter, judge = self.network_files("segmenter"), self.network_files("judge") + self.network_files("judges")
         seen = [one for one in observations().values() if stage == "look" or not one.paired]
-        observed = [str(path) for one in seen for path in one.find_weights(self.config) or []]
+        observed = [str(path) for one in seen for path in one.find_weights(self.metric_weights) or []]
         drawn_by = [self.method(name, self.first) for name in self.uncompressed[1:]]
         return {
             "segment": segmenter,

@@ -115,7 +115,8 @@ def test_damaged_looks_are_named(pictures, tmp_path):
 
 
 def test_the_plan_follows_the_settings(tiny_segmenter):
-    everything = {"segmenter": "street", "judge": "street", "fid_weights": __file__, "lpips_weights": __file__}
+    weights = {"fid_weights": __file__, "lpips_weights": __file__}
+    everything = {"segmenter": "street", "judge": "street", "metric_weights": weights}
     known = ["segmenter", "judge", "lite0", "inception", "distortion", "lpips"]
 
     def planned(**settings):

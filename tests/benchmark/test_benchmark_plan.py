@@ -226,6 +226,13 @@ def test_segmenters_name_the_files_their_jobs_read():
     assert plan_of().files("look")[:2] == [shipped, *judge] and plan_of().files("look_at_originals")[0] == judge[0]
 
 
+def test_settings_of_metrics_weights_reach_the_metrics():
+    """Those of networks that code do not: other decoder weights let no network look again at the originals."""
+    plan = plan_of(fid_weights="f.pth", decoder_weights="d.pth")
+    plan.config["dists_weights"] = "own.pth"  # of a metric that is new here
+    assert plan.metric_weights == {"fid_weights": "f.pth", "lpips_weights": None, "dists_weights": "own.pth"}
+
+
 def test_figure_pictures_come_from_images_that_the_first_protocol_looks_at():
     names = plan_of().dataset.names
     for wanted, chunks in ((None, ["0000"]), ([names[30], names[3]], ["0000", "0001"]), ([names[89]], ["0003"])):
