@@ -100,7 +100,7 @@ sys.argv = ["spic", *sys.argv[1:]]
 from spic.cli.__main__ import main
 main()
 """
-THREAD = "threading.Thread(target=lambda: (time.sleep(3), print('thread'))).start()"
+THREAD = "threading.Thread(target=lambda: (time.sleep(1.5), print('thread'))).start()"
 
 
 @pytest.mark.parametrize(("first", "words"), [("", "at exit"), (THREAD, "thread\nat exit")])
