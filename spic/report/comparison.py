@@ -115,7 +115,7 @@ def state(row: dict, metric: str, value: float, other: str = "") -> int:
     It cannot where the interval of the paired difference to the method `other` holds 0 (`spic.report.margins`) or,
     without such an interval, where the value lies inside the point's own.
     """
-    low, high = (row.get(f"{metric}_over_{other}_{end}", math.nan) for end in ("low", "high"))
+    low, high = (row.get(f"over_{other}_{metric}_{end}", math.nan) for end in ("low", "high"))
     if math.isnan(low):
         low, high = (row.get(f"{metric}_{end}", math.nan) - value for end in ("low", "high"))
     if low <= 0 <= high:

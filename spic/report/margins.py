@@ -52,11 +52,11 @@ def margins_table(points: pd.DataFrame, replicates: dict[tuple, dict[str, Replic
 
 
 def with_margins(points: pd.DataFrame, margins: pd.DataFrame) -> pd.DataFrame:
-    """Points with the columns `<metric>_over_<baseline>_low` and `_high`, which a comparison at equal rate reads."""
+    """Points with the columns `over_<baseline>_<metric>_low` and `_high`, which a comparison at equal rate reads."""
     keys = ["protocol", "method", "point"]
     table = points.set_index(keys)
     for (baseline, metric), rows in margins.groupby(["against", "metric"], sort=False):
         found = rows.set_index(keys)
         for end in ("low", "high"):
-            table[f"{metric}_over_{baseline}_{end}"] = found[end]
+            table[f"over_{baseline}_{metric}_{end}"] = found[end]
     return table.reset_index()

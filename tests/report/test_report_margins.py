@@ -9,6 +9,7 @@ import pytest
 from spic.benchmark.summary import read_replicates, write_replicates
 from spic.errors import DataError
 from spic.metrics import mean_interval
+from spic.metrics.columns import columns_in
 from spic.metrics.intervals import Replicates, sum_interval
 from spic.report.comparison import duel
 from spic.report.margins import margins_table, with_margins
@@ -70,6 +71,14 @@ def test_what_the_paired_interval_tells_decides(points, values):
     assert (judged(2), judged(-2)) == ((1,), (-1,))
     difference = margins_table(points, drawn(values))["difference"].item()
     assert judged(-difference) == (0,)
+
+
+def test_the_columns_of_margins_are_no_metrics(points, values):
+    """Nor members of a family, as miou_gt_* is one: pages take the metrics from a table's columns."""
+    table = points.assign(miou_gt=points["psnr"])
+    margins = margins_table(table, drawn(values))
+    assert {"psnr", "miou_gt"} == set(margins["metric"])
+    assert columns_in(with_margins(table, margins)) == columns_in(table)
 
 
 def test_without_replicates_there_is_no_interval(points, values):
