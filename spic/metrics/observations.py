@@ -66,7 +66,8 @@ class Observation:
         Whether `see` needs `ssm` and `truth`; only with `paired`.
     weights : callable, optional
         `weights(settings)` gives the path of a weights file, from the run's settings called `*_weights` (but those of
-        networks that code) or from anywhere else, or None where there is none: then nothing is recorded. Without it no file is needed.
+        networks that code) or from anywhere else, or None where there is none: then nothing is recorded.
+        Without it no file is needed.
     version : int
         Raise it where the result changes for another reason than the source file of `build` or the weights.
 
