@@ -10,7 +10,6 @@ import numpy as np
 from spic.metrics import intervals
 from spic.metrics.distortion import finite_psnr
 from spic.metrics.frechet import frechet_distance, kid, squared_mmd
-from spic.metrics.intervals import Interval
 from spic.metrics.miou import mean_iou, mean_of_present, miou_per_picture, pixel_accuracy
 from spic.metrics.objects import recall
 from spic.metrics.rate import bpp
@@ -70,7 +69,7 @@ def averaged(numbers) -> dict:
     def value(evidence: Evidence, key: str) -> float:
         return mean_of_present(numbers(evidence, key))
 
-    def interval(evidence: Evidence, key: str) -> Interval:
+    def interval(evidence: Evidence, key: str) -> intervals.Interval:
         return intervals.mean_interval(numbers(evidence, key), block=evidence.block)
 
     return {"value": value, "interval": interval}
@@ -90,7 +89,7 @@ def miou(evidence: Evidence, key: str) -> float:
     return mean_iou(evidence.scores[key].sum(axis=0), evidence.absent)
 
 
-def miou_interval(evidence: Evidence, key: str) -> Interval:
+def miou_interval(evidence: Evidence, key: str) -> intervals.Interval:
     """Interval of that mean IoU."""
     return intervals.miou_interval(evidence.scores[key], evidence.absent, block=evidence.block)
 
@@ -120,7 +119,7 @@ def recall_of_set(evidence: Evidence, key: str) -> float:
     return float(recall(evidence.scores[key].sum(axis=(0, 1, 2))))
 
 
-def recall_interval(evidence: Evidence, key: str) -> Interval:
+def recall_interval(evidence: Evidence, key: str) -> intervals.Interval:
     """Interval of that share."""
     return intervals.recall_interval(evidence.scores[key].sum(axis=1), block=evidence.block)
 
@@ -179,7 +178,7 @@ def _spent(scores: dict) -> dict:
 def _jackknife(distance):
     """The interval of a distance; None where leaving out a block leaves fewer than two images."""
 
-    def interval(evidence: Evidence, key: str) -> Interval | None:
+    def interval(evidence: Evidence, key: str) -> intervals.Interval | None:
         block = max(evidence.block, -(-evidence.count // MAX_GROUPS))
         if evidence.count - block < 2:
             return None

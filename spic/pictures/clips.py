@@ -3,7 +3,7 @@
 import io
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -75,9 +75,9 @@ def open_clip(source, rate=None):
         return
     import av
 
-    file = source if hasattr(source, "read") else open(source, "rb")
+    opened = nullcontext(source) if hasattr(source, "read") else open(source, "rb")
     try:
-        with av.open(_Plain(file), options={"format_whitelist": _FORMATS}) as container:
+        with opened as file, av.open(_Plain(file), options={"format_whitelist": _FORMATS}) as container:
             if not container.streams.video:
                 raise DataError("there is no video in it")
             stream = container.streams.video[0]
@@ -86,9 +86,6 @@ def open_clip(source, rate=None):
             yield Clip(found.limit_denominator(1001), stream.frames or None, _frames(container, stream))
     except (av.FFmpegError, EOFError, ValueError) as error:
         raise DataError(f"not a video that can be read ({getattr(error, 'strerror', None) or error})") from None
-    finally:
-        if file is not source:
-            file.close()
 
 
 def _frames(container, stream):

@@ -40,24 +40,21 @@ class LabelSpace:
         try:
             object.__setattr__(self, "classes", tuple(self.classes))
             object.__setattr__(self, "palette", tuple(tuple(map(int, colour)) for colour in self.palette))
-            problem = self._problem()
+            count, colours = len(self.classes), np.array(self.palette)
+            rules = {
+                "its name must have 1 to 64 printable ASCII characters": isinstance(self.name, str)
+                and re.fullmatch("[ -~]{1,64}", self.name),
+                "its classes must have different names": all(isinstance(name, str) and name for name in self.classes)
+                and 0 < count == len(set(self.classes)),
+                f"its palette must have {count} colours, three numbers from 0 to 255 each": colours.shape == (count, 3)
+                and ((colours >= 0) & (colours <= 255)).all(),
+                f"its void id must be from {count} to 255": count <= self.void <= 255,
+            }
+            problem = next((problem for problem, holds in rules.items() if not holds), None)
         except (TypeError, ValueError) as error:
             problem = str(error)
         if problem:
             raise DataError(f"label space {self.name!r}: {problem}")
-
-    def _problem(self) -> str | None:
-        count, colours = len(self.classes), np.array(self.palette)
-        rules = {
-            "its name must have 1 to 64 printable ASCII characters": isinstance(self.name, str)
-            and re.fullmatch("[ -~]{1,64}", self.name),
-            "its classes must have different names": all(isinstance(name, str) and name for name in self.classes)
-            and 0 < count == len(set(self.classes)),
-            f"its palette must have {count} colours, three numbers from 0 to 255 each": colours.shape == (count, 3)
-            and ((colours >= 0) & (colours <= 255)).all(),
-            f"its void id must be from {count} to 255": count <= self.void <= 255,
-        }
-        return next((problem for problem, holds in rules.items() if not holds), None)
 
     @property
     def num_classes(self) -> int:

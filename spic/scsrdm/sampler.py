@@ -10,11 +10,10 @@ import numpy as np
 import torch
 
 from spic.errors import ConfigError
-from spic.scsrdm import schedule
 from spic.scsrdm.denoiser import Denoiser
 from spic.scsrdm.geometry import check_inputs, pad
 from spic.scsrdm.sampling import NUM_TIMESTEPS, Sampling
-from spic.scsrdm.schedule import Chain
+from spic.scsrdm.schedule import Chain, betas
 
 
 @torch.no_grad()
@@ -129,7 +128,7 @@ def dpm_chain(denoise, x, chain: Chain, callback=None, order=2):
     except ImportError as error:
         raise ConfigError(f"sampler dpmsolver++ needs the package diffusers ({error})") from None
     solver = DPMSolverMultistepScheduler(
-        NUM_TIMESTEPS, trained_betas=schedule.betas(), solver_order=order, prediction_type="sample"
+        NUM_TIMESTEPS, trained_betas=betas(), solver_order=order, prediction_type="sample"
     )
     solver.set_timesteps(timesteps=list(reversed(chain.timesteps)))
 

@@ -96,21 +96,18 @@ class DenseNet(nn.Module):
         self.config = config
         first, *rest = config.widths
         self.stem = nn.Sequential(convolution(3, first, stride=2), nn.ReLU(), convolution(first, first), nn.ReLU())
-        self.stages, channels = nn.ModuleList(), first
-        for i, (width, blocks) in enumerate(zip(rest, config.blocks, strict=True)):
-            dilations = [_DILATIONS[k % len(_DILATIONS)] if i >= 2 else 1 for k in range(blocks)]
-            self.stages.append(
-                nn.Sequential(
-                    convolution(channels, width, stride=2), nn.ReLU(), *(Residual(width, d) for d in dilations)
-                )
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                convolution(before, width, stride=2),
+                nn.ReLU(),
+                *(Residual(width, _DILATIONS[k % len(_DILATIONS)] if i >= 2 else 1) for k in range(blocks)),
             )
-            channels = width
-        self.context = nn.Conv2d(channels, channels, 1)
-        self.climbs = nn.ModuleList()
-        for skip, width in zip(config.widths[-2::-1], config.decoder[::-1], strict=True):
-            self.climbs.append(Climb(channels, skip, width))
-            channels = width
-        self.classify = nn.Conv2d(channels, config.num_classes, 1)
+            for i, (before, width, blocks) in enumerate(zip(config.widths[:-1], rest, config.blocks, strict=True))
+        )
+        top, outs = config.widths[-1], config.decoder[::-1]  # from the coarsest on
+        self.context = nn.Conv2d(top, top, 1)
+        self.climbs = nn.ModuleList(map(Climb, (top, *outs[:-1]), config.widths[-2::-1], outs))
+        self.classify = nn.Conv2d(outs[-1], config.num_classes, 1)
 
     def forward(self, x):
         scales = [self.stem(x)]

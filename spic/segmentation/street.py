@@ -62,11 +62,10 @@ class StreetNet(nn.Module):
         self.encoder = LiteEncoder(config.width, config.depth, config.stem)
         top, widths = self.encoder.widths[-1], self.encoder.widths[:-1]
         self.context = nn.Conv2d(top, top, 1)
-        self.decoder, channels = nn.ModuleList(), top
-        for skip, out in zip(widths[::-1], config.decoder[::-1], strict=True):
-            self.decoder.append(Fuse(channels, skip, out))
-            channels = out
-        self.classify = nn.Conv2d(channels, config.num_classes, 1)
+        outs = config.decoder[::-1]  # from the coarsest on
+        around = zip((top, *outs[:-1]), widths[::-1], outs, strict=True)
+        self.decoder = nn.ModuleList(Fuse(*channels) for channels in around)
+        self.classify = nn.Conv2d(outs[-1], config.num_classes, 1)
 
     def forward(self, x):
         return self.decode(self.encoder(x), x.shape[-2:])

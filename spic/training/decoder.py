@@ -265,11 +265,7 @@ def train_decoder(
     """
     torch.manual_seed(seed)
     trainer = Trainer(pack, predicted, recipe, init, device, dtype)
-    left_out = validation and trainer.batches_of(validation)
-
-    def evaluate(probe):
-        return mean_losses(probe, partial(trainer.compare, left_out), -(-2 * len(validation) // recipe.batch), seed)
-
+    look = partial(trainer.compare, trainer.batches_of(validation)) if validation else None
     numbers = asdict(recipe)
     del numbers["sampling"]  # decides nothing here
     state = train(
@@ -286,7 +282,7 @@ def train_decoder(
             "dtype": dtype,
             "seed": seed,
         },
-        evaluate=evaluate if validation else None,
+        evaluate=look and partial(mean_losses, look=look, count=-(-2 * len(validation) // recipe.batch), seed=seed),
         evaluate_every=evaluate_every,
         ranks=ranks,
     )

@@ -81,8 +81,12 @@ def join_parts(out: Path, kind: str, target: Path) -> str:
         config = json.loads((out / "config.json").read_bytes())
     except (OSError, ValueError, SafetensorError) as error:
         raise WeightsError(f"{out}: not what a training leaves ({error})") from None
-    state = {name: tensor for part in parts for name, tensor in part.items()}
-    return save_checkpoint(target, state, config, "int8" if kind == "ema" else "float16")
+    return save_checkpoint(
+        target,
+        {name: tensor for part in parts for name, tensor in part.items()},
+        config,
+        "int8" if kind == "ema" else "float16",
+    )
 
 
 def main(arguments=None) -> None:

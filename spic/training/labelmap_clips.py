@@ -14,7 +14,7 @@ from spic.codecs.labelmap.prior import Prior, fresh_prior
 from spic.codecs.labelmap.samples import samples
 from spic.codecs.smooth import Smoother
 from spic.errors import ConfigError, DataError
-from spic.training.labelmap_prior import HIDDEN, adapted, trained_network
+from spic.training.labelmap_prior import HIDDEN, adapted, collected, trained_network
 
 FRAMES = 6
 SHARE, FIRST_SHARE = 0.03, 0.006  # of the modelled pixels that the network is trained on; of a map with one map before
@@ -45,16 +45,12 @@ def collect_clips(dataset, segmenter, leave_out: tuple[str, ...] = (), seed: int
 
     Images whose names start with one of `leave_out` are skipped; `report` is called with the number of each one done.
     """
-    clips = []
-    for i, name in enumerate(dataset.names):
-        if not name.startswith(leave_out or ("/",)):
-            rng = np.random.default_rng((seed, i))
-            clips.append(np.stack([segmenter.segment(f[None])[0] for f in shaken(dataset.picture(i), rng)]))
-        if report is not None:
-            report(i)
-    if not clips:
-        raise DataError(f"{dataset.name}: no images to make clips of")
-    return clips
+
+    def clip_of(i):
+        frames = shaken(dataset.picture(i), np.random.default_rng((seed, i)))
+        return [np.stack([segmenter.segment(frame[None])[0] for frame in frames])]
+
+    return collected(dataset, leave_out, clip_of, "no images to make clips of", report)
 
 
 def smoothed(clip: np.ndarray) -> np.ndarray:

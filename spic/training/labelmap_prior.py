@@ -43,17 +43,25 @@ def collect_maps(dataset, segmenter=None, leave_out: tuple[str, ...] = (), repor
     if segmenter is not None and segmenter.label_space.name != dataset.label_space.name:
         spaces = f"{segmenter.label_space.name} and {dataset.label_space.name}"
         raise ConfigError(f"segmenter and data set have different label spaces: {spaces}")
-    maps = []
+
+    def maps_of(i):
+        seen = None if segmenter is None else segmenter.segment(dataset.picture(i)[None])[0]
+        return [labels for labels in (dataset.labels(i), seen) if labels is not None]
+
+    return collected(dataset, leave_out, maps_of, "no label maps to learn from", report)
+
+
+def collected(dataset, leave_out: tuple[str, ...], of: Callable[[int], list], lacking: str, report) -> list:
+    """What `of` makes of each image but those to leave out, joined; `DataError` where that is nothing."""
+    found = []
     for i, name in enumerate(dataset.names):
         if not name.startswith(leave_out or ("/",)):
-            labels = dataset.labels(i)
-            maps += [] if labels is None else [labels]
-            maps += [] if segmenter is None else [segmenter.segment(dataset.picture(i)[None])[0]]
+            found += of(i)
         if report is not None:
             report(i)
-    if not maps:
-        raise DataError(f"{dataset.name}: no label maps to learn from")
-    return maps
+    if not found:
+        raise DataError(f"{dataset.name}: {lacking}")
+    return found
 
 
 def train_prior(maps, steps: int, *, classes: int, hidden=HIDDEN, mixer_maps=None, seed=0, report=None) -> Prior:

@@ -210,7 +210,6 @@ class _Run:
                 write_bytes(log, "".join(whole[:1] + kept).encode())
 
     def save(self) -> None:
-        """Write a checkpoint."""
         state = {
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -280,8 +279,13 @@ def _bar(wanted: bool):
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    ) as progress:
         bar = progress.add_task("training", total=1000)
         yield lambda fraction: progress.update(bar, completed=int(1000 * fraction))
 

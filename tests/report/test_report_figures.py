@@ -13,8 +13,8 @@ from spic.benchmark.anchors import FOLDER, read_anchor
 from spic.benchmark.summary import point_columns
 from spic.metrics.objects import SIZE_NAMES
 from spic.pictures.reading import read_picture
-from spic.report.figures import curves as figures_curves
 from spic.report.figures import figures, plots
+from spic.report.figures import style as figures_style
 from spic.report.figures.curves import (
     iou_per_class,
     rate_curves,
@@ -219,7 +219,7 @@ def test_points_as_readers_call_them():
 @pytest.mark.parametrize(("length", "columns"), [(10, 3), (30, 2), (70, 1)])
 def test_a_legend_takes_fewer_columns_before_it_is_cut_off(points, monkeypatch, length, columns):
     drawn = []
-    monkeypatch.setattr(figures_curves, "save", lambda figure, stem: (figure.canvas.draw(), drawn.append(figure)))
+    monkeypatch.setattr(figures_style, "save", lambda figure, stem: (figure.canvas.draw(), drawn.append(figure)))
     names = dict(zip(METHODS, (str(i) * length for i in range(3)), strict=True))
     rate_curves(points.assign(method=points["method"].map(names)), "miou", "unused")
     (legend,) = drawn[0].legends

@@ -6,8 +6,8 @@ from spic.benchmark.channel import LOST
 from spic.metrics.columns import column
 from spic.report.channel import OUTAGE, budget, capacity_bound, envelope, methods_of, shown_metrics
 from spic.report.figures import Figure
-from spic.report.figures.curves import RESULT, _frame, _line, _sheet
-from spic.report.figures.style import STYLES, styles_of
+from spic.report.figures.curves import RESULT
+from spic.report.figures.style import STYLES, frame, line, sheet, styles_of
 
 COLUMNS = 3
 
@@ -30,13 +30,11 @@ def channel_curves(table: pd.DataFrame, points: pd.DataFrame, channel: dict, ste
     shape = (-(-len(metrics) // COLUMNS), min(COLUMNS, len(metrics)))
     snr_db = sorted(channel["snr_db"])
     lost = table[table["method"] == LOST].iloc[0]
-    with _sheet(stem, (3.4 * shape[1], 1.4 + 2.8 * shape[0]), 3, shape=shape, sharex=True) as grid:
-        for axes in grid.flat[len(metrics) :]:
-            axes.axis("off")
+    with sheet(stem, (3.4 * shape[1], 1.4 + 2.8 * shape[0]), 3, shape=shape, panels=len(metrics), sharex=True) as grid:
         for axes, metric in zip(grid.flat, metrics, strict=False):
             for name, style in styles_of(methods).items():
-                line = envelope(table, name, metric, cbr)
-                _line(axes, line.index, line, style)
+                best = envelope(table, name, metric, cbr)
+                line(axes, best.index, best, style)
             if metric != OUTAGE:
                 bound = capacity_bound(points, lost[metric], metric, cbr, snr_db, channel["fading"])
                 axes.plot(
@@ -44,7 +42,7 @@ def channel_curves(table: pd.DataFrame, points: pd.DataFrame, channel: dict, ste
                 )
                 axes.axhline(lost[metric], color="0.6", linestyle=":", linewidth=1, label=LOST)
             axes.set_title("share of images lost" if metric == OUTAGE else column(metric).with_unit)
-            _frame(axes)
+            frame(axes)
         for axes in grid.flat[: len(metrics)][-shape[1] :]:  # the lowest of each column
             axes.set_xlabel("SNR (Es/N0) in dB")
             axes.tick_params(labelbottom=True)

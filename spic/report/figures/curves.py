@@ -1,7 +1,6 @@
 """Figures from the tables of a run: rate against quality (figure 4), and where rate and quality come from."""
 
 from collections.abc import Sequence
-from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from spic.metrics.objects import SIZE_LIMITS, SIZE_NAMES
 from spic.pictures.sizes import WORKING_SIZE
 from spic.report.comparison import ANCHOR, at_one_rate
 from spic.report.figures import Figure
-from spic.report.figures.style import drawing, label_of, point_label, save, styles_of
+from spic.report.figures.style import frame, label_of, line, point_label, sheet, styles_of
 from spic.report.tables import with_intervals
 
 _ROUNDING = 1e-4  # of rates in tables
@@ -37,11 +36,11 @@ def rate_curves(
     thin and gray where they have the metric, each with its warning in the legend. `frame_rate`, frames per second of a
     clip, adds an axis in kbit/s.
     """
-    with _sheet(stem, (6.4, 5.0), 3) as ((axes,),):
+    with sheet(stem, (6.4, 5.0), 3) as ((axes,),):
         for name, style in styles_of(points["method"]).items():
             rows = points[points["method"] == name].dropna(subset=[metric]).sort_values("bpp")
             if len(rows):
-                _line(axes, rows["bpp"], rows[metric], style)
+                line(axes, rows["bpp"], rows[metric], style)
                 _bars(axes, rows, metric, style)
         known = [anchor for anchor in anchors if metric in anchor["results"]]
         for anchor, marker in zip(known, "x+1234|_" * len(known), strict=False):
@@ -68,7 +67,7 @@ def rate_curves(
             ylabel=column(metric).axis,
             title=f"{_set(points)}{bars}",
         )
-        _frame(axes)
+        frame(axes)
 
 
 def rate_split(points: pd.DataFrame, stem) -> None:
@@ -81,7 +80,7 @@ def rate_split(points: pd.DataFrame, stem) -> None:
     residual = (rows["bpp"] - rows["bpp_ssm"] - shares["coarse image"][0]).clip(lower=0)
     if residual.gt(_ROUNDING).any():
         shares["residual"] = residual, "#029e73", "..."
-    with _sheet(stem, (6.4, 1.3 + 0.3 * max(len(rows), 2))) as ((axes,),):
+    with sheet(stem, (6.4, 1.3 + 0.3 * max(len(rows), 2))) as ((axes,),):
         left = np.zeros(len(rows))
         for what, (values, color, hatch) in shares.items():
             bars = axes.barh(
@@ -98,7 +97,7 @@ def rate_split(points: pd.DataFrame, stem) -> None:
         axes.set_yticks(range(len(rows)), map(label_of, rows["method"], rows["point"]))
         axes.invert_yaxis()
         axes.set(xlim=(0, 1.45 * left.max() if len(rows) else 1), xlabel=RATE, title=_set(points))
-        _frame(axes, "x")
+        frame(axes, "x")
 
 
 def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
@@ -112,7 +111,7 @@ def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
         for row in chosen
     }
     classes = list(tables[chosen[0]["method"]].sort_values(ascending=False).index)
-    with _sheet(stem, (6.4, 1.8 + 0.36 * (len(classes) or 4))) as ((axes,),):
+    with sheet(stem, (6.4, 1.8 + 0.36 * (len(classes) or 4))) as ((axes,),):
         for i, row in enumerate(chosen):
             style, values = styles[row["method"]], tables[row["method"]].reindex(classes)
             beside = 0.12 * (i - (len(chosen) - 1) / 2)  # its markers are beside those of the others
@@ -131,7 +130,7 @@ def iou_per_class(points: pd.DataFrame, per_class: pd.DataFrame, stem) -> None:
             xlabel="IoU to the segmented original",
             title=f"{_set(points)}, at about the same rate",
         )
-        _frame(axes, "x")
+        frame(axes, "x")
 
 
 def recall_by_size(points: pd.DataFrame, recall: pd.DataFrame, stem) -> None:
@@ -141,9 +140,8 @@ def recall_by_size(points: pd.DataFrame, recall: pd.DataFrame, stem) -> None:
     classes = list(dict.fromkeys(name for name, *_ in found)) or ["all"]
     columns = min(3, len(classes))
     shape = (-(-len(classes) // columns), columns)
-    with _sheet(stem, (1.2 + 2.6 * columns, 1.4 + 2.6 * shape[0]), shape=shape, sharey=True) as grid:
-        for axes in grid.flat[len(classes) :]:
-            axes.axis("off")
+    size = (1.2 + 2.6 * columns, 1.4 + 2.6 * shape[0])
+    with sheet(stem, size, shape=shape, panels=len(classes), sharey=True) as grid:
         for axes, name in zip(grid.flat, classes, strict=False):
             counts = pd.Series(0, SIZE_NAMES)
             for row in chosen:
@@ -151,7 +149,7 @@ def recall_by_size(points: pd.DataFrame, recall: pd.DataFrame, stem) -> None:
                 if rows is not None and rows["total"].notna().any():
                     rows = rows.set_index("size").reindex(SIZE_NAMES)
                     counts = rows["total"].fillna(0).astype(int)
-                    _line(axes, range(len(SIZES)), rows["recall"], style, label=_at(row, style))
+                    line(axes, range(len(SIZES)), rows["recall"], style, label=_at(row, style))
             if not axes.lines:
                 _note(axes, "no small objects\nwere counted")
             axes.set_xticks(
@@ -160,7 +158,7 @@ def recall_by_size(points: pd.DataFrame, recall: pd.DataFrame, stem) -> None:
                 fontsize=8,
             )
             axes.set(xlim=(-0.3, len(SIZES) - 0.7), ylim=(0, 1), title="all small objects" if name == "all" else name)
-            _frame(axes)
+            frame(axes)
         for axes in grid[:, 0]:
             axes.set_ylabel("share still there")
         grid.flat[0].figure.suptitle(
@@ -174,7 +172,7 @@ def steps_curves(steps: pd.DataFrame, stem) -> None:
     keys = [k for k in ("sampler", "frames", "start", "guidance") if k == "sampler" or steps[k].nunique() > 1]
     metrics = steps[["miou", "miou_independent", "fd_lite0", "psnr", "seconds"]].dropna(axis=1, how="all").columns
     samplers = list(steps["sampler"].unique())
-    with _sheet(stem, (9.4, 5.6), 3, shape=(2, 3)) as grid:
+    with sheet(stem, (9.4, 5.6), 3, shape=(2, 3)) as grid:
         for axes in grid.flat[len(metrics) :]:
             axes.remove()
         for axes, metric in zip(grid.flat, metrics, strict=False):
@@ -192,14 +190,7 @@ def steps_curves(steps: pd.DataFrame, stem) -> None:
             ticks = sorted(steps["steps"].unique())
             axes.set_xticks(ticks, map(str, ticks), fontsize=8)
             axes.minorticks_off()
-            _frame(axes)
-
-
-def _line(axes, x, y, style, label=None) -> None:
-    axes.plot(
-        x, y, label=label or style.label, color=style.color, marker=style.marker, linestyle=style.dash,
-        markersize=7, markeredgecolor="white", linewidth=1.6,
-    )  # fmt: skip
+            frame(axes)
 
 
 def _bars(axes, rows, metric, style) -> None:
@@ -222,31 +213,6 @@ def _set(points) -> str:
 
 def _note(axes, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="0.35")
-
-
-def _frame(axes, grid="both") -> None:
-    axes.grid(False)
-    axes.grid(axis=grid, color="0.88")
-
-
-@contextmanager
-def _sheet(stem, size, columns=2, shape=(1, 1), **layout):
-    """A figure of `size` inches: gives its axes to draw in; then gets a legend below all of it and is saved.
-
-    The legend is that of the first axes, where it covers nothing; in fewer than `columns` if it would be cut off.
-    """
-    with drawing() as plt:
-        figure, grid = plt.subplots(*shape, figsize=size, layout="constrained", squeeze=False, **layout)
-        yield grid
-        handles, labels = grid.flat[0].get_legend_handles_labels()
-        for ncols in range(columns, 0, -1) if handles else ():
-            legend = figure.legend(
-                handles, labels, ncols=ncols, loc="outside lower center", frameon=False, fontsize=9, handlelength=3.2
-            )
-            if ncols == 1 or legend.get_window_extent().width <= figure.bbox.width:
-                break
-            legend.remove()
-        save(figure, stem)
 
 
 def _spread(tables):

@@ -85,3 +85,40 @@ def save(figure, stem) -> None:
     for suffix, varying in (("svg", "Date"), ("png", "Software")):
         with atomic_path(f"{stem}.{suffix}") as temporary:
             figure.savefig(temporary, format=suffix, dpi=DPI, metadata={varying: None})
+
+
+@contextmanager
+def sheet(stem, size, columns=2, shape=(1, 1), panels=None, **layout):
+    """A figure of `size` inches: gives its axes to draw in; then gets a legend below all of it and is saved.
+
+    The legend is that of the first axes, where it covers nothing; in fewer than `columns` if it would be cut off.
+    Of the `shape` of axes only the first `panels` are shown, by default all.
+    """
+    with drawing() as plt:
+        figure, grid = plt.subplots(*shape, figsize=size, layout="constrained", squeeze=False, **layout)
+        for axes in grid.flat[panels:] if panels is not None else ():
+            axes.axis("off")
+        yield grid
+        handles, labels = grid.flat[0].get_legend_handles_labels()
+        for ncols in range(columns, 0, -1) if handles else ():
+            legend = figure.legend(
+                handles, labels, ncols=ncols, loc="outside lower center", frameon=False, fontsize=9, handlelength=3.2
+            )
+            if ncols == 1 or legend.get_window_extent().width <= figure.bbox.width:
+                break
+            legend.remove()
+        save(figure, stem)
+
+
+def line(axes, x, y, style: Style, label=None) -> None:
+    """One method's line with its markers; `label` in place of the method's name."""
+    axes.plot(
+        x, y, label=label or style.label, color=style.color, marker=style.marker, linestyle=style.dash,
+        markersize=7, markeredgecolor="white", linewidth=1.6,
+    )  # fmt: skip
+
+
+def frame(axes, grid="both") -> None:
+    """Thin lines behind the data, "both" ways or along "x" or "y" alone."""
+    axes.grid(False)
+    axes.grid(axis=grid, color="0.88")
