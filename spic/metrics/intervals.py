@@ -190,8 +190,7 @@ def mean_interval(values: np.ndarray, **options) -> Interval:
     if np.isinf(values).any():
         return UNKNOWN
     present = ~np.isnan(values)
-    pairs = np.stack([np.where(present, values, 0.0), present], axis=1)
-    return sum_interval(_ratio, pairs, **options)
+    return sum_interval(_ratio, np.stack([np.where(present, values, 0.0), present], axis=1), **options)
 
 
 def recall_interval(counts: np.ndarray, **options) -> Interval:

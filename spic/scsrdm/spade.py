@@ -102,9 +102,8 @@ class Condition:
 
     def modulation(self, spade: Spade, dtype):
         """Scale and shift of one SPADE, (N or 1, channels, h, w)."""
-        if spade.index in self.kept:
-            return self.kept[spade.index]
-        return spade.modulation(self.ssm[spade.level], dtype)
+        kept = self.kept.get(spade.index)
+        return spade.modulation(self.ssm[spade.level], dtype) if kept is None else kept
 
 
 class NullCondition:

@@ -196,10 +196,8 @@ class UNet(nn.Module):
     def null_condition(self, height: int, width: int, dtype=None) -> NullCondition:
         """What `condition` makes of an SSM of zeros, for images of one size; worth keeping for the next image."""
         patch, weight = self.config.patch_size, self.input_blocks[0][0].weight
-        if patch > 1:
-            pixel = self.ssm_embed.bias.view(1, -1, 1, 1)
-        else:
-            pixel = torch.zeros(1, self.config.ssm_planes, 1, 1, dtype=weight.dtype, device=weight.device)
+        zeros = weight.new_zeros(1, self.config.ssm_planes, 1, 1)
+        pixel = self.ssm_embed.bias.view(1, -1, 1, 1) if patch > 1 else zeros
         onehot = self.out[2].weight.new_zeros(1, self.config.ssm_planes, height, width)
         return NullCondition(self.spades, pixel, (height // patch, width // patch), onehot, dtype)
 

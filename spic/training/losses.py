@@ -104,22 +104,19 @@ def segmenter_loss(logits_real, logits_drawn, labels, weights, void):
 
     Returns the two parts. labels : (N, H, W) of the real images, `void` left out. weights : (num_classes,).
     """
-    drawn = logits_real.shape[1] - 1
     weights = torch.cat([weights, weights.new_ones(1)])
-    real = _cross_entropy(logits_real, labels, weights, void)
-    return real, F.cross_entropy(logits_drawn, torch.full_like(labels, drawn))
+    fake = torch.full_like(labels, logits_real.shape[1] - 1)
+    return _cross_entropy(logits_real, labels, weights, void), F.cross_entropy(logits_drawn, fake)
 
 
 def readable(logits_drawn, labels, weights, void):
     """Cross-entropy of the drawn pixels against the class that the SSM gives them."""
-    weights = torch.cat([weights, weights.new_zeros(1)])
-    return _cross_entropy(logits_drawn, labels, weights, void)
+    return _cross_entropy(logits_drawn, labels, torch.cat([weights, weights.new_zeros(1)]), void)
 
 
 def hinge_loss(real: list, drawn: list):
     """Hinge loss of discriminators, the mean over them of their scores of real and drawn patches."""
-    pairs = zip(real, drawn, strict=True)
-    return sum(F.relu(1 - a).mean() + F.relu(1 + b).mean() for a, b in pairs) / len(real)
+    return sum(F.relu(1 - a).mean() + F.relu(1 + b).mean() for a, b in zip(real, drawn, strict=True)) / len(real)
 
 
 def hinge_of_generator(drawn: list):

@@ -113,8 +113,7 @@ class Trainer:
         """Cross-entropy on a batch of random crops in random colours."""
         images, labels = [], []
         for i in rng.choice(len(self.pack), size=self.recipe.batch, p=self.odds):
-            crop = [self.pack.pictures[i], self.pack.labels[i]]
-            image, label = random_crop(crop, CROP, rng, ZOOM, self.space.void)
+            image, label = random_crop([self.pack.pictures[i], self.pack.labels[i]], CROP, rng, ZOOM, self.space.void)
             images.append(other_light(jitter_colors(image, rng), rng))
             labels.append(label)
         x = self.normalize(torch.from_numpy(np.stack(images)).to(self.device))

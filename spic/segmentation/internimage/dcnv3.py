@@ -131,8 +131,7 @@ def by_gather(value, offset, mask, groups: int, offset_scale: float):
             (down + right, lower_right),
         )
         sums = [F.embedding_bag(rows, table[at:], mode="sum", per_sample_weights=share) for at, share in corners]
-        total = sums[0].add_(sums[1]).add_(sums[2].add_(sums[3]))
-        out[:, top:bottom] = total.view(n, bottom - top, width, channels)
+        out[:, top:bottom] = sums[0].add_(sums[1]).add_(sums[2].add_(sums[3])).view(n, bottom - top, width, channels)
     return out
 
 
