@@ -81,23 +81,20 @@ class Pyramid(nn.Module):
         return self.act(self.bn(x + y if self.residual else y))
 
 
-class Encoder(nn.ModuleDict):
+class Encoder(nn.Module):
     """ESPNet-C: features at strides 2, 4 and 8, each beside the image at that size."""
 
     def __init__(self, classes, p, q):
-        super().__init__(
-            {
-                "level1": Activated(3, 16, 3, 2),
-                "b1": Activated(16 + 3),
-                "level2_0": Pyramid(16 + 3, 64, stride=2),
-                "level2": nn.Sequential(*(Pyramid(64, 64, residual=True) for _ in range(p))),
-                "b2": Activated(2 * 64 + 3),
-                "level3_0": Pyramid(2 * 64 + 3, 128, stride=2),
-                "level3": nn.Sequential(*(Pyramid(128, 128, residual=True) for _ in range(q))),
-                "b3": Activated(2 * 128),
-                "classifier": Bare(2 * 128, classes, 1),
-            }
-        )
+        super().__init__()
+        self.level1 = Activated(3, 16, 3, 2)
+        self.b1 = Activated(16 + 3)
+        self.level2_0 = Pyramid(16 + 3, 64, stride=2)
+        self.level2 = nn.Sequential(*(Pyramid(64, 64, residual=True) for _ in range(p)))
+        self.b2 = Activated(2 * 64 + 3)
+        self.level3_0 = Pyramid(2 * 64 + 3, 128, stride=2)
+        self.level3 = nn.Sequential(*(Pyramid(128, 128, residual=True) for _ in range(q)))
+        self.b3 = Activated(2 * 128)
+        self.classifier = Bare(2 * 128, classes, 1)
 
     def forward(self, x):
         """Features (N, 19, H/2, W/2), (N, 131, H/4, W/4), (N, 256, H/8, W/8)."""
@@ -109,22 +106,19 @@ class Encoder(nn.ModuleDict):
         return first, second, self.b3(torch.cat([y, self.level3(y)], 1))
 
 
-class EspNet(nn.ModuleDict):
+class EspNet(nn.Module):
     """Logits (N, classes, H, W), void the last class, from normalised BGR images (N, 3, H, W), sides multiples of 8."""
 
     def __init__(self, classes: int, p: int = 2, q: int = 8):
-        super().__init__(
-            {
-                "encoder": Encoder(classes, p, q),
-                "level3_C": Bare(2 * 64 + 3, classes, 1),
-                "br": _norm(classes),
-                "conv": Activated(16 + 3 + classes, classes, 3),
-                "up_l3": nn.Sequential(_doubled(classes)),
-                "combine_l2_l3": nn.Sequential(Activated(2 * classes), Pyramid(2 * classes, classes)),
-                "up_l2": nn.Sequential(_doubled(classes), Activated(classes)),
-                "classifier": _doubled(classes),
-            }
-        )
+        super().__init__()
+        self.encoder = Encoder(classes, p, q)
+        self.level3_C = Bare(2 * 64 + 3, classes, 1)
+        self.br = _norm(classes)
+        self.conv = Activated(16 + 3 + classes, classes, 3)
+        self.up_l3 = nn.Sequential(_doubled(classes))
+        self.combine_l2_l3 = nn.Sequential(Activated(2 * classes), Pyramid(2 * classes, classes))
+        self.up_l2 = nn.Sequential(_doubled(classes), Activated(classes))
+        self.classifier = _doubled(classes)
 
     def forward(self, x):
         first, second, third = self.encoder(x)

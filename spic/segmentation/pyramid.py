@@ -34,7 +34,7 @@ class Filter(nn.Sequential):
         super().__init__(nn.Conv2d(channels, channels, 3, padding=1, bias=False), norm(channels), nn.ReLU())
 
 
-class PyramidNet(nn.ModuleDict):
+class PyramidNet(nn.Module):
     """Logits (N, classes, H, W) from images (N, 3, H, W) normalised as for `street`; H and W multiples of 32.
 
     ::
@@ -47,21 +47,17 @@ class PyramidNet(nn.ModuleDict):
     """
 
     def __init__(self, config: PyramidConfig):
-        encoder = LiteEncoder(config.width, config.depth)
-        widths, channels = encoder.widths, config.pyramid
-        super().__init__(
-            {
-                "encoder": encoder,
-                "context": nn.Conv2d(widths[-1], widths[-1], 1),
-                "lateral": nn.ModuleList(
-                    nn.Sequential(nn.Conv2d(width, channels, 1, bias=False), norm(channels)) for width in widths
-                ),
-                "filters": nn.ModuleList(Filter(channels) for _ in widths),
-                "merge": Filter(channels),
-                "classify": nn.Conv2d(channels, config.num_classes, 1),
-            }
-        )
+        super().__init__()
         self.config = config
+        self.encoder = LiteEncoder(config.width, config.depth)
+        widths, channels = self.encoder.widths, config.pyramid
+        self.context = nn.Conv2d(widths[-1], widths[-1], 1)
+        self.lateral = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(width, channels, 1, bias=False), norm(channels)) for width in widths
+        )
+        self.filters = nn.ModuleList(Filter(channels) for _ in widths)
+        self.merge = Filter(channels)
+        self.classify = nn.Conv2d(channels, config.num_classes, 1)
 
     def forward(self, x):
         *scales, top = self.encoder(x)

@@ -29,7 +29,7 @@ class Permute(nn.Module):
         return x.permute(self.order)
 
 
-class DCNv3(nn.ModuleDict):
+class DCNv3(nn.Module):
     """The operator with its projections, (N, H, W, C) to the same shape.
 
     Parameters
@@ -41,20 +41,17 @@ class DCNv3(nn.ModuleDict):
     """
 
     def __init__(self, channels: int, groups: int, offset_scale: float = 1.0):
-        super().__init__(
-            {
-                "dw_conv": nn.Sequential(
-                    nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
-                    nn.Sequential(Permute(0, 2, 3, 1), nn.LayerNorm(channels, eps=1e-6)),
-                    nn.GELU(),
-                ),
-                "offset": nn.Linear(channels, groups * POINTS * 2),
-                "mask": nn.Linear(channels, groups * POINTS),
-                "input_proj": nn.Linear(channels, channels),
-                "output_proj": nn.Linear(channels, channels),
-            }
-        )
+        super().__init__()
         self.groups, self.offset_scale = groups, offset_scale
+        self.dw_conv = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
+            nn.Sequential(Permute(0, 2, 3, 1), nn.LayerNorm(channels, eps=1e-6)),
+            nn.GELU(),
+        )
+        self.offset = nn.Linear(channels, groups * POINTS * 2)
+        self.mask = nn.Linear(channels, groups * POINTS)
+        self.input_proj = nn.Linear(channels, channels)
+        self.output_proj = nn.Linear(channels, channels)
         self.fast = True
 
     def forward(self, x):

@@ -58,7 +58,7 @@ class ConvOfMaps(ConvModule):
         return F.relu(self.bn(y))
 
 
-class DecodeHead(nn.ModuleDict):
+class DecodeHead(nn.Module):
     """Four features, finest first, to logits at the size of the finest.
 
     ::
@@ -70,19 +70,15 @@ class DecodeHead(nn.ModuleDict):
     """
 
     def __init__(self, channels, num_classes: int):
-        super().__init__(
-            {
-                "conv_seg": nn.Conv2d(WIDTH, num_classes, 1),
-                "psp_modules": nn.ModuleList(
-                    nn.Sequential(nn.AdaptiveAvgPool2d(side), ConvModule(channels[3], WIDTH, 1))
-                    for side in POOLED_SIDES
-                ),
-                "bottleneck": ConvOfMaps(channels[3] + len(POOLED_SIDES) * WIDTH, WIDTH),
-                "lateral_convs": nn.ModuleList(ConvModule(width, WIDTH, 1) for width in channels[:3]),
-                "fpn_convs": nn.ModuleList(ConvModule(WIDTH, WIDTH, 3) for _ in channels[:3]),
-                "fpn_bottleneck": ConvOfMaps(4 * WIDTH, WIDTH),
-            }
+        super().__init__()
+        self.conv_seg = nn.Conv2d(WIDTH, num_classes, 1)
+        self.psp_modules = nn.ModuleList(
+            nn.Sequential(nn.AdaptiveAvgPool2d(side), ConvModule(channels[3], WIDTH, 1)) for side in POOLED_SIDES
         )
+        self.bottleneck = ConvOfMaps(channels[3] + len(POOLED_SIDES) * WIDTH, WIDTH)
+        self.lateral_convs = nn.ModuleList(ConvModule(width, WIDTH, 1) for width in channels[:3])
+        self.fpn_convs = nn.ModuleList(ConvModule(WIDTH, WIDTH, 3) for _ in channels[:3])
+        self.fpn_bottleneck = ConvOfMaps(4 * WIDTH, WIDTH)
 
     def forward(self, features):
         maps = [self.bottleneck([features[3], *(module(features[3]) for module in self.psp_modules)])]
