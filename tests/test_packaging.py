@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+UV = str(Path(sys.executable).with_name("uv"))
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PROMISED = ["snakemake", "torch", "numpy", "pandas", "pillow", "imagecodecs", "pytorch-fid", "seaborn"]
@@ -76,7 +77,7 @@ def test_the_dependencies_resolve(version, tmp_path):
     for extra in ([], ["--constraint", "constraints.txt"], ["--constraint", "constraints.txt", "--all-extras"]):
         here = "{}.{}.{}".format(*sys.version_info[:3])  # mkdocs-material needs 3.11.5
         command = [
-            "uv",
+            UV,
             "pip",
             "compile",
             "pyproject.toml",
@@ -106,10 +107,10 @@ WITHOUT_TORCH += ["tests/test_bitstream.py", "tests/test_floors.py"]
 def test_what_needs_no_torch_works_on_other_pythons(wheel, version, tmp_path):
     """All dependencies but torch and what is made of it, installed as pinned; needs that Python and a package index."""
     venv = tmp_path / "venv"
-    made = subprocess.run(["uv", "venv", "--quiet", "--no-python-downloads", "--python", version, venv])
+    made = subprocess.run([UV, "venv", "--quiet", "--no-python-downloads", "--python", version, venv])
     if made.returncode:
         pytest.skip(f"no Python {version}")
-    install = ["uv", "pip", "install", "--quiet", "--python", venv / "bin" / "python"]
+    install = [UV, "pip", "install", "--quiet", "--python", venv / "bin" / "python"]
     constraints = ["--constraint", ROOT / "constraints.txt"]
     light = [line for line in PROJECT["dependencies"] if named([line]).isdisjoint(NEED_TORCH)]
     subprocess.run([*install, *constraints, *light, "pytest", "hypothesis"], check=True)
