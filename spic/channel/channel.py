@@ -100,40 +100,40 @@ class Channel:
 
 
 @dataclass(frozen=True)
-class BinaryErasure:
-    """Each bit is erased with some probability; without a code a packet is lost with any of its bits."""
+class _Binary:
+    """A channel that meets each bit of uncoded packets with some probability."""
 
     probability: float
     packet_bytes: int = PACKET_BYTES
     seed: int = 0
 
     def __post_init__(self):
-        _check_probability(self.probability)
+        if not 0 <= self.probability <= 1:
+            raise ConfigError(f"probability {self.probability}: expected 0 to 1")
+
+    def _met(self, sent: np.ndarray, image: str, realisation: int, message: int) -> np.ndarray:
+        """Which bits of the packets are met: bool (packets, bits)."""
+        rng = generator(self.seed, image, realisation, 1 + message)
+        return rng.random((len(sent), 8 * self.packet_bytes)) < self.probability
+
+
+class BinaryErasure(_Binary):
+    """Each bit is erased with some probability; without a code a packet is lost with any of its bits."""
 
     def __call__(self, data: bytes, image: str = "", realisation: int = 0, message: int = 0) -> Received:
         """Send a message."""
         sent = split(data, self.packet_bytes)
-        rng = generator(self.seed, image, realisation, 1 + message)
-        whole = ~(rng.random((len(sent), 8 * self.packet_bytes)) < self.probability).any(axis=1)
+        whole = ~self._met(sent, image, realisation, message).any(axis=1)
         return Received(_packets(sent, whole), join(sent[whole]), 8 * sent.size)
 
 
-@dataclass(frozen=True)
-class BinarySymmetric:
+class BinarySymmetric(_Binary):
     """Each bit is flipped with some probability; the CRC tells packets with wrong bits from others."""
-
-    probability: float
-    packet_bytes: int = PACKET_BYTES
-    seed: int = 0
-
-    def __post_init__(self):
-        _check_probability(self.probability)
 
     def __call__(self, data: bytes, image: str = "", realisation: int = 0, message: int = 0) -> Received:
         """Send a message."""
         sent = split(data, self.packet_bytes)
-        rng = generator(self.seed, image, realisation, 1 + message)
-        flips = rng.random((len(sent), 8 * self.packet_bytes)) < self.probability
+        flips = self._met(sent, image, realisation, message)
         return _received(sent, sent ^ np.packbits(flips, axis=1), 8 * sent.size)
 
 
@@ -154,8 +154,3 @@ def _received(sent: np.ndarray, found: np.ndarray, uses: int) -> Received:
 
 def _packets(found: np.ndarray, whole: np.ndarray) -> list[bytes | None]:
     return [bytes(packet) if known else None for packet, known in zip(found, whole, strict=True)]
-
-
-def _check_probability(value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ConfigError(f"probability {value}: expected 0 to 1")
