@@ -9,7 +9,7 @@ from itertools import product
 
 import pandas as pd
 
-from spic.metrics.intervals import UNKNOWN, Replicates
+from spic.metrics.intervals import UNKNOWN, Interval, Replicates
 from spic.report.comparison import ANCHOR, BASELINES, Curve, compared_metrics, family
 
 COLUMNS = "run protocol method point bpp against metric value other difference low high".split()
@@ -38,17 +38,20 @@ def margins_table(points: pd.DataFrame, replicates: dict[tuple, dict[str, Replic
         for curve, row in product(curves, ours):
             value, other = row[curve.metric], curve.at(row["bpp"])
             if not math.isnan(value - other):  # both are there, and not both infinite
-
-                def drawn(method, point, metric=curve.metric, protocol=protocol):
-                    return replicates.get((protocol, method, point), {}).get(metric)
-
-                own = drawn(row["method"], row["point"])
-                theirs = [(share, drawn(curve.method, point)) for share, point in curve.between(row["bpp"])]
-                known = own is not None and theirs and all(one is not None for _, one in theirs)
-                low, high = own.less(theirs).interval() if known else UNKNOWN
+                around = [(share, (protocol, curve.method, point)) for share, point in curve.between(row["bpp"])]
+                ours_at = (protocol, row["method"], row["point"])
+                low, high = _paired_interval(replicates, curve.metric, ours_at, around)
                 place = [run, protocol, row["method"], row["point"], row["bpp"], curve.method, curve.metric]
                 rows.append([*place, value, other, value - other, low, high])
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _paired_interval(replicates: dict, metric: str, own: tuple, around: list[tuple[float, tuple]]) -> Interval:
+    """Interval of the difference between a point and those around its rate, (share, point); NaN if one lacks it."""
+    first, *others = (replicates.get(point, {}).get(metric) for point in (own, *(point for _, point in around)))
+    if first is None or not others or None in others:
+        return UNKNOWN
+    return first.less([(share, one) for (share, _), one in zip(around, others, strict=True)]).interval()
 
 
 def with_margins(points: pd.DataFrame, margins: pd.DataFrame) -> pd.DataFrame:
