@@ -11,7 +11,7 @@ from spic.benchmark.method import Method
 from spic.channel.losses import MEASURED
 from spic.metrics.columns import observations
 from spic.provenance import fingerprints
-from spic.scsrdm.info import SHIPPED_DECODERS
+from spic.scsrdm.info import CONDITIONS, SHIPPED_DECODERS
 from spic.segmentation import SegmenterInfo, describe_segmenter
 from spic.weights import FOLDER, sha256, weight_paths
 
@@ -58,9 +58,8 @@ class Plan(Layout):
     @property
     def metric_weights(self) -> dict:
         """The settings that name weights files of metrics: all `*_weights` that are not of a network of the coding."""
-        networks = ("segmenter", "judge", "decoder", "sr", "sdm", "ldm")
-        settings = (key for key in self.config if key.endswith("_weights"))
-        return {key: self.config[key] for key in settings if key.removesuffix("_weights") not in networks}
+        networks = ("segmenter_weights", "judge_weights", "ldm_weights", *CONDITIONS)
+        return {key: self.config[key] for key in self.config if key.endswith("_weights") and key not in networks}
 
     def network_files(self, kind: str) -> list[str]:
         """Their files, weights most of them; empty where they need none."""
