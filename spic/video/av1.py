@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 import numpy as np
 
 from spic.errors import BitstreamError, ConfigError
-from spic.video.planes import decode_one, padded_size, to_frame
+from spic.video.planes import decode_one, new_decoder, padded_size, to_frame
 
 CRF_RANGE = (1, 63, 1)
 _PRESET = 4
@@ -76,13 +76,8 @@ class Av1Decoder:
     """Decodes what an `Av1Encoder` coded, in the same order."""
 
     def __init__(self, size: tuple[int, int]):
-        import av
-
         self.size, self._padded = tuple(size), padded_size(size, _BLOCK, _LEAST)
-        self._decoder = av.CodecContext.create("libdav1d", "r")
-        self._decoder.thread_count = 1
-        pixels = (self._padded[0] + 128) * (self._padded[1] + 128)
-        self._decoder.options = {"max_frame_delay": "1", "max_pixels": str(pixels)}
+        self._decoder = new_decoder("libdav1d", self._padded, max_frame_delay="1")
 
     def decode(self, data: bytes) -> np.ndarray:
         """The next image, uint8 (H, W, 3); `BitstreamError` as `decode_one` raises it."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from spic.codecs.bpg import hevc, params
 from spic.errors import BitstreamError, ConfigError
-from spic.video.planes import decode_one, padded_size, to_frame
+from spic.video.planes import decode_one, new_decoder, padded_size, to_frame
 
 QP_RANGE = (0, 51, 1)
 _BLOCK, _LEAST = 8, 16  # libx265 refuses shorter sides
@@ -96,21 +96,12 @@ class HevcDecoder:
         """
         decoder, self._decoder = self._decoder, None
         if _begins_anew(data):
-            decoder = self._new_decoder()
+            decoder = new_decoder("hevc", self._padded, flags="low_delay", err_detect="crccheck+explode")
         if decoder is None:
             raise BitstreamError("HEVC: it builds on a picture that is not there")
         image = decode_one(decoder, data, self.size, self._padded, "HEVC")
         self._decoder = decoder
         return image
-
-    def _new_decoder(self):
-        import av
-
-        decoder = av.CodecContext.create("hevc", "r")
-        decoder.thread_count = 1
-        pixels = (self._padded[0] + 128) * (self._padded[1] + 128)  # with FFmpeg's margins; what says more is refused
-        decoder.options = {"flags": "low_delay", "err_detect": "crccheck+explode", "max_pixels": str(pixels)}
-        return decoder
 
 
 def _begins_anew(data: bytes) -> bool:

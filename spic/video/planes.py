@@ -30,6 +30,16 @@ def to_frame(image: np.ndarray, size: tuple[int, int], padded, number: int):
     return frame
 
 
+def new_decoder(name: str, padded, **options):
+    """One of FFmpeg's decoders, on one thread; it refuses frames larger than `padded` with FFmpeg's margins."""
+    import av
+
+    decoder = av.CodecContext.create(name, "r")
+    decoder.thread_count = 1
+    decoder.options = {**options, "max_pixels": str((padded[0] + 128) * (padded[1] + 128))}
+    return decoder
+
+
 def decode_one(decoder, data: bytes, size: tuple[int, int], padded, what: str) -> np.ndarray:
     """The image, uint8 (H, W, 3), of the one frame that some bytes hold.
 
