@@ -158,6 +158,9 @@ def adversarial(
     condition: Annotated[
         str | None, typer.Option(help="both, coarse or ssm, as in the first stage; by default that of --init.")
     ] = None,
+    vgg: Annotated[
+        Path | None, typer.Option(help="VGG16 for a perceptual loss: LPIPS's weights (spic weights convert vgg16.ckpt).")
+    ] = None,
 ):
     """Train a decoder against discriminators, from the weights of `spic train decoder` or the shipped ones.
 
@@ -170,6 +173,7 @@ def adversarial(
     state, config = train_adversarial(
         recipe=recipe,
         init=init,
+        vgg=vgg,
         **_given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm),
     )
     _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config, "int8"))

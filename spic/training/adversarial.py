@@ -21,10 +21,11 @@ from spic.training.decoder import CONDITIONS, recipe_of
 from spic.training.discriminators import SHIFT, Discriminators
 from spic.training.loop import Budget, Optimization, mean_losses, train
 from spic.training.pack import Pack
+from spic.training.perceptual import Vgg
 from spic.training.segmenter import class_weights
 from spic.weights import load_state, sha256, weight_paths
 
-DRAWING = {"refine_blocks": 2, "finish_channels": 24, "chroma": "half"}  # what the second stage adds to the network
+DRAWING = {"refine_blocks": 4, "finish_channels": 24, "chroma": "half"}  # what the second stage adds to the network
 START = {"both": 200, "coarse": 200, "ssm": NUM_TIMESTEPS - 1}  # timestep of the one step, by condition
 _LOOKS = 8  # batches of an evaluation
 
@@ -45,9 +46,10 @@ class Recipe:
         Timestep of the one step; by default that of `START`.
     spread : int
         Timesteps start - spread to start + spread are trained.
-    pixels, low, colour, features, grid, texture : float
+    pixels, low, colour, features, perceptual, grid, texture : float
         Weights of the losses of likeness (see `spic.training.losses`); `low` and `colour` are L1 distances at a
-        quarter of the size and of colour differences.
+        quarter of the size and of colour differences, `perceptual` that of `spic.training.perceptual`, where its
+        network is given.
     semantic, patch : float
         Weights of the two adversarial losses.
     learning_rate, discriminator_rate : float
@@ -68,8 +70,9 @@ class Recipe:
     low: float = 2.0
     colour: float = 2.0
     features: float = 1.0
-    grid: float = 1.0
-    texture: float = 0.5
+    perceptual: float = 1.0
+    grid: float = 2.0
+    texture: float = 1.0
     semantic: float = 0.3
     patch: float = 0.08
     learning_rate: float = 2e-4
@@ -87,7 +90,7 @@ class Recipe:
 class Trainer:
     """The decoder, its discriminators, and the losses of one step."""
 
-    def __init__(self, pack: Pack, predicted, recipe: Recipe, init, device: str, dtype: str):
+    def __init__(self, pack: Pack, predicted, recipe: Recipe, init, device: str, dtype: str, vgg=None):
         space = get_label_space(pack.label_space)
         self.recipe, self.void, self.device, self.dtype = recipe, space.void, device, dtype
         self.model = grown_network(init, recipe, space)
@@ -99,7 +102,8 @@ class Trainer:
         }
         planes = self.model.config.ssm_planes
         self.discriminators = Discriminators(space.num_classes, planes)
-        for module in (self.model, self.discriminators):
+        self.vgg = vgg and Vgg(vgg)
+        for module in filter(None, (self.model, self.discriminators, self.vgg)):
             module.to(device, memory_format=torch.channels_last)
         self.batches = Batches(pack, predicted, recipe.window, planes, device=device)
         weights = class_weights(pack.labels, space.num_classes, ceiling=3.0)
@@ -126,7 +130,7 @@ class Trainer:
         r, nets = self.recipe, self.discriminators
         pixels, low = losses.reconstruction(drawn, batch.images)
         colour = (losses.chroma(drawn) - losses.chroma(batch.images)).abs().mean()
-        uneven = torch.relu(losses.grid(drawn) - losses.grid(batch.images))
+        uneven = losses.uneven(drawn, batch.images)
         coarser = losses.texture(drawn, batch.images)
         change = _change(len(drawn), rng, self.device)
         real, fake = change(batch.images), change(drawn)
@@ -138,6 +142,7 @@ class Trainer:
                 wanted = nets.features(real)
             found = nets.features(fake)
             features = losses.feature_distance(found, wanted)
+            perceptual = self.vgg(drawn, batch.images, rng) if self.vgg else drawn.new_zeros(())
             nets.requires_grad_(False)
             readable = losses.readable(nets.logits(found, size), batch.labels, self.weights, self.void)
             patches = losses.hinge_of_generator(nets.patch_scores(fake, *around, shift))
@@ -155,6 +160,7 @@ class Trainer:
             "low": low,
             "colour": colour,
             "features": features,
+            "perceptual": perceptual,
             "grid": uneven,
             "texture": coarser,
         }
@@ -181,6 +187,7 @@ def train_adversarial(
     init=None,
     validation: Pack | None = None,
     predicted: np.ndarray | None = None,
+    vgg=None,
     device: str = "cpu",
     dtype: str = "float32",
     seed: int = 0,
@@ -203,11 +210,13 @@ def train_adversarial(
         start fresh.
     predicted : numpy.ndarray, optional
         uint8 (N, H, W), SSMs of the pack's images as the transmitter will make them.
+    vgg : path-like, optional
+        VGG16, as the weights of LPIPS have it, for the perceptual loss; none without.
     **saving
         `checkpoint_seconds`, `on_save` of `spic.training.loop.train`.
     """
     torch.manual_seed(seed)
-    trainer = Trainer(pack, predicted, recipe, init, device, dtype)
+    trainer = Trainer(pack, predicted, recipe, init, device, dtype, vgg)
     left_out = validation and Batches(
         validation, None, recipe.window, trainer.model.config.ssm_planes, lights=0, device=device
     )
@@ -234,6 +243,7 @@ def train_adversarial(
             **trainer.config,
             "init": init and sha256(weight_paths(init)[0]),
             "predicted": predicted is not None,
+            "vgg": vgg and sha256(vgg),
             "names": len(pack),
             "dtype": dtype,
             "seed": seed,

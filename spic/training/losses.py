@@ -69,19 +69,25 @@ def feature_distance(found, wanted):
     return sum(distances) / len(distances)
 
 
-def grid(x, period: int = 4):
-    """How unlike |Laplacian of luma| is at the places of a period x period grid.
+def grid(x, window=(WINDOW, WINDOW), period: int = 4):
+    """How unlike |Laplacian of luma| is at the places of a period x period grid, in each window of each image.
 
-    Standard deviation over the places divided by their mean, averaged over windows of 64 pixels: scalar, near 0 for an
-    image that knows of no grid. Sides are multiples of 64.
+    Standard deviation over the places divided by their mean: (N, rows, columns), near 0 for an image that knows of no
+    grid. Sides are multiples of the window's, those multiples of `period`. A small window sees a grid that one surface
+    has; a large one sees a weaker grid, since chance counts less.
     """
     kernel = x.new_tensor([[0, -1, 0], [-1, 4, -1], [0, -1, 0]]).view(1, 1, 3, 3)
     laplacian = F.conv2d(F.pad(luma(x), (1, 1, 1, 1), mode="reflect"), kernel).abs()
     count, _, height, width = laplacian.shape
-    per = WINDOW // period
-    places = laplacian.reshape(count, height // WINDOW, per, period, width // WINDOW, per, period).mean((2, 5))
-    places = places.transpose(2, 3).flatten(3)
-    return (places.std(-1) / (places.mean(-1) + 0.01)).mean()
+    shape = (height // window[0], window[0] // period, period, width // window[1], window[1] // period, period)
+    places = laplacian.reshape(count, *shape).mean((2, 5)).transpose(2, 3).flatten(3)
+    return places.std(-1) / (places.mean(-1) + 0.005)
+
+
+def uneven(drawn, real):
+    """How much more `grid` drawn images have than the real ones, in windows of 64 pixels and in the whole image."""
+    windows = ((WINDOW, WINDOW), tuple(drawn.shape[2:]))
+    return sum(F.relu(grid(drawn, window) - grid(real, window)).mean() for window in windows) / len(windows)
 
 
 def texture(drawn, real):
