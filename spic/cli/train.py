@@ -159,24 +159,28 @@ def adversarial(
         str | None, typer.Option(help="both, coarse or ssm, as in the first stage; by default that of --init.")
     ] = None,
     vgg: Annotated[
-        Path | None, typer.Option(help="VGG16 for a perceptual loss: LPIPS's weights (spic weights convert vgg16.ckpt).")
+        Path | None, typer.Option(help="Weights of LPIPS on VGG16, for a perceptual loss (spic weights convert).")
     ] = None,
+    sampler: Annotated[
+        str, typer.Option(help="noiseless: one step; published or ancestral: the paper's 20 steps.")
+    ] = "noiseless",
 ):
     """Train a decoder against discriminators, from the weights of `spic train decoder` or the shipped ones.
 
-    Writes FOLDER/street-decoder, which draws in one step and without noise.
+    Writes FOLDER/street-decoder, which draws in one step and without noise; FOLDER/street-decoder-20 for a chain.
     """
     from spic.scsrdm import save_checkpoint
     from spic.training.adversarial import Recipe, train_adversarial
 
-    recipe = Recipe(condition=condition, batch=batch)
+    recipe = Recipe(condition=condition, batch=batch, sampler=sampler)
     state, config = train_adversarial(
         recipe=recipe,
         init=init,
         vgg=vgg,
         **_given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm),
     )
-    _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config, "int8"))
+    target = folder / ("street-decoder" if sampler == "noiseless" else "street-decoder-20")
+    _print_weights(target, save_checkpoint(target, state, config, "int8"))
 
 
 @app.command("labelmap-prior")

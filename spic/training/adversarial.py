@@ -14,9 +14,11 @@ from spic.errors import ConfigError, DataError
 from spic.machine import autocast
 from spic.pictures.labels import get_label_space
 from spic.scsrdm import build, load_checkpoint
-from spic.scsrdm.schedule import NUM_TIMESTEPS, alphas_cumprod
+from spic.scsrdm.sampler import sample
+from spic.scsrdm.sampling import NUM_TIMESTEPS, STEPS, Sampling
 from spic.training import losses
 from spic.training.batches import Batches
+from spic.training.chains import CHAINED, Chains, OneStep
 from spic.training.decoder import CONDITIONS, recipe_of
 from spic.training.discriminators import SHIFT, Discriminators
 from spic.training.loop import Budget, Optimization, mean_losses, train
@@ -27,6 +29,11 @@ from spic.weights import load_state, sha256, weight_paths
 
 DRAWING = {"refine_blocks": 4, "finish_channels": 24, "chroma": "half"}  # what the second stage adds to the network
 START = {"both": 200, "coarse": 200, "ssm": NUM_TIMESTEPS - 1}  # timestep of the one step, by condition
+LOSSES = (
+    *("loss", "decoder"),
+    *("pixels", "low", "colour", "features", "perceptual", "grid", "texture"),  # of likeness, weighted by the recipe
+    *("readable", "patch", "on_real", "on_drawn", "hinge"),
+)
 _LOOKS = 8  # batches of an evaluation
 
 
@@ -42,10 +49,12 @@ class Recipe:
         What the decoder sees: "both", or "coarse" or "ssm" alone; by default what it saw before.
     window, batch
         Height and width of the crops, multiples of 64; crops per step.
+    sampler : str
+        "noiseless": one step. "published" or "ancestral": the paper's 20 steps, see `spic.training.chains`.
     start : int, optional
-        Timestep of the one step; by default that of `START`.
+        Timestep of the one step, by default that of `START`; or the last of the chain's, by default the published one.
     spread : int
-        Timesteps start - spread to start + spread are trained.
+        Timesteps start - spread to start + spread are trained for the one step.
     pixels, low, colour, features, perceptual, grid, texture : float
         Weights of the losses of likeness (see `spic.training.losses`); `low` and `colour` are L1 distances at a
         quarter of the size and of colour differences, `perceptual` that of `spic.training.perceptual`, where its
@@ -64,6 +73,7 @@ class Recipe:
     condition: str | None = None
     window: tuple[int, int] = (128, 256)
     batch: int = 6
+    sampler: str = "noiseless"
     start: int | None = None
     spread: int = 20
     pixels: float = 1.0
@@ -85,6 +95,8 @@ class Recipe:
             raise ConfigError(f"crops of {self.window}: height and width are multiples of {losses.WINDOW}")
         if min(self.batch - 1, self.spread, self.hold) < 0 or not 0 <= (self.start or 0) < NUM_TIMESTEPS:
             raise ConfigError("a recipe needs a batch of 1 or more, a start below 1000, a spread and hold of 0 or more")
+        if self.sampler not in ("noiseless", *CHAINED):
+            raise ConfigError(f"a decoder is trained for noiseless, {' or '.join(CHAINED)}, not for {self.sampler!r}")
 
 
 class Trainer:
@@ -94,44 +106,74 @@ class Trainer:
         space = get_label_space(pack.label_space)
         self.recipe, self.void, self.device, self.dtype = recipe, space.void, device, dtype
         self.model = grown_network(init, recipe, space)
-        start = START[self.model.config.condition] if recipe.start is None else recipe.start
+        length = 1 if recipe.sampler == "noiseless" else STEPS
+        start = START[self.model.config.condition] if recipe.start is None and length == 1 else recipe.start
+        self.sampling = Sampling(recipe.sampler, length, start)
         self.config = {
             "network": self.model.config.to_dict(),
-            "sampling": {"sampler": "noiseless", "steps": 1, "start": start, "guidance": 1.0},
+            "sampling": self.sampling.to_dict(),
             "label_space": space.name,
         }
         planes = self.model.config.ssm_planes
         self.discriminators = Discriminators(space.num_classes, planes)
+        if length == 1:
+            self.asked = OneStep(self.sampling.start, recipe.spread)
+        else:
+            self.asked = Chains(self.sampling, recipe.batch, recipe.window, planes)
+        self.asked.to(device)
         self.vgg = vgg and Vgg(vgg)
         for module in filter(None, (self.model, self.discriminators, self.vgg)):
             module.to(device, memory_format=torch.channels_last)
-        self.batches = Batches(pack, predicted, recipe.window, planes, device=device)
+        self.batches = self.batches_of(pack, predicted)
         weights = class_weights(pack.labels, space.num_classes, ceiling=3.0)
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
-        self.abar = torch.tensor(alphas_cumprod(), dtype=torch.float32, device=device)
 
-    def draw(self, network, batch, rng):
-        """Images drawn in one step from the noiseless coarse image."""
-        spread = rng.integers(-self.recipe.spread, self.recipe.spread + 1, size=len(batch.labels))
-        t = np.clip(self.config["sampling"]["start"] + spread, 0, NUM_TIMESTEPS - 1)
-        t = torch.from_numpy(t).to(self.device)
-        x_t = self.abar[t].sqrt().view(-1, 1, 1, 1) * network.enlarge(batch.coarse)
-        with autocast(self.device, self.dtype):
-            return network(x_t, t, batch.ssm, batch.coarse)
+    def batches_of(self, pack: Pack, predicted=None, **settings) -> Batches:
+        """Crops of a pack."""
+        return Batches(
+            pack, predicted, self.recipe.window, self.model.config.ssm_planes, device=self.device, **settings
+        )
 
     def losses(self, rng, step: int) -> dict:
         """Losses of decoder and discriminators on one batch; gradients of each reach its own parameters alone."""
-        batch = self.batches.draw(self.recipe.batch, rng)
-        drawn = self.draw(self.model, batch, rng)
-        return self.compare(drawn, batch, rng, min(1.0, max(0.0, step / max(1, self.recipe.hold) - 1)))
+        r = self.recipe
+        batch, x_t, t = self.asked.next(self.model, self.batches.draw, r.batch, rng)
+        with autocast(self.device, self.dtype):
+            drawn = self.model(x_t, t, batch.ssm, batch.coarse)
+        self.asked.advance(drawn.detach(), rng)
+        judged = self.asked.judged(t)
+        found = dict.fromkeys(LOSSES, drawn.new_zeros(()))
+        if judged.any():
+            found |= self.compare(drawn[judged], batch[judged], rng, min(1.0, max(0.0, step / max(1, r.hold) - 1)))
+        if not judged.all():
+            far = self.likeness(drawn[~judged], batch.images[~judged])
+            share = judged.float().mean()
+            found["loss"] = found["loss"] + (share - 1) * found["decoder"] + (1 - share) * self.weighted(far)
+        return found
+
+    def likeness(self, drawn, real) -> dict:
+        """Losses of pixels, of the images at a quarter of their size and of colour."""
+        pixels, low = losses.reconstruction(drawn, real)
+        return {"pixels": pixels, "low": low, "colour": (losses.chroma(drawn) - losses.chroma(real)).abs().mean()}
+
+    def weighted(self, found: dict):
+        """The sum of losses with the recipe's weights."""
+        return sum(getattr(self.recipe, name) * value for name, value in found.items())
+
+    def look(self, batches: Batches, network, rng) -> dict:
+        """Losses of images that `network` draws as it will be used."""
+        batch = batches.draw(self.recipe.batch, rng)
+
+        def noise(shape):
+            return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+
+        with autocast(self.device, self.dtype):
+            drawn = sample(network, batch.ssm, batch.coarse, noise=noise, sampling=self.sampling)
+        return self.compare(drawn, batch, rng, 1.0)
 
     def compare(self, drawn, batch, rng, adversarial: float) -> dict:
         """All losses of drawn images; `adversarial` in 0..1 scales the two adversarial ones of the decoder."""
         r, nets = self.recipe, self.discriminators
-        pixels, low = losses.reconstruction(drawn, batch.images)
-        colour = (losses.chroma(drawn) - losses.chroma(batch.images)).abs().mean()
-        uneven = losses.uneven(drawn, batch.images)
-        coarser = losses.texture(drawn, batch.images)
         change = _change(len(drawn), rng, self.device)
         real, fake = change(batch.images), change(drawn)
         around = change(self.model.enlarge(batch.coarse)), batch.ssm * (self.model.config.condition != "coarse")
@@ -155,27 +197,15 @@ class Trainer:
             pairs = [torch.cat([a, b]) for a, b in zip((real, *around), (fake.detach(), *around), strict=True)]
             scores = [score.chunk(2) for score in nets.patch_scores(*pairs, shift)]
             hinge = losses.hinge_loss([a for a, _ in scores], [b for _, b in scores])
-        alike = {
-            "pixels": pixels,
-            "low": low,
-            "colour": colour,
+        alike = self.likeness(drawn, batch.images) | {
             "features": features,
             "perceptual": perceptual,
-            "grid": uneven,
-            "texture": coarser,
+            "grid": losses.uneven(drawn, batch.images),
+            "texture": losses.texture(drawn, batch.images),
         }
-        decoder = sum(getattr(r, name) * value for name, value in alike.items())
-        decoder = decoder + adversarial * (r.semantic * readable + r.patch * patches)
-        return {
-            "loss": decoder + on_real + on_drawn + hinge,
-            "decoder": decoder,
-            **alike,
-            "readable": readable,
-            "patch": patches,
-            "on_real": on_real,
-            "on_drawn": on_drawn,
-            "hinge": hinge,
-        }
+        decoder = self.weighted(alike) + adversarial * (r.semantic * readable + r.patch * patches)
+        others = (readable, patches, on_real, on_drawn, hinge)
+        return dict(zip(LOSSES, (decoder + on_real + on_drawn + hinge, decoder, *alike.values(), *others), strict=True))
 
 
 def train_adversarial(
@@ -217,13 +247,7 @@ def train_adversarial(
     """
     torch.manual_seed(seed)
     trainer = Trainer(pack, predicted, recipe, init, device, dtype, vgg)
-    left_out = validation and Batches(
-        validation, None, recipe.window, trainer.model.config.ssm_planes, lights=0, device=device
-    )
-
-    def look(probe, rng):
-        batch = left_out.draw(recipe.batch, rng)
-        return trainer.compare(trainer.draw(probe, batch, rng), batch, rng, 1.0)
+    look = validation and partial(trainer.look, trainer.batches_of(validation, lights=0.0))
 
     state = train(
         trainer.model,
@@ -248,8 +272,8 @@ def train_adversarial(
             "dtype": dtype,
             "seed": seed,
         },
-        companions={"discriminators": trainer.discriminators},
-        evaluate=partial(mean_losses, look=look, count=_LOOKS, seed=seed) if validation else None,
+        companions={"discriminators": trainer.discriminators, "asked": trainer.asked},
+        evaluate=look and partial(mean_losses, look=look, count=_LOOKS, seed=seed),
         evaluate_every=evaluate_every,
         **saving,
     )

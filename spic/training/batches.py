@@ -36,6 +36,10 @@ class Batch:
     ssm: torch.Tensor
     coarse: torch.Tensor
 
+    def __getitem__(self, rows) -> "Batch":
+        """Some of the crops."""
+        return Batch(**{name: values[rows] for name, values in vars(self).items()})
+
 
 class Batches:
     """Draws batches from a pack.

@@ -57,7 +57,9 @@ class Vgg(nn.Module):
 
     def forward(self, drawn, real, rng):
         """Distance of the same random window of each pair: scalar."""
-        top, left = (int(rng.integers(max(0, have - want) + 1)) for have, want in zip(drawn.shape[2:], WINDOW))
+        height, width = drawn.shape[2:]
+        top = int(rng.integers(max(0, height - WINDOW[0]) + 1))
+        left = int(rng.integers(max(0, width - WINDOW[1]) + 1))
         window = (..., slice(top, top + WINDOW[0]), slice(left, left + WINDOW[1]))
         with torch.no_grad():
             wanted = self.features(real[window])

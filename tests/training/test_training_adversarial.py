@@ -12,6 +12,7 @@ from spic.pictures.labels import one_hot
 from spic.scsrdm import build, load_checkpoint, sample, save_checkpoint
 from spic.scsrdm.decoder import Decoder
 from spic.scsrdm.refine import half_chroma
+from spic.scsrdm.schedule import alphas_cumprod
 from spic.training import adversarial as recipe
 from spic.training.adversarial import DRAWING, Recipe, Trainer, grown_network, train_adversarial
 from spic.training.discriminators import Discriminators
@@ -190,31 +191,51 @@ def test_weights_load_in_the_decoder(train, coded_pack, tmp_path):
 
 def test_what_is_trained_is_what_is_sampled(trainer, coded_pack):
     """A crop of the whole image at the timestep of sampling is drawn as the sampler draws it, up to clipping."""
-    still = replace(trainer.recipe, spread=0)
-    trainer.recipe = still
-    batch = trainer.batches.draw(2, np.random.default_rng(0))
+    trainer.asked.spread = 0
+    batch, x_t, t = trainer.asked.next(trainer.model, trainer.batches.draw, 2, np.random.default_rng(0))
     with torch.no_grad():
-        drawn = trainer.draw(trainer.model, batch, np.random.default_rng(1))
+        drawn = trainer.model(x_t, t, batch.ssm, batch.coarse)
         sampled = sample(trainer.model, batch.ssm, batch.coarse, noise=[0, 0], **trainer.config["sampling"])
     torch.testing.assert_close(drawn.clamp(-1, 1), sampled, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("start", "lowest", "highest"), [(None, 180, 220), (0, 0, 20), (999, 979, 999)])
 def test_timesteps(start, lowest, highest, coded_pack, tiny_decoder, make):
-    trainer = Trainer(coded_pack, None, make(start=start, batch=64), tiny_decoder, "cpu", "float32")
-    seen = []
-
-    def network(x_t, t, ssm, coarse):
-        seen.append(t)
-        return x_t
-
-    network.enlarge = trainer.model.enlarge
-    batch = trainer.batches.draw(64, np.random.default_rng(0))
-    x_t = trainer.draw(network, batch, np.random.default_rng(1))
-    assert lowest <= seen[0].min() < lowest + 6 and highest - 6 < seen[0].max() <= highest
-    expected = recipe.alphas_cumprod()[seen[0].numpy()] ** 0.5
-    flat = (x_t / network.enlarge(batch.coarse)).median(3).values.median(2).values[:, 0]
+    trainer = Trainer(coded_pack, None, make(start=start), tiny_decoder, "cpu", "float32")
+    batch, x_t, t = trainer.asked.next(trainer.model, trainer.batches.draw, 64, np.random.default_rng(0))
+    assert lowest <= t.min() < lowest + 6 and highest - 6 < t.max() <= highest and trainer.asked.judged(t).all()
+    expected = alphas_cumprod()[t.numpy()] ** 0.5
+    flat = (x_t / trainer.model.enlarge(batch.coarse)).median(3).values.median(2).values[:, 0]
     assert np.allclose(flat, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("sampler", ["published", "ancestral"])
+def test_a_chain_is_trained(sampler, train, coded_pack, tmp_path):
+    """Stopped and started anew, its chains go on where they were; the weights say how they are sampled."""
+    numbers = {"sampler": sampler, "hold": 0}
+    whole, config = train(tmp_path / "whole", steps=5, numbers=numbers, validation=coded_pack, evaluate_every=5)
+    with pytest.raises(Killed):
+        train(tmp_path / "cut", steps=5, numbers=numbers, die_at=3)
+    again, _ = train(tmp_path / "cut", steps=5, numbers=numbers)
+    assert same(whole, again)
+    assert config["sampling"] == {"sampler": sampler, "steps": 20, "start": 192, "guidance": 1.0}
+    (row,) = csv.DictReader((tmp_path / "whole" / "evaluation.csv").open())
+    assert float(row["features"]) > 0
+
+
+def test_far_steps_are_judged_by_their_pixels_alone(coded_pack, tiny_decoder, make):
+    """What is noise by half is no image yet: no discriminator sees it, and it has its share of the loss."""
+    trainer = Trainer(coded_pack, None, make(sampler="published", batch=3, hold=0), tiny_decoder, "cpu", "float32")
+    seen = []
+    compare = trainer.compare
+    trainer.compare = lambda drawn, *rest: seen.append(len(drawn)) or compare(drawn, *rest)
+    first = trainer.losses(np.random.default_rng(0), 9)
+    assert not seen and first["loss"] > 0 and first["on_drawn"] == 0 and set(first) == set(recipe.LOSSES)
+    first["loss"].backward()
+    assert all(p.grad is None for p in trainer.discriminators.parameters())
+    for step in range(1, 24):
+        found = trainer.losses(np.random.default_rng(step), 9)
+    assert seen and found["loss"].isfinite()
 
 
 def test_old_weights_grow(tiny_decoder, coded_pack, make, tmp_path):
@@ -299,7 +320,8 @@ def test_weights_that_do_not_do(train, tiny_decoder, coded_pack, make, tmp_path)
 @pytest.mark.parametrize(
     "wrong",
     [{"window": (128, 250)}, {"window": (0, 64)}, {"window": (64,)}, {"batch": 0}, {"spread": -1}, {"hold": -1}]
-    + [{"start": start} for start in (-1, 1000)],
+    + [{"start": start} for start in (-1, 1000)]
+    + [{"sampler": "ddim"}, {"sampler": "none"}],
 )
 def test_recipes_that_can_not_be(wrong):
     with pytest.raises(ConfigError):
