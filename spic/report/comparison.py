@@ -147,17 +147,23 @@ def winners(points: pd.DataFrame, metric: str) -> list[dict]:
     -------
     list of dict
         rate, method (the best), value, second (the best of another family; None if there is none), margin (its value
-        minus the second's), sure (the second's value lies outside the best's confidence interval; None without one).
-        Empty where SPIC has no value.
+        minus the second's), sure (the interval of the paired difference does not hold 0, where SPIC is one of the two
+        and there is such an interval, see `state`; else the second's value lies outside the best's own; None without
+        either). Empty where SPIC has no value.
     """
     curves = {name: Curve(points, name, metric) for name in points["method"].unique()}
     found = []
-    for rate in Curve(points, ANCHOR, metric).points["bpp"]:
+    for own in Curve(points, ANCHOR, metric).points.to_dict("records"):
+        rate = own["bpp"]
         values = {name: curve.at(rate) for name, curve in curves.items()}
         known = [name for name in values if not math.isnan(values[name])]
         best, *rest = sorted(known, key=values.get, reverse=not column(metric).lower_is_better)
         second = next((name for name in rest if family(name) != family(best)), None)
         low, high = (curves[best].at(rate, f"{metric}_{end}") for end in ("low", "high"))
+        sure = None if second is None or math.isnan(low + high) else not low <= values[second] <= high
+        other = second if best == ANCHOR else best
+        if ANCHOR in (best, second) and not math.isnan(own.get(f"over_{other}_{metric}_low", math.nan)):
+            sure = state(own, metric, values[other], other) != 0
         found.append(
             {
                 "rate": rate,
@@ -165,7 +171,7 @@ def winners(points: pd.DataFrame, metric: str) -> list[dict]:
                 "value": values[best],
                 "second": second,
                 "margin": values[best] - values[second] if second else math.nan,
-                "sure": None if second is None or math.isnan(low + high) else not low <= values[second] <= high,
+                "sure": sure,
             }
         )
     return found

@@ -21,11 +21,11 @@ from spic.training.batches import Batches
 from spic.training.chains import CHAINED, Chains, OneStep
 from spic.training.decoder import CONDITIONS, recipe_of
 from spic.training.discriminators import SHIFT, Discriminators
-from spic.training.loop import Budget, Optimization, mean_losses, train
+from spic.training.loop import Budget, Optimization, mean_losses, origin, train
 from spic.training.pack import Pack
 from spic.training.perceptual import Vgg
 from spic.training.segmenter import class_weights
-from spic.weights import load_state, sha256, weight_paths
+from spic.weights import load_state, sha256
 
 DRAWING = {"refine_blocks": 4, "finish_channels": 24, "chroma": "half"}  # what the second stage adds to the network
 START = {"both": 200, "coarse": 200, "ssm": NUM_TIMESTEPS - 1}  # timestep of the one step, by condition
@@ -265,12 +265,9 @@ def train_adversarial(
         recipe={
             **asdict(recipe),
             **trainer.config,
-            "init": init and sha256(weight_paths(init)[0]),
+            **origin(pack, init, dtype, seed),
             "predicted": predicted is not None,
             "vgg": vgg and sha256(vgg),
-            "names": len(pack),
-            "dtype": dtype,
-            "seed": seed,
         },
         companions={"discriminators": trainer.discriminators, "asked": trainer.asked},
         evaluate=look and partial(mean_losses, look=look, count=_LOOKS, seed=seed),

@@ -21,9 +21,9 @@ from spic.scsrdm.schedule import NUM_TIMESTEPS, alphas_cumprod
 from spic.training import losses
 from spic.training.batches import Batches
 from spic.training.distributed import Ranks
-from spic.training.loop import Budget, Optimization, mean_losses, train
+from spic.training.loop import Budget, Optimization, mean_losses, origin, train
 from spic.training.pack import Pack
-from spic.weights import load_state, read_weights, sha256, weight_paths
+from spic.weights import load_state, read_weights
 
 CROP = (128, 256)
 TRUTH = 0.5  # share of crops whose SSM is the ground truth, where there are predicted maps
@@ -276,11 +276,8 @@ def train_decoder(
         Optimization(recipe.learning_rate, ema_decay=recipe.ema_decay, seed=seed),
         recipe={
             **numbers,
-            "init": init and sha256(weight_paths(init)[0]),
+            **origin(pack, init, dtype, seed),
             "predicted": predicted is not None,
-            "names": len(pack),
-            "dtype": dtype,
-            "seed": seed,
         },
         evaluate=look and partial(mean_losses, look=look, count=-(-2 * len(validation) // recipe.batch), seed=seed),
         evaluate_every=evaluate_every,

@@ -22,6 +22,7 @@ import torch
 from spic.errors import ConfigError, SpicError, WeightsError, memory_shortage
 from spic.files import atomic_path, make_folder, write_bytes
 from spic.training.distributed import Ranks
+from spic.weights import sha256, weight_paths
 
 
 @dataclass(frozen=True)
@@ -260,6 +261,11 @@ class _Run:
             if not file.tell():
                 writer.writeheader()
             writer.writerow(row)
+
+
+def origin(pack, init, dtype: str, seed: int) -> dict:
+    """What a training of any network starts from, for its `recipe`."""
+    return {"init": init and sha256(weight_paths(init)[0]), "names": len(pack), "dtype": dtype, "seed": seed}
 
 
 @torch.no_grad()

@@ -15,9 +15,9 @@ from spic.pictures.labels import get_label_space
 from spic.segmentation.segmenter import NETWORKS, network_name
 from spic.training.augment import jitter_colors, other_light, random_crop
 from spic.training.batches import scene_odds
-from spic.training.loop import Budget, Optimization, train
+from spic.training.loop import Budget, Optimization, origin, train
 from spic.training.pack import Pack
-from spic.weights import load_state, read_weights, sha256, weight_paths
+from spic.weights import load_state, read_weights
 
 ENCODERS = {"street": "lite2", "pyramid": "lite1", "dense": None}  # and lite0 belongs to `fd_lite0`
 ZOOM = (0.5, 2.0)
@@ -167,10 +167,7 @@ def train_segmenter(
         recipe={
             **asdict(recipe),
             "shape": config,
-            "init": init and sha256(weight_paths(init)[0]),
-            "names": len(pack),
-            "dtype": dtype,
-            "seed": seed,
+            **origin(pack, init, dtype, seed),
         },
         evaluate=look if validation else None,
         evaluate_every=evaluate_every,

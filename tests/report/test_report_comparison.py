@@ -102,6 +102,23 @@ def test_a_win_inside_the_interval_is_marked(points):
     ]
 
 
+@pytest.mark.parametrize(("method", "best"), [("spic", "spic"), ("bpg", "bpg")])
+def test_a_win_goes_by_the_paired_interval_where_there_is_one(points, method, best):
+    """Wide intervals of their own do not hide a difference that is the same in every image, nor the other way round."""
+    two = points[points["method"].isin(["spic", "bpg"])].assign(miou_low=0.0, miou_high=1.0)
+    metric = two["miou"] + (0.3 if method == "spic" else -0.3) * (two["method"] == "spic")
+    two = two.assign(miou=metric)
+    sign = 1 if method == "spic" else -1
+    sure = two.assign(over_bpg_miou_low=min(0.1 * sign, 0.3 * sign), over_bpg_miou_high=max(0.1 * sign, 0.3 * sign))
+    first = winners(sure, "miou")[0]
+    assert (first["method"], first["sure"]) == (best, True)
+    assert winners(sure.assign(over_bpg_miou_low=-0.1, over_bpg_miou_high=0.1), "miou")[0]["sure"] is False
+    narrow = two.assign(miou_low=two["miou"], miou_high=two["miou"])
+    assert winners(narrow, "miou")[0]["sure"] is True
+    unpaired = narrow.assign(over_bpg_miou_low=np.nan, over_bpg_miou_high=np.nan)
+    assert winners(unpaired, "miou")[0]["sure"] is True
+
+
 def test_points_of_one_rate_are_averaged(points):
     twice = pd.concat([points, points[points["method"] == "bpg"].assign(miou=0.5)], ignore_index=True)
     assert duel(twice, "miou", "bpg").margins[0] == pytest.approx(0.6 - (0.45 + 0.05))

@@ -140,12 +140,6 @@ class Canvas:
         pixels = max(SUPERSAMPLING, _round(width * self.focal * SUPERSAMPLING / max(z, NEAREST)))
         self._draw.line((a, b), fill=material, width=pixels)
 
-    def beam(self, start, end, width, material: int) -> None:
-        """Draw a thick line between world points (X, Y, Z), as wide as `width` metres at its nearer end."""
-        z = max(min(start[2], end[2]), NEAREST)
-        pixels = max(1, _round(width * self.focal * SUPERSAMPLING / z))
-        self._draw.line((self.project(*start), self.project(*end)), fill=material, width=pixels)
-
     def materials(self) -> np.ndarray:
         """Return the material map, int32 (2H, 2W)."""
         return np.asarray(self._image)
