@@ -10,11 +10,11 @@ from pathlib import Path
 from string import Formatter
 
 from measured_layout import SENTENCES, TABLES
+from versions import PUBLISHED, RESULTS
 
 from spic.metrics.columns import column
 
 ROOT = Path(__file__).resolve().parents[1]
-PUBLISHED = ROOT / "results" / "published"
 BENCHMARKS = PUBLISHED / "benchmarks"
 CHAIN = 20  # steps of the published sampler, for which images per second are added up
 
@@ -185,7 +185,7 @@ def cost_of_metrics() -> str:
 
 def share_of_ssm() -> str:
     """What part of the published run's rate is the SSM."""
-    points = {row["point"]: row for row in _read(PUBLISHED / "camvid" / "points.csv") if row["method"] == "spic"}
+    points = {row["point"]: row for row in _read(RESULTS / "points.csv") if row["method"] == "spic"}
     share = 100 * points["coarse_qp35"]["bpp_ssm"] / points["coarse_qp35"]["bpp"]
     return (
         f"Sent with FLIF, as in the paper, the segmentation map (SSM) is {share:.0f} % of "

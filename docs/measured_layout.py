@@ -138,6 +138,17 @@ TABLES = {
         "> car": "{car:.2f}",
         "> fence": "{fence:.2f}",
     },
+    "results_judges": {
+        "network": "{network}",
+        "trained on": "{trained_on}",
+        "> original": "{original_gt}",
+        "> SPIC": "{spic_gt}",
+        "> BPG": "{bpg_gt}",
+        "> BPG's rate for SPIC's": "{times} times",
+        "> SSM alone, to its own map": "{ssm}",
+        "> SPIC, to its own map": "{spic}",
+        "> BPG, to its own map": "{bpg}",
+    },
     "segmenters_internimage-files": {
         "file": "`{file}`",
         "> MB (float16)": "{mb_float16}",
@@ -194,6 +205,8 @@ TABLES = {
 }
 
 SENTENCES = {
+    "results_own": """\
+Our own segmenter said that BPG needs {times_segmenter} times SPIC's rate, our judge {times_judge} times.""",
     "decoder_memory": """\
 At the released size and 256x512 one image's scales and shifts take {scales_gib} GiB in float32, half of it in
 bfloat16.""",

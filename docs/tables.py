@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 from measured import ROOT, measured
+from versions import PRESENT, RESULTS, published, since
 
 from spic.benchmark.config import load
 from spic.benchmark.methods import CodecMethod, get_method, method_names
@@ -20,8 +21,6 @@ from spic.datasets import dataset_class, dataset_names
 from spic.metrics import rate_at
 from spic.metrics.columns import column
 from spic.report.tables import read_csv
-
-RESULTS = ROOT / "results" / "published" / "camvid"
 
 
 def methods() -> str:
@@ -117,9 +116,22 @@ def findings() -> str:
         f"The coarse image alone, upsampled, has {alone[0]:.3f} at that QP and {alone[1]:.3f} at that rate.\n"
         f"The decoder trained without SSMs (`sr`) has {blind['miou']:.3f} at that QP, SPIC {middle['miou']:.3f}; "
         f"by the judge {blind['miou_independent']:.3f} against {middle['miou_independent']:.3f}.\n"
-        f"Against ground truth the segmenter itself has {ground:.3f}, the judge {judge:.3f}."
+        f"Against ground truth the segmenter itself has {ground:.3f}, the judge {judge:.3f}.\n"
+        f"{_smallest(points, at='coarse_qp30')}\n"
+        f"[claims.md](results/published/{PRESENT}/camvid/claims.md) judges the paper's nine claims."
     )
     return "\n".join([*lines, "", text])
+
+
+def _smallest(points: pd.DataFrame, at: str) -> str:
+    """What is left of the smallest objects, beside BPG's point next to that rate."""
+    recall = read_csv(RESULTS / "recall.csv").query("`class` == 'all' and size == 'below_64'")
+    recall = recall.set_index(["method", "point"])["recall"]
+    rival = (points.loc["bpg", "bpp"] - points.loc[("spic", at), "bpp"]).abs().idxmin()
+    return (
+        f"Of the objects below 64 pixels SPIC keeps {recall['spic', at]:.2f} at QP {at.removeprefix('coarse_qp')}, "
+        f"BPG {recall['bpg', rival]:.2f} at QP {rival.removeprefix('qp')}, its point next to that rate."
+    )
 
 
 def _costs(points: pd.DataFrame, point: pd.Series, metric: str) -> str:
@@ -140,11 +152,16 @@ def _summary(thing) -> str:
     return (thing if isinstance(thing, type) else type(thing)).__doc__.splitlines()[0].split(". ")[0].rstrip(".")
 
 
+def results_page() -> dict[str, str]:
+    """Blocks of docs/results.md."""
+    return {"published": published(), "results": results(), "since": since()}
+
+
 def blocks() -> dict[Path, dict[str, str]]:
     """Page to marker name to the whole block, markers included."""
     here = {"README.md": {"findings": findings()}, "docs/data.md": {"datasets": datasets()}}
     here |= {"config/README.md": {"config_keys": config_keys()}}
-    here |= {"docs/methods.md": {"methods": methods()}, "docs/results.md": {"results": results()}}
+    here |= {"docs/methods.md": {"methods": methods()}, "docs/results.md": results_page()}
     pages = {ROOT / page: {name: _block(name, text) for name, text in made.items()} for page, made in here.items()}
     for name, text in measured().items():
         pages.setdefault(ROOT / "docs" / f"{name.split('_')[0]}.md", {})[name] = _block(name, text)

@@ -8,11 +8,9 @@ import errno
 import logging
 import os
 import re
-import secrets
 import shutil
 import stat
 import sys
-import tempfile
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -50,6 +48,8 @@ def atomic_path(path):
     """
     path = Path(path)
     if is_stream(path):
+        import tempfile
+
         with tempfile.TemporaryDirectory(prefix="spic-") as folder:
             temporary = Path(folder, "file")
             yield temporary
@@ -110,6 +110,8 @@ def private_folder(name: str) -> Path | None:
 
     No other user may own it or write in it, since programs are kept there.
     """
+    import tempfile
+
     with suppress(OSError):
         folder = Path(tempfile.gettempdir(), f"{name}-{os.getuid()}")
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -154,7 +156,7 @@ def _places(path: Path) -> tuple[Path, Path]:
     """Where a path leads, links followed, and a temporary name beside that; the folders above are made."""
     make_folder(path.parent)
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    return target, target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}.tmp")
+    return target, target.with_name(f"{_prefix(target)}{os.urandom(4).hex()}.tmp")
 
 
 def _prefix(path: Path) -> str:

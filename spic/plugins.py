@@ -6,11 +6,17 @@ in its own environment.)
 """
 
 import pkgutil
-from importlib.metadata import entry_points
 
 from spic.errors import ConfigError
 
 DISTRIBUTION = "semantic-image-coding"
+
+
+def entry_points(group: str):
+    """The installed entry points of a group. Python's reader takes longer to import than `spic --help` may."""
+    from importlib import metadata
+
+    return metadata.entry_points(group=group)
 
 
 def install(extra: str) -> str:

@@ -33,6 +33,13 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def published() -> Path:
+    """Folder of what was published with the newest version: `camvid`, `street_scenes`."""
+    versions = (ROOT / "results" / "published").glob("[0-9]*")
+    return max(versions, key=lambda path: [*map(int, path.name.split("."))])
+
+
+@pytest.fixture(scope="session")
 def extending() -> dict[str, str]:
     """The files that docs/extending.md shows, by name."""
     text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")

@@ -33,7 +33,8 @@ from spic.training import pack as packs
 from spic.training import segmenter as segmenter_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("torch", "av", "numba", "matplotlib", "imagecodecs", "pandas")
+HEAVY = ("torch", "av", "numba", "matplotlib", "imagecodecs", "pandas", "numpy", "PIL", "yaml", "pydantic")
+HEAVY += ("importlib.metadata", "hashlib", "tempfile", "spic.bitstream")  # half as much as typer itself
 
 
 def run(*arguments):

@@ -27,7 +27,7 @@ def examine(monkeypatch, tmp_path):
     monkeypatch.setattr("spic.machine.pick_dtype", lambda name, device: "float32")  # a probe depends on the moment
     monkeypatch.setattr(doctor, "_requirements", lambda: list(map(Requirement, NEEDED + EXTRA)))
     about = SimpleNamespace(get_all=lambda key: ["onnx", "moon"])
-    monkeypatch.setattr(doctor.metadata, "metadata", lambda name: about)
+    monkeypatch.setattr(metadata, "metadata", lambda name: about)
 
     def examine():
         result = CliRunner().invoke(app, ["doctor"])
@@ -48,7 +48,7 @@ def test_an_installation_in_order(examine):
 
 
 def test_the_requirements_are_those_of_the_distribution(monkeypatch):
-    monkeypatch.setattr(doctor.metadata, "requires", lambda name: [*NEEDED, *EXTRA] if name == DISTRIBUTION else None)
+    monkeypatch.setattr(metadata, "requires", lambda name: [*NEEDED, *EXTRA] if name == DISTRIBUTION else None)
     assert doctor._requirements() == list(map(Requirement, NEEDED + EXTRA))
 
 
@@ -83,7 +83,7 @@ def test_what_is_broken_is_said_and_the_status_is_1(examine, monkeypatch, tmp_pa
     elif breaks == "plug-in":
         point = metadata.EntryPoint("codec9", "no_such_module:X", "spic.codecs")
         points = SimpleNamespace(groups={"spic.codecs", "console_scripts"})
-        monkeypatch.setattr(doctor.metadata, "entry_points", lambda group=None: [point] if group else points)
+        monkeypatch.setattr(metadata, "entry_points", lambda group=None: [point] if group else points)
     else:
         error = OSError("libc10.so: cannot open")
         monkeypatch.setattr("spic.machine.pick_device", lambda: (_ for _ in ()).throw(error))

@@ -90,13 +90,13 @@ TRIED = of("python") + [block for block in BLOCKS if block.page == "extending.md
 
 
 @pytest.mark.parametrize("block", [block for block in TRIED if "Snakefile" not in block.title], ids=str)
-def test_python(block, tmp_path, monkeypatch):
+def test_python(block, tmp_path, monkeypatch, published):
     import matplotlib
 
     matplotlib.use("Agg")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results" / "demo").mkdir(parents=True)
-    (tmp_path / "results" / "demo" / "tables").symlink_to(ROOT / "results" / "published" / "camvid")
+    (tmp_path / "results" / "demo" / "tables").symlink_to(published / "camvid")
     names = {"__name__": "block", **GIVEN.get(block.page, {})}
     exec(compile(block.text, str(block), "exec"), names)
     if block.page in ("flif.md", "ssm-coders.md"):

@@ -81,15 +81,14 @@ def test_the_codec_is_compared_at_a_rate_and_codes_the_coarse_picture(monkeypatc
         Transmitter(decoder_weights=tiny_decoder, coarse_codec="blocks", target_bpp=2.0)
 
 
-def test_the_plots_are_drawn_from_published_tables(tmp_path, monkeypatch, capsys):
+def test_the_plots_are_drawn_from_published_tables(tmp_path, monkeypatch, capsys, published):
     import matplotlib
 
     matplotlib.use("Agg")
-    published = ROOT / "results" / "published" / "camvid"
     tables = tmp_path / "results" / "mine" / "tables"
     tables.mkdir(parents=True)
     for name in ("points.csv", "intervals.csv"):
-        (tables / name).write_bytes((published / name).read_bytes())
+        (tables / name).write_bytes((published / "camvid" / name).read_bytes())
     pictures = {"method": ["spic", "bpg"], "name": ["x", "x"], "point": "p", "bpp": 0.1, "miou": 0.5, "psnr": 20.0}
     pd.DataFrame(pictures).to_parquet(tables / "pictures.parquet")
     monkeypatch.chdir(tmp_path)

@@ -1,5 +1,6 @@
 """What README and docs show is what `docs/tables.py` makes of registry and results."""
 
+import csv
 import re
 import shutil
 import subprocess
@@ -13,7 +14,9 @@ PAGES = [ROOT / "README.md", ROOT / "config" / "README.md", *sorted((ROOT / "doc
 MARKED = [
     (page, name) for page in PAGES for name in re.findall(r"^<!-- /(.+) -->$", page.read_text("utf-8"), re.MULTILINE)
 ]
-BENCHMARKS = ROOT / "results" / "published" / "benchmarks"
+PUBLISHED = ROOT / "results" / "published"
+BENCHMARKS = PUBLISHED / "benchmarks"
+VERSIONS = sorted(PUBLISHED.glob("[0-9]*"), key=lambda path: [*map(int, path.name.split("."))])
 
 
 def run(root: Path, *arguments: str) -> str:
@@ -57,6 +60,55 @@ def test_a_new_measurement_reaches_its_page(copy):
     sizes.write_text(re.sub(r"^(flif,\d+),\d+,", r"\1,4321,", sizes.read_text(), flags=re.MULTILINE))
     run(copy, "--write")
     assert "| **this codec** | 4321 |" in (copy / "docs" / "flif.md").read_text("utf-8")
+
+
+def test_pages_name_published_files_that_there_are():
+    for page in [*PAGES, *PUBLISHED.rglob("README.md")]:
+        for name in re.findall(r"results/published/[\w./-]*[\w/]", page.read_text("utf-8")):
+            assert (ROOT / name).exists(), f"{page.name}: {name}"
+
+
+def test_older_versions_keep_their_tables_and_no_figures():
+    *older, present = VERSIONS
+    for version in older:
+        assert {path.suffix for path in version.rglob("*.*")} == {".csv", ".md"}
+        for name in ("camvid/points.csv", "camvid/matched.csv", "street_scenes/points.csv"):
+            assert (version / name).is_file() and (present / name).is_file()
+
+
+def edit(path: Path, change) -> None:
+    """Pass the rows of a CSV file through `change`, which also may add columns."""
+    with path.open(newline="") as file:
+        rows = [*map(change, csv.DictReader(file))]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_the_present_version_is_compared_with_the_last(copy):
+    present = copy / "results" / "published" / VERSIONS[-1].name / "camvid"
+    last = copy / "results" / "published" / VERSIONS[-2].name / "camvid"
+
+    def points(row):
+        return row | {"miou": "0.9", "lpips": "0.25"} if row["point"] == "coarse_qp35" else row
+
+    def matched(row):
+        return row | {"miou": "0.9" if row["method"] == "spic" else "0.5"}
+
+    for folder in (last, present):
+        edit(folder / "points.csv", lambda row: row | {"lpips": "", "miou": "0.8"})
+        edit(folder / "matched.csv", lambda row: row | {"lpips": "", "miou": "0.75"})
+    edit(present / "points.csv", points)
+    edit(present / "matched.csv", matched)
+    run(copy, "--write")
+    block = re.search(r"<!-- since -->\n(.*)\n<!-- /since -->", (copy / "docs/results.md").read_text("utf-8"), re.S)[1]
+    rows = {line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ")[1:] for line in block.splitlines()}
+    at = rows[f"{last.parent.name} → {present.parent.name} (difference)"].index("QP 35")
+    assert rows["mIoU"][at] == "0.800 → 0.900 (+0.100)" and rows["mIoU"][at - 1] == "0.800 → 0.800 (+0.000)"
+    assert rows["mIoU minus BPG's"][at] == "+0.000 → +0.400 (+0.400)"
+    assert rows["LPIPS, lower is better"][at] == "not measured → 0.250"
+    assert "LPIPS minus BPG's" not in rows and "FID" not in rows
 
 
 def test_every_measured_file_says_where_it_is_from():

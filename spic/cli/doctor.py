@@ -8,7 +8,6 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 import typer
@@ -50,6 +49,8 @@ def _versions() -> Iterator[Finding]:
 
 def _requirements() -> list:
     """What the installed distribution asks for, as `Requirement`; empty where the package is not installed."""
+    from importlib import metadata
+
     from packaging.requirements import Requirement
 
     try:
@@ -60,6 +61,8 @@ def _requirements() -> list:
 
 def _state_of(requirement) -> str:
     """Nothing if a requirement is met, else what it lacks."""
+    from importlib import metadata
+
     try:
         version = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
@@ -68,6 +71,8 @@ def _state_of(requirement) -> str:
 
 
 def _packages() -> Iterator[Finding]:
+    from importlib import metadata
+
     needed = [one for one in _requirements() if one.marker is None]
     if not needed:
         yield MISSING, "packages", f"{DISTRIBUTION} is not installed here, so versions are not compared"
@@ -81,6 +86,8 @@ def _packages() -> Iterator[Finding]:
 
 
 def _extras() -> Iterator[Finding]:
+    from importlib import metadata
+
     extras = {}
     for one in _requirements():
         if one.marker is not None:
@@ -95,6 +102,8 @@ def _extras() -> Iterator[Finding]:
 
 
 def _plugins() -> Iterator[Finding]:
+    from importlib import metadata
+
     for group in sorted(group for group in metadata.entry_points().groups if group.startswith("spic.")):
         for point in metadata.entry_points(group=group):
             try:

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 import spic
-from spic.bitstream import write_spic
 from spic.cli import files
 from spic.cli.common import Device, Dtype, Force, Json, Threads, report, whole
 from spic.cli.transceive import (
@@ -95,6 +94,7 @@ def demo(
 
 def there_and_back(transmitter, receiver, picture):
     """Code and rebuild an image: (SpicFile, bytes, rebuilt image, {"miou", "psnr"} between the two)."""
+    from spic.bitstream import write_spic
     from spic.metrics import miou_of_maps, psnr
 
     prepared = transmitter.prepare(picture)

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 import spic
-from spic.bitstream import read_spic, version_of, write_spic
 from spic.cli import clips, files
 from spic.cli.common import (
     Device,
@@ -98,6 +97,7 @@ def encode(
     else:
         sources = files.find_sources(inputs, IMAGES, beside=(".spic",))
         targets = files.find_targets(inputs, sources, output, ".spic", force)
+    from spic.bitstream import write_spic
     from spic.transmitter import NO_STREET, Transmitter
 
     transmitter = Transmitter(
@@ -213,6 +213,7 @@ def decode(
 
 def info(inputs: SpicFiles, max_pixels: MaxPixels = MAX_PIXELS, as_json: Json = False):
     """Say what .spic and .spicv files hold; no network is loaded."""
+    from spic.bitstream import read_spic, version_of
 
     def work(source):
         if clips.is_coded_clip([str(source)]):

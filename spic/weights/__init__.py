@@ -5,7 +5,6 @@ A tensor stored as int8 has the tensor NAME:scale beside it, one float32 factor 
 The manifest of shipped weights, `manifest.json`, is {name: {file, sha256, bytes, config_sha256}}.
 """
 
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -245,6 +244,8 @@ def manifest(folder: Path = FOLDER) -> dict:
 
 def sha256(path) -> str:
     """SHA-256 of a file, hexadecimal."""
+    import hashlib
+
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
