@@ -21,6 +21,8 @@ from spic.datasets import dataset_class, dataset_names
 from spic.metrics import rate_at
 from spic.metrics.columns import column
 from spic.report.tables import read_csv
+from spic.scsrdm.info import shipped_decoders
+from spic.weights import manifest
 
 
 def methods() -> str:
@@ -68,6 +70,16 @@ def config_keys() -> str:
 RATES = ["bpp", "bpp_ssm", "bpp_coarse"]
 COMPARED = ["miou", "miou_independent", "small_recall", "fd_lite0", "psnr"]  # of the findings
 COLUMNS = [*map(column, [*RATES, *COMPARED[:3], "miou_gt", *COMPARED[3:]])]  # of points.csv
+
+
+def releases() -> str:
+    """Every decoder that a release had, and its id."""
+    rows = ["| decoder | release | id |", "| --- | --- | --- |"]
+    for name in shipped_decoders():
+        entry = manifest()[name]
+        had = entry["released"] | ({} if entry["sha256"] in entry["released"].values() else {"next": entry["sha256"]})
+        rows += [f"| `{name}` | {release} | `{digest[:8]}` |" for release, digest in had.items()]
+    return "\n".join(rows)
 
 
 def results() -> str:
@@ -160,6 +172,7 @@ def results_page() -> dict[str, str]:
 def blocks() -> dict[Path, dict[str, str]]:
     """Page to marker name to the whole block, markers included."""
     here = {"README.md": {"findings": findings()}, "docs/data.md": {"datasets": datasets()}}
+    here |= {"docs/spic-format.md": {"releases": releases()}}
     here |= {"config/README.md": {"config_keys": config_keys()}}
     here |= {"docs/methods.md": {"methods": methods()}, "docs/results.md": results_page()}
     pages = {ROOT / page: {name: _block(name, text) for name, text in made.items()} for page, made in here.items()}

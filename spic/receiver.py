@@ -17,6 +17,7 @@ from spic.pictures.reading import as_pixels
 from spic.pictures.sizes import resize, upscale
 from spic.scsrdm.info import DecoderInfo, describe_decoder, find_decoder
 from spic.scsrdm.sampling import Sampling
+from spic.weights import known_as
 
 LOG = logging.getLogger(__name__)
 MAX_STEPS = 100  # network passes that a file may ask for, so that nobody's bytes keep a receiver busy for hours
@@ -52,9 +53,10 @@ class Receiver:
     Parameters
     ----------
     weights : path-like, optional
-        Of the decoder; None takes the shipped one.
+        Of the decoder: a file, or the name of shipped ones; None takes the shipped "street-decoder".
     any_weights : bool
-        Decode files that were made for other decoder weights too.
+        Decode files that were made for other decoder weights too, with a warning. Those made for what an earlier
+        release had under the name of these weights are decoded in any case, with one.
     max_pixels : int
         Larger images are refused before anything is allocated.
     max_steps : int
@@ -66,7 +68,8 @@ class Receiver:
     void_is_null : bool
         Void is the null condition of guidance also for weights that have a class for it.
     sr_weights, sdm_weights : path-like, optional
-        Of the decoders that see the coarse image alone, and the SSM alone; None takes shipped ones, if there are any.
+        Of the decoders that see the coarse image alone, and the SSM alone, as above; None takes shipped ones, if there
+        are any.
     device, dtype : str
         As in `spic.machine`.
     """
@@ -115,7 +118,7 @@ class Receiver:
         return Decoder(self.info.path, self._machine["device"], "float32", void_is_null=self._void_is_null)
 
     def decode(self, data: bytes) -> np.ndarray:
-        """Rebuild an image; logs a warning for each part of the file that is missing or left out.
+        """Rebuild an image; logs a warning for each of the `notes`.
 
         Parameters
         ----------
@@ -134,7 +137,7 @@ class Receiver:
         ConfigError
             A part is missing, and there is no decoder for the other one alone.
         WeightsError
-            The file was made for other decoder weights.
+            The file was made for other decoder weights, and that is not allowed.
         """
         (image,) = self.decode_all([data])
         for note in self.notes(data):
@@ -142,10 +145,14 @@ class Receiver:
         return image
 
     def notes(self, data: bytes) -> list[str]:
-        """What `decode` does without, one sentence for each part of a file that is missing or left out."""
-        file = read_spic(data, self.max_pixels)
+        """Why the image is not the one that was meant, a sentence each: other weights, parts missing or left out."""
+        return self.notes_on(read_spic(data, self.max_pixels))
+
+    def notes_on(self, file: SpicFile) -> list[str]:
+        """The same of a file that is read already."""
+        other = self._other_weights(file)
         left_out = file.residual is not None and not self._residual_fits(file)
-        return [_NOTES[name] for name in (*file.missing, *["residual"] * left_out)]
+        return [*filter(None, [other]), *(_NOTES[name] for name in (*file.missing, *["residual"] * left_out))]
 
     def decode_all(self, files: list[bytes], noise=None) -> list[np.ndarray]:
         """Rebuild several images as `decode` does, at once where they have one working size and one sampling.
@@ -192,20 +199,35 @@ class Receiver:
     def _sampling(self, file: SpicFile) -> Sampling:
         """How to sample for a file, after checking that there is a decoder that is meant for it."""
         info = self._info(file)
-        if not file.missing and file.weights_id != info.weights_id and not self.any_weights:
-            raise WeightsError(
-                f"made for decoder weights {file.weights_id}, these are {self.info.weights_id}: take the right ones "
-                "or decode with these by --any-weights (the picture will differ)"
-            )
+        self._other_weights(file)
         if file.ssm is not None and info.label_space not in (None, file.label_space):
             raise WeightsError(f"label space {file.label_space}; this decoder knows {info.label_space}")
-        recommended = info.sampling if file.missing else file.sampling or info.sampling
+        own = not file.missing and file.weights_id == info.weights_id
+        recommended = (file.sampling if own else None) or info.sampling  # the file's is for its own weights
         sampling = recommended.merge(self.sampling or {})
         if sampling.passes > self.max_steps and not self.sampling:
             raise BitstreamError(
                 f".spic: asks for {sampling.passes} network passes, at most {self.max_steps} are allowed"
             )
         return sampling
+
+    def _other_weights(self, file: SpicFile) -> str | None:
+        """The note that the file was made for other weights, None where it was not; `WeightsError` if not allowed."""
+        made, own = file.weights_id, self.info.weights_id
+        if file.missing or made == own:
+            return None
+        known, now = known_as(made), known_as(own)
+        if known and now and known.name == now.name and known.release and not now.release:
+            drew = f"the image differs from what {known.release} drew"
+            return f"made for {known}, decoded with the one of this version; {drew}"
+        told = f"{made} ({known})" if known else made
+        if self.any_weights:
+            return f"made for decoder weights {told}, decoded with {now or self.info.path}; the image is another one"
+        right = f"--decoder {known.name}" if known else "--decoder"
+        raise WeightsError(
+            f"made for decoder weights {told}, these are {own}: take the right ones by {right}, or these by "
+            "--any-weights (the image will differ)"
+        )
 
     def _info(self, file: SpicFile) -> DecoderInfo:
         """Of the decoder for what the file holds."""

@@ -104,6 +104,23 @@ def tiny_decoder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_chain(tmp_path_factory) -> Path:
+    """Others, for the paper's chain of 20 steps."""
+    chain = {"sampler": "published", "steps": 20, "start": 192}
+    return _save_tiny_decoder(tmp_path_factory.mktemp("chain") / "tiny-chain", seed=2, sampling=chain)
+
+
+@pytest.fixture
+def shipping(tmp_path_factory, monkeypatch) -> Path:
+    """An empty folder in place of that of the shipped weights; `spic.weights.register` puts some in."""
+    from spic import weights
+
+    folder = tmp_path_factory.mktemp("shipping")
+    monkeypatch.setattr(weights, "FOLDER", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_ablations(tmp_path_factory) -> dict[str, Path]:
     """The same for the methods sr and sdm, {"sr_weights": path, "sdm_weights": path}."""
     folder = tmp_path_factory.mktemp("ablations")
@@ -113,19 +130,19 @@ def tiny_ablations(tmp_path_factory) -> dict[str, Path]:
     }
 
 
-def _save_tiny_decoder(path: Path, label_space: str | None = None, **network) -> Path:
+def _save_tiny_decoder(path: Path, label_space=None, *, seed: int = 1, sampling=None, **network) -> Path:
     import torch
 
     from spic.scsrdm import build, save_checkpoint
     from spic.training.decoder import SMALL
 
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     model = build({**SMALL, **TINY_NET, "num_classes": 11, **network})
     for parameter in model.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.05)
     space = {"label_space": label_space} if label_space else {}
-    save_checkpoint(path, model, {"sampling": {"sampler": "ddim", "steps": 3, "start": 100}, **space})
+    save_checkpoint(path, model, {"sampling": sampling or {"sampler": "ddim", "steps": 3, "start": 100}, **space})
     return path
 
 

@@ -3,14 +3,19 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from spic import Receiver, weights
 from spic.cli import app
+from spic.codecs.labelmap.prior import SHIPPED, SHIPPED_AFTER
+from spic.errors import WeightsError
 from spic.pictures.clips import VideoWriter, open_clip
 from spic.pictures.reading import read_labels, read_picture, write_png
+from spic.video import ClipReceiver
 
 MACHINE = ["--device", "cpu", "--dtype", "float32"]
 
@@ -186,3 +191,34 @@ def test_files_larger_than_a_buffer(tmp_path, suffix):
     for source in (path, Pipe(path)):
         with open_clip(source) as clip:
             assert len(list(clip.images)) == 3
+
+
+def test_clips_of_an_earlier_release(folder, shipping, tiny_decoder, tiny_chain, caplog):
+    """One line for the whole clip, by the command line and in Python."""
+    room = Path(weights.__file__).parent
+    for name in (SHIPPED, SHIPPED_AFTER):
+        weights.register(name, room / name)
+    weights.register("street-decoder", tiny_decoder)
+    weights.record_release("1.0")
+    weights.register("street-decoder", tiny_chain)
+    notice = (
+        "made for street-decoder of 1.0, decoded with the one of this version; the image differs from what 1.0 drew"
+    )
+    assert "(street-decoder of 1.0)\n" in run("info", folder / "drive.spicv")
+    assert json.loads(run("info", folder / "drive.spicv", "--json"))["decoder"] == "street-decoder of 1.0"
+    done = invoke(
+        "decode", folder / "drive.spicv", "-o", f"{folder}/out/", "--first", 3, "--steps", 1, "--json", *MACHINE
+    )
+    assert done.exit_code == 0 and done.stderr == f"spic: {folder}/drive.spicv: {notice}\n"
+    assert json.loads(done.stdout)["notes"] == [notice]
+    receiver = ClipReceiver(Receiver(sampling={"steps": 1}, device="cpu", dtype="float32"))
+    with (folder / "drive.spicv").open("rb") as file:
+        (image,) = receiver.decode(receiver.open(file), 3)
+    assert caplog.messages == [f".spicv: {notice}"]
+    assert np.array_equal(image, read_picture(folder / "out" / "000003.png"))
+    weights.register("street-decoder", tiny_decoder)  # to name another decoder is consent
+    command = ["decode", folder / "drive.spicv", "-o", folder / "x.mp4", "--first", 3, "--steps", 1, *MACHINE]
+    done = invoke(*command, "--decoder", tiny_chain)
+    assert done.exit_code == 0 and done.stderr.count("\n") == 1 and "(street-decoder), decoded with " in done.stderr
+    with pytest.raises(WeightsError, match="--decoder street-decoder"), (folder / "drive.spicv").open("rb") as file:
+        next(ClipReceiver(Receiver(tiny_chain, device="cpu", dtype="float32")).decode(receiver.open(file)))

@@ -12,8 +12,8 @@ from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError, WeightsError, about
 from spic.machine import pick_device
 from spic.pictures.labels import LabelSpace, get_label_space
-from spic.scsrdm.info import CONDITIONS, SHIPPED_DECODERS
-from spic.weights import FOLDER, read_config, weight_paths
+from spic.scsrdm.info import CONDITIONS, decoder_path, find_decoder, shipped_decoder
+from spic.weights import read_config, weight_paths
 
 _TABLES = ("steps_csv", "second_segmenter")
 
@@ -104,8 +104,9 @@ def check_files(plan: Plan) -> None:
             for file in ((one.weights, *one.beside) if one.beside else _with_config(Path(one.weights)))
         ]
     for key in sorted(decoders):
-        if config[key] is not None or key in SHIPPED_DECODERS:
-            given[key] = _with_config(weight_paths(config[key] or FOLDER / SHIPPED_DECODERS[key])[0])
+        if config[key] is not None or shipped_decoder(key):
+            with about(key):
+                given[key] = _with_config(weight_paths(find_decoder(key, config[key]))[0])
     given |= {key: [config[key]] for key in (*_TABLES, *plan.metric_weights) if config[key] is not None}
     with about("anchors"):
         for file in plan.anchors:
@@ -120,7 +121,7 @@ def check_decoders(config: dict) -> None:
     """`ConfigError` if a decoder was trained for another method, as far as its config tells."""
     for kind in sorted({get_method(name).decoder for name in config["methods"]} & CONDITIONS.keys()):
         weights, wanted = config[kind], CONDITIONS[kind]
-        network = _decoder_config(weights).get("network")
+        network = _decoder_config(kind, weights).get("network")
         found = network.get("condition", wanted) if isinstance(network, dict) else wanted
         if found != wanted:
             raise ConfigError(f"{kind}: {weights} was trained with --condition {found}, not {wanted}")
@@ -178,20 +179,20 @@ def _check_known(space: LabelSpace | None, owner: str) -> None:
 
 
 def _check_space(weights: str | None, kind: str, sender: str, space: LabelSpace | None) -> None:
-    name, classes = _decoder_classes(weights)
+    name, classes = _decoder_classes(kind, weights)
     if space is None or classes is None or (name or space.name, classes) == (space.name, space.num_classes):
         return
     known = f"{name} ({classes} classes)" if name else f"{classes} classes"
     raise ConfigError(
         f"{sender} has the label space {space.name} ({space.num_classes} classes), decoder "
-        f"{weights or 'street-decoder'} has {known}: {kind} must be for {space.name}"
+        f"{weights or shipped_decoder(kind)} has {known}: {kind} must be for {space.name}"
     )
 
 
-def _decoder_classes(weights) -> tuple[str | None, int | None]:
+def _decoder_classes(kind: str, weights) -> tuple[str | None, int | None]:
     """Name of a decoder's label space and number of its classes, None where its config does not say."""
     try:
-        config = _decoder_config(weights)
+        config = _decoder_config(kind, weights)
         name = config.get("label_space")
         if name is not None:
             return name, get_label_space(name).num_classes
@@ -200,8 +201,8 @@ def _decoder_classes(weights) -> tuple[str | None, int | None]:
         return None, None
 
 
-def _decoder_config(weights) -> dict:
+def _decoder_config(kind: str, weights) -> dict:
     """What lies beside a decoder's weights, nothing where it can not be read: the job that loads it says why."""
     with suppress(WeightsError):
-        return read_config(weights or FOLDER / "street-decoder")
+        return read_config(decoder_path(kind, weights))
     return {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spic.machine import AUTO, Machine
-from spic.scsrdm.info import SHIPPED_DECODERS
+from spic.scsrdm.info import shipped_decoder
 
 BATCH = 4  # images a method decodes at once
 
@@ -97,8 +97,9 @@ class Method(ABC):
     @property
     def missing(self) -> str | None:
         """The setting without which this method can not decode: names weights, is not given, and none are shipped."""
-        there = self.decoder in (None, *SHIPPED_DECODERS) or getattr(self.settings, self.decoder) is not None
-        return None if there else self.decoder
+        if self.decoder is None or getattr(self.settings, self.decoder) is not None or shipped_decoder(self.decoder):
+            return None
+        return self.decoder
 
     @property
     def lack(self) -> str | None:

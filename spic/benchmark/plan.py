@@ -11,9 +11,9 @@ from spic.benchmark.method import Method
 from spic.channel.losses import MEASURED
 from spic.metrics.columns import observations
 from spic.provenance import fingerprints
-from spic.scsrdm.info import CONDITIONS, SHIPPED_DECODERS
+from spic.scsrdm.info import CONDITIONS, decoder_path
 from spic.segmentation import SegmenterInfo, describe_segmenter
-from spic.weights import FOLDER, sha256, weight_paths
+from spic.weights import sha256, weight_paths
 
 _CODING = ("ssm_codec", "coarse_codec", "seed")
 
@@ -70,8 +70,7 @@ class Plan(Layout):
         """Weights file of a method's decoder and the method's other files; empty where it has none."""
         files = method.files()
         if method.decoder:
-            weights = self.config[method.decoder] or FOLDER / SHIPPED_DECODERS.get(method.decoder, "")
-            files = [weight_paths(weights)[0], *files]
+            files = [weight_paths(decoder_path(method.decoder, self.config[method.decoder]))[0], *files]
         return list(map(str, files))
 
     def files(self, stage: str) -> list[str]:

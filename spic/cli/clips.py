@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spic.cli import files
-from spic.cli.common import complain, progress, report
+from spic.cli.common import complain, decoder_of, progress, report
 from spic.errors import BitstreamError, ConfigError, DataError
 from spic.files import atomic_folder, atomic_path, is_stream
 
@@ -95,6 +95,9 @@ def decode(inputs, output, receiver, part: str, first: int, partial: bool, force
     def work(source):
         with _opened(source) as file:
             clip = clips.open(file)
+            notes = clips.receiver.notes_on(clip.head) if part == "picture" else []
+            for note in notes:
+                complain(DataError(f"{source}: {note}"))
             if first and not file.seekable():
                 raise ConfigError("--first: a pipe can not be searched; give a file")
             images = _images(clips, clip, part, first)
@@ -112,7 +115,7 @@ def decode(inputs, output, receiver, part: str, first: int, partial: bool, force
                     complain(DataError(f"{source}: {error}; {count} frames are kept"))
                 if not count:
                     raise DataError(f"no frame {first}: the clip ends before it")
-        record = {"input": str(source), "output": str(targets[source]), "frames": count}
+        record = {"input": str(source), "output": str(targets[source]), "frames": count, "notes": notes}
         report(record, f"{targets[source]}: {count} frames", as_json, targets[source] == files.STDIO)
 
     files.for_each("decoding", sources, work)
@@ -132,16 +135,18 @@ def info(source: Path, max_pixels: int, as_json: bool) -> None:
     (height, width), (working_height, working_width) = head.original_size, head.size
     record = {"width": width, "height": height, "working_width": working_width, "working_height": working_height}
     record |= {**_summary(sizes, head.size, clip.rate), "alone": alone, "label_space": head.label_space}
-    record |= {"weights_id": head.weights_id, "sampling": head.sampling and head.sampling.to_dict(), "seed": head.seed}
+    name, known = decoder_of(head.weights_id)
+    record |= {"weights_id": head.weights_id, "decoder": name, "seed": head.seed}
+    record["sampling"] = head.sampling and head.sampling.to_dict()
     line = (
         "{0}: {frames} frames, {width}x{height}, coded at {working_width}x{working_height}, {rate:.3g} per second\n"
         "  rate         {bpp:.4f} bpp, {kbps:.1f} kbit/s, without the container\n"
         "  SSMs         {ssm_bytes} bytes, labelmap, {label_space}\n"
         "  coarse       {coarse_bytes} bytes, hevc\n"
         "  entries      {alone} frames that build on none before\n"
-        "  decoder      {weights_id}"
+        "  decoder      {weights_id}{known}"
     )
-    report({"input": str(source), **record}, line.format(source, **record), as_json)
+    report({"input": str(source), **record}, line.format(source, known=known, **record), as_json)
 
 
 def _sizes(frame) -> tuple[int, int]:
@@ -159,7 +164,7 @@ def _summary(sizes, size, rate) -> dict:
 
 def _images(clips, clip, part: str, first: int):
     if part == "picture":
-        return clips.decode(clip, first)
+        return clips.rebuild(clip, first)
     if part == "preview":
         return clips.preview(clip, first)
     return (getattr(parts, part) for parts in clips.parts(clip, first))

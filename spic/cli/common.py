@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from spic.errors import SpicError, memory_shortage
 from spic.files import spelled
 from spic.strict_json import to_json
+from spic.weights import known_as
 
 
 class Commands(TyperGroup):
@@ -81,6 +82,14 @@ def progress(what: str, total: int | None):
 def report(record: dict, line: str, as_json: bool, data_on_stdout: bool = False) -> None:
     """Print a result, as a line for people or as JSON; on stderr where stdout carries a file."""
     typer.echo(to_json(record) if as_json else spelled(line), err=data_on_stdout)
+
+
+def decoder_of(weights_id: str) -> tuple[str | None, str]:
+    """What weights are called, for `--json` and behind their id in a text: "street-decoder of 0.1.0"."""
+    known = known_as(weights_id)
+    if known is None:
+        return None, ""
+    return str(known), f" ({known})" if known.release else f" (shipped: {known})"
 
 
 def whole(value: float | None):

@@ -53,7 +53,7 @@ def compare(
     from spic.report.figures.style import label_of
     from spic.report.pages.gallery import COARSE, ORIGINAL, SSM, enlarged, entry, under
 
-    settings = Settings(decoder_weights=decoder_weights and str(decoder_weights), machine=Machine(device, dtype))
+    settings = Settings(decoder_weights=decoder_weights, machine=Machine(device, dtype))
     methods = {name: get_method(name, settings) for name in method or method_names()}
     methods = {name: coder for name, coder in methods.items() if method or _comparable(coder)}
     transmitter = spic.Transmitter(segmenter, segmenter_weights, decoder_weights, device=device, dtype=dtype)

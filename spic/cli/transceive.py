@@ -18,6 +18,7 @@ from spic.cli.common import (
     Segmenter,
     Threads,
     complain,
+    decoder_of,
     report,
     whole,
 )
@@ -25,7 +26,6 @@ from spic.errors import ConfigError, DataError
 from spic.files import IMAGES
 from spic.machine import set_threads
 from spic.pictures.limits import MAX_PIXELS
-from spic.weights import shipped_as
 
 Pictures = Annotated[
     list[str], typer.Argument(metavar="IN...", help="Images, folders, globs, or - for stdin. Or videos (-> .spicv).")
@@ -49,9 +49,23 @@ Simplify = Annotated[int, typer.Option(min=0, help="Drop islands of the map with
 SsmCodec = Annotated[str, typer.Option(help="Lossless codec of the segmentation map.")]
 CoarseCodec = Annotated[str, typer.Option(help="Codec of the coarse image.")]
 SegmenterWeights = Annotated[Path | None, typer.Option(help="Weights of the segmenter; shipped ones by default.")]
-DecoderWeights = Annotated[Path | None, typer.Option(help="Weights of the decoder; shipped ones by default.")]
-SrWeights = Annotated[Path | None, typer.Option(help="Decoder for files without a map; shipped ones by default.")]
-SdmWeights = Annotated[Path | None, typer.Option(help="Decoder for files without a coarse image; likewise.")]
+DecoderWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--decoder", "--decoder-weights", metavar="NAME", help="Shipped decoder (spic weights list) or file of weights."
+    ),
+]
+NamedDecoder = Annotated[
+    str | None,
+    typer.Option(
+        "--decoder",
+        "--weights",
+        metavar="NAME",
+        help="Shipped decoder or file of weights; decodes also files that were made for others.",
+    ),
+]
+SrWeights = Annotated[str | None, typer.Option(help="Decoder for files without a map; shipped ones by default.")]
+SdmWeights = Annotated[str | None, typer.Option(help="Decoder for files without a coarse image; likewise.")]
 AnyWeights = Annotated[bool, typer.Option("--any-weights", help="Decode also files that were made for other weights.")]
 Sampler = Annotated[str | None, typer.Option(help="ddim, ancestral or published.")]
 Steps = Annotated[int | None, typer.Option(help="Steps of the sampler.")]
@@ -142,7 +156,7 @@ def decode(
     part: Annotated[
         str, typer.Option(help="picture; or what needs no network: preview (enlarged coarse image), coarse, ssm.")
     ] = "picture",
-    weights: DecoderWeights = None,
+    weights: NamedDecoder = None,
     any_weights: AnyWeights = False,
     sr_weights: SrWeights = None,
     sdm_weights: SdmWeights = None,
@@ -177,7 +191,7 @@ def decode(
             files.image_format(target)
     receiver = spic.Receiver(
         weights,
-        any_weights=any_weights,
+        any_weights=any_weights or weights is not None,  # whoever names a decoder wants that one
         max_pixels=max_pixels,
         sampling=_sampling(sampler, steps, start, guidance),
         seed=seed,
@@ -220,6 +234,7 @@ def info(inputs: SpicFiles, max_pixels: MaxPixels = MAX_PIXELS, as_json: Json = 
             return clips.info(source, max_pixels, as_json)
         data = files.read_bytes_from(source)
         record = {"version": version_of(data), **describe(read_spic(data, max_pixels), len(data))}
+        record["decoder"] = decoder_of(record["weights_id"])[0]
         report({"input": str(source), **record}, _long(source, record), as_json)
 
     files.for_each("reading", files.find_sources(inputs, (".spic",), beside=IMAGES), work)
@@ -258,7 +273,6 @@ def _print(record: dict, as_json: bool, on_stderr: bool) -> None:
 
 
 def _long(source: Path, record: dict) -> str:
-    name = shipped_as(record["weights_id"])
     sampling = ", ".join(f"{key} {value}" for key, value in (record["sampling"] or {}).items())
     parts = {
         "ssm": "{ssm_bytes} bytes, {ssm_codec}, {label_space}",
@@ -269,7 +283,7 @@ def _long(source: Path, record: dict) -> str:
     more = {
         "name": "stdin" if source == files.STDIO else source,
         "container": record["bytes"] - sum(record[f"{part}_bytes"] for part in parts),
-        "shipped": f" (shipped: {name})" if name else "",
+        "known": decoder_of(record["weights_id"])[1],
         "sampling": sampling or "as the decoder's weights recommend",
     }
     return (
@@ -279,7 +293,7 @@ def _long(source: Path, record: dict) -> str:
         f"  SSM          {parts['ssm']}\n"
         f"  coarse       {parts['coarse']}\n"
         f"  residual     {parts['residual']}\n"
-        "  decoder      {weights_id}{shipped}\n"
+        "  decoder      {weights_id}{known}\n"
         "  sampling     {sampling}\n"
         "  seed         {seed}"
     ).format(**record | more)

@@ -106,3 +106,10 @@ def ship(
     """Copy weights into the package and enter them in its manifest."""
     target = weights.register(name, path, weights.FOLDER)
     typer.echo(f"{target}: {target.stat().st_size} bytes, sha256 {weights.sha256(target)}")
+
+
+@app.command()
+def release(version: Annotated[str, typer.Argument(metavar="VERSION", help="The release, 0.2.0 for one.")]):
+    """Enter in the manifest that a release has the weights that are shipped now, before it is made."""
+    for name, digest in weights.record_release(version, weights.FOLDER).items():
+        typer.echo(f"{name} of {version}: sha256 {digest}")

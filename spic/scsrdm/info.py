@@ -36,19 +36,77 @@ class DecoderInfo:
     size_multiple: int
 
 
-def find_decoder(setting: str, weights=None):
-    """The weights given for a setting of `CONDITIONS`, or the shipped ones; `ConfigError` where there are neither."""
-    if weights is not None:
-        return weights
-    from spic.weights import shipped
+def shipped_decoder(setting: str, weights=None) -> str | None:
+    """Name of the shipped weights that are meant by what is given for a setting of `CONDITIONS`; None for a file.
 
-    if setting not in SHIPPED_DECODERS:
+    A file that is there comes before shipped weights of its name. None also where nothing is given or shipped.
+    """
+    from spic.weights import manifest, weight_paths
+
+    if weights is None:
+        name = SHIPPED_DECODERS.get(setting)
+    else:
+        name = None if weight_paths(weights)[0].exists() else str(weights)
+    return name if name in manifest() else None
+
+
+def shipped_decoders() -> list[str]:
+    """Names of all shipped weights that are a decoder's, sorted."""
+    from spic import weights
+
+    return [
+        name
+        for name, entry in weights.manifest().items()
+        if {"network", "official"} & weights.read_config(weights.FOLDER / entry["file"]).keys()
+    ]
+
+
+def decoder_path(setting: str, weights=None):
+    """Where the weights are that `find_decoder` gives, without looking: there may be none."""
+    from spic.weights import FOLDER
+
+    name = SHIPPED_DECODERS.get(setting, setting) if weights is None else shipped_decoder(setting, weights)
+    return weights if name is None else FOLDER / name
+
+
+def find_decoder(setting: str, weights=None):
+    """The weights that are given for a setting of `CONDITIONS`, or the shipped ones.
+
+    Parameters
+    ----------
+    setting : str
+        "decoder_weights" and so on.
+    weights : path-like, optional
+        A file, or the name of shipped weights.
+
+    Returns
+    -------
+    path-like
+        Checked against the manifest where they are shipped.
+
+    Raises
+    ------
+    ConfigError
+        None are given and none are shipped.
+    WeightsError
+        There is neither a file nor shipped weights of that name, or the shipped file is damaged.
+    """
+    from spic.weights import shipped, weight_paths
+
+    name = shipped_decoder(setting, weights)
+    if name is not None:
+        return shipped(name)
+    if weights is None:
         raise ConfigError(f"{setting}: none are shipped, and none are given (docs/decoder.md)")
-    return shipped(SHIPPED_DECODERS[setting])
+    path = weight_paths(weights)[0]
+    if not path.exists() and str(weights) == path.stem:
+        known = ", ".join(shipped_decoders()) or "none"
+        raise WeightsError(f"{path}: no such file, nor is a decoder of that name shipped (there are: {known})")
+    return weights
 
 
 def describe_decoder(weights=None) -> DecoderInfo:
-    """Read the config of decoder weights, None for the shipped; `WeightsError` if that fails."""
+    """Read the config of a decoder, file or shipped name, None for the default one; `WeightsError` if that fails."""
     from spic.scsrdm.config import network_of
     from spic.weights import read_config, sha256, weight_paths
 

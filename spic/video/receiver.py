@@ -1,5 +1,7 @@
 """The receiver of clips: a `.spicv` file to images, frame by frame, in constant memory."""
 
+import logging
+
 import numpy as np
 
 from spic.bitstream import SpicFile
@@ -12,6 +14,7 @@ from spic.receiver import Parts, Receiver
 from spic.video.container import ClipReader
 from spic.video.hevc import HevcDecoder
 
+LOG = logging.getLogger(__name__)
 _VOTES = 2  # a neighbourhood reaches so far
 
 
@@ -37,13 +40,21 @@ class ClipReceiver:
     def decode(self, clip: ClipReader, start: int = 0):
         """Yield the images of a clip, uint8 sRGB (H, W, 3) at the original size, from frame `start` on.
 
+        Logs a warning where they are not those that were meant (`Receiver.notes`).
+
         Raises
         ------
         BitstreamError
             As `parts`; all frames before the damage were given.
         WeightsError
-            The file was made for other decoder weights.
+            The file was made for other decoder weights, and that is not allowed.
         """
+        for note in self.receiver.notes_on(clip.head):
+            LOG.warning(".spicv: %s", note)
+        yield from self.rebuild(clip, start)
+
+    def rebuild(self, clip: ClipReader, start: int = 0):
+        """The same without the warning."""
         for parts in self.parts(clip, start):
             yield self.receiver.rebuild([parts])[0]
 

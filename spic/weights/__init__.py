@@ -2,12 +2,14 @@
 
 Every failure is a `WeightsError`; nothing is ever loaded in part. torch and safetensors load when a file is touched.
 A tensor stored as int8 has the tensor NAME:scale beside it, one float32 factor for each of its first dimension.
-The manifest of shipped weights, `manifest.json`, is {name: {file, sha256, bytes, config_sha256}}.
+The manifest of shipped weights, `manifest.json`, is {name: {file, sha256, bytes, config_sha256, released}}; `released`
+says which tensor file each release of this package had, {release: SHA-256}.
 """
 
 import json
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from spic.errors import ConfigError, WeightsError
 from spic.files import atomic_path, write_bytes
@@ -17,6 +19,7 @@ from spic.weights.reading import check_file, expand, read_tensors
 FOLDER = Path(__file__).parent
 _SCALE = ":scale"
 _NAMED = 4  # how many tensors an error message names
+_PLAIN = r"[A-Za-z0-9][A-Za-z0-9._-]*"  # names of weights and releases
 
 
 def weight_paths(path) -> tuple[Path, Path]:
@@ -188,17 +191,14 @@ def check_state(own: dict, state: dict, what: str = "network") -> None:
         raise WeightsError(f"weights do not fit {what}: " + "; ".join(complaints))
 
 
-def shipped(name: str, folder: Path = FOLDER) -> Path:
+def shipped(name: str, folder: Path | None = None) -> Path:
     """Path of shipped weights after checking their hashes; `WeightsError` if unknown, missing or changed."""
+    folder = folder or FOLDER
     known = manifest(folder)
     if name not in known:
         raise WeightsError(f"no shipped weights {name!r}; there are: {', '.join(sorted(known)) or 'none'}")
-    try:
-        tensors, sidecar = weight_paths(folder / known[name]["file"])
-        wanted = {tensors: known[name]["sha256"], sidecar: known[name]["config_sha256"]}
-    except (KeyError, TypeError):
-        raise WeightsError(f"the manifest entry of {name!r} is damaged") from None
-    for file, digest in wanted.items():
+    tensors, sidecar = weight_paths(folder / known[name]["file"])
+    for file, digest in {tensors: known[name]["sha256"], sidecar: known[name]["config_sha256"]}.items():
         if not file.is_file():
             raise WeightsError(f"shipped weights {name!r}: {file.name} is missing")
         if file == tensors:
@@ -208,17 +208,37 @@ def shipped(name: str, folder: Path = FOLDER) -> Path:
     return tensors
 
 
-def shipped_as(weights_id: str, folder: Path = FOLDER) -> str | None:
-    """Name of the shipped weights whose tensor file's SHA-256 begins with `weights_id`; None where none are."""
-    return next((name for name, entry in manifest(folder).items() if entry["sha256"].startswith(weights_id)), None)
+class Known(NamedTuple):
+    """Shipped weights: their name, and the release that had them, None for those that are shipped now."""
+
+    name: str
+    release: str | None = None
+
+    def __str__(self):
+        return f"{self.name} of {self.release}" if self.release else self.name
 
 
-def register(name: str, path, folder: Path = FOLDER) -> Path:
+def known_as(weights_id: str, folder: Path | None = None) -> Known | None:
+    """What weights are whose tensor file's SHA-256 begins with `weights_id`; None where that is not known."""
+    entries = manifest(folder)
+    now = [Known(name) for name, entry in entries.items() if entry["sha256"].startswith(weights_id)]
+    earlier = [
+        Known(name, release)
+        for name, entry in entries.items()
+        for release, digest in entry.get("released", {}).items()
+        if digest.startswith(weights_id)
+    ]
+    return next(iter([*now, *earlier]), None)
+
+
+def register(name: str, path, folder: Path | None = None) -> Path:
     """Ship weights: copy the two files into the folder as NAME.* and enter them in the manifest; returns the path.
 
-    `ConfigError` unless `name` is letters, digits and "._-", and begins with one of the former.
+    What releases had under that name stays known. `ConfigError` unless `name` is letters, digits and "._-", and begins
+    with one of the former.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+    folder = folder or FOLDER
+    if not re.fullmatch(_PLAIN, name):
         raise ConfigError(f"{name!r} is not a plain name")
     read_weights(path)
     sources, targets = weight_paths(path), weight_paths(folder / name)
@@ -226,20 +246,49 @@ def register(name: str, path, folder: Path = FOLDER) -> Path:
         if source.resolve() != target.resolve():
             write_bytes(target, source.read_bytes())
     tensors, sidecar = targets
+    known = manifest(folder)
     entry = {
         "file": tensors.name,
         "sha256": sha256(tensors),
         "bytes": tensors.stat().st_size,
         "config_sha256": sha256(sidecar),
+        "released": known.get(name, {}).get("released", {}),
     }
-    _write_json(folder / "manifest.json", dict(sorted({**manifest(folder), name: entry}.items())))
+    _write_json(folder / "manifest.json", dict(sorted({**known, name: entry}.items())))
     return tensors
 
 
-def manifest(folder: Path = FOLDER) -> dict:
+def record_release(release: str, folder: Path | None = None) -> dict[str, str]:
+    """Enter in the manifest that a release has the weights that are shipped now; returns {name: SHA-256}.
+
+    Files that were made with them can then be told once other weights have their names. `ConfigError` for a release
+    that had others, or that is no plain name; `WeightsError` unless all files are as the manifest says.
+    """
+    folder = folder or FOLDER
+    if not re.fullmatch(_PLAIN, release):
+        raise ConfigError(f"{release!r} is not a plain name")
+    entries = manifest(folder)
+    for name, entry in entries.items():
+        shipped(name, folder)
+        released = entry.setdefault("released", {})
+        if released.setdefault(release, entry["sha256"]) != entry["sha256"]:
+            raise ConfigError(f"release {release} had another {name} ({released[release][:8]}): it can not be changed")
+    _write_json(folder / "manifest.json", entries)
+    return {name: entry["sha256"] for name, entry in entries.items()}
+
+
+def manifest(folder: Path | None = None) -> dict:
     """What weights a folder ships, {name: entry}; empty without a manifest, `WeightsError` for a damaged one."""
-    path = folder / "manifest.json"
-    return _read_json(path, "damaged, the manifest") if path.exists() else {}
+    path = (folder or FOLDER) / "manifest.json"
+    entries = _read_json(path, "damaged, the manifest") if path.exists() else {}
+    for name, entry in entries.items():
+        try:
+            values = [entry["file"], entry["sha256"], entry["config_sha256"], *entry.get("released", {}).values()]
+        except (KeyError, TypeError, AttributeError):
+            values = [None]
+        if not all(isinstance(value, str) for value in values):
+            raise WeightsError(f"the manifest entry of {name!r} is damaged")
+    return entries
 
 
 def sha256(path) -> str:
