@@ -290,6 +290,7 @@ def before() -> dict[str, str]:
         ),
         ({"classes_of_interest": ["car"]}, {"summarize", *PAGES}),
         ({"interval_block": 9}, {"summarize", *PAGES}),
+        ({"frame_rate": 15}, PAGES),
         ({"methods": METHODS | {"bpg": {"qp": [44, 45]}}}, PAGES),
         ({"method_options": {"bpg": {}}}, set()),
     ],
