@@ -190,6 +190,7 @@ rule tables:
         run=config["run"],
         judge=config["judge"],
         judges=list(config["judges"]),
+        frame_rate=config["frame_rate"],
         timing=list(TIMINGS.items()),
         identity=plan.fingerprint("tables"),
     script:

@@ -98,6 +98,7 @@ rule gallery:
         truth_space=TRUTH_SPACE if plan.sent(plan.first) == "ground_truth" else None,
         decoded=DECODED_SHOWN,
         coded=CODED_SHOWN,
+        clip=plan.clip(SHOWN),
         identity=plan.fingerprint("gallery"),
     script:
         "../scripts/gallery.py"

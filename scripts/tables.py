@@ -6,6 +6,7 @@ from spic.report.tables import (
     judge_table,
     read_summaries,
     timing_table,
+    with_kbps,
     with_originals,
     write_csv,
 )
@@ -15,6 +16,7 @@ with job(snakemake):
     given, out, run = snakemake.input, snakemake.output, snakemake.params.run
     originals = read_scores(given.originals)
     tables = read_summaries(given.summaries)
+    tables["points"] = with_kbps(tables["points"], snakemake.params.frame_rate)
     tables["per_class"] = with_originals(run, tables["per_class"], originals)
     tables["judge"] = judge_table(run, snakemake.params.judge, originals, snakemake.params.judges)
     tables["timing"] = timing_table(run, dict(snakemake.params.timing))

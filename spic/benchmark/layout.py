@@ -13,6 +13,7 @@ from spic.benchmark.methods import get_method, point_name
 from spic.benchmark.protocols import Protocol, get_protocol
 from spic.datasets import Dataset
 from spic.errors import ConfigError
+from spic.pictures.clips import FOLDER_RATE
 from spic.segmentation import SegmenterInfo, describe_segmenter
 
 TABLES = ("points", "per_class", "recall", "intervals", "judge", "timing")
@@ -228,6 +229,18 @@ class Layout:
     def kept(self) -> str:
         """Name of the folders of decoded images that stay: all of them, or those that the gallery shows."""
         return "shown" if self.config["keep"] == "scores" else "decoded"
+
+    def clip(self, chunks) -> dict | None:
+        """What the gallery plays, {rate: frames per second, frames: {chunk: names}}.
+
+        None where the images are no clip (no `frame_rate`, and no method that codes clips) or do not stay.
+        """
+        of_clips = self.config["frame_rate"] or any(self.method(name, self.first).of_clips for name in self.points)
+        parts, size = self.parts[self.first], self.chunk_size
+        frames = {chunk: self.dataset.names[int(chunk) * size :][:size][: parts[chunk]] for chunk in chunks}
+        if not of_clips or self.kept != "decoded" or sum(map(len, frames.values())) < 2:
+            return None
+        return {"rate": float(self.config["frame_rate"] or FOLDER_RATE), "frames": frames}
 
     @cached_property
     def painted(self) -> list[str]:

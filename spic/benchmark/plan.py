@@ -217,7 +217,8 @@ class Plan(Layout):
             case ["channel_figure"]:
                 return before("channel")
             case ["tables"]:
-                return [before("summarize", *at.rsplit("/", 1), protocol) for protocol, *_, at in self.each_point()]
+                points = [before("summarize", *at.rsplit("/", 1), protocol) for protocol, *_, at in self.each_point()]
+                return points, self.settings("frame_rate")
             case ["compare" | "figures" | "figure_pictures" | "gallery" | "overview"]:
                 return before("tables")
         raise ValueError(f"no rule {stage} of {of}")

@@ -14,6 +14,8 @@ from spic.errors import DataError
 from spic.files import atomic_path, write_bytes
 from spic.metrics import bjontegaard, iou_per_class
 from spic.metrics.columns import Metric
+from spic.metrics.rate import kbps
+from spic.pictures.sizes import WORKING_SIZE
 from spic.report.comparison import ANCHOR, Curve, compared_metrics
 
 CLASS_COLUMNS = [*IDENTITY, "class", "iou", "iou_gt"]
@@ -46,6 +48,15 @@ def read_summaries(paths) -> dict[str, pd.DataFrame]:
         numbers = table.columns.difference(TEXT_COLUMNS)
         table[numbers] = table[numbers].apply(pd.to_numeric)
     return tables
+
+
+def with_kbps(points: pd.DataFrame, frame_rate: float | None) -> pd.DataFrame:
+    """Points with the column `kbps`, in kbit/s, behind `bpp`; as they are where the images are no clip (None)."""
+    if frame_rate is None:
+        return points
+    points = points.copy()
+    points.insert(points.columns.get_loc("bpp") + 1, "kbps", kbps(points["bpp"], *WORKING_SIZE, frame_rate))
+    return points
 
 
 def join_pictures(paths, out) -> None:

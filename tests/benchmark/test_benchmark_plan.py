@@ -290,6 +290,7 @@ def before() -> dict[str, str]:
         ),
         ({"classes_of_interest": ["car"]}, {"summarize", *PAGES}),
         ({"interval_block": 9}, {"summarize", *PAGES}),
+        ({"frame_rate": 15}, PAGES),
         ({"methods": METHODS | {"bpg": {"qp": [44, 45]}}}, PAGES),
         ({"method_options": {"bpg": {}}}, set()),
     ],
@@ -345,3 +346,16 @@ def test_an_image_that_changes_counts_in_its_chunk_alone(tmp_path):
 def test_a_job_that_no_rule_has_is_no_fingerprint(job):
     with pytest.raises((ValueError, KeyError)):
         plan_of().fingerprint(*job)
+
+
+def test_the_gallery_plays_clips_whose_images_stay():
+    names = plan_of().dataset.names
+    assert plan_of().clip(["0000"]) is None and plan_of(frame_rate=15, keep="scores").clip(["0000"]) is None
+    assert plan_of(frame_rate=15, limit=1).clip(["0000"]) is None  # one image is no clip
+    assert plan_of(frame_rate=15).clip(["0000"]) == {"rate": 15, "frames": {"0000": names}}
+    assert plan_of(methods={"hevc": {"qp": [40]}}, chunk_size=25).clip(["0000", "0003"]) == {
+        "rate": 25,
+        "frames": {"0000": names[:25], "0003": names[75:]},
+    }
+    official = plan_of(frame_rate=15, chunk_size=50, protocols=["official"])
+    assert official.clip(["0000", "0001"])["frames"] == {"0000": names[:50], "0001": names[50:62]}

@@ -7,6 +7,7 @@ import pytest
 
 from spic.report.claims import judge_claims
 from spic.report.pages.overview import Run, overview_html
+from spic.report.tables import with_kbps
 
 
 def test_the_page_says_what_the_claims_say(points):
@@ -27,6 +28,16 @@ def test_a_close_race_is_told_in_words(points):
     close = points.assign(miou_low=[0.0, 0.69, 0.0, *[0.0] * 4], miou_high=[1.0, 0.71, 1.0, *[1.0] * 4])
     page = overview_html(Run(close, judge_claims(close)))
     assert "against BPG, of 2 rates: SPIC wins 1, 1 too close to tell (+0.100)" in page and "≈" in page
+
+
+def test_rates_of_a_clip_are_in_kbit_too(points):
+    def rates(table):
+        page = overview_html(Run(table, judge_claims(table)))
+        return re.findall(r"<tr><th>([\d.]+ bpp.*?)</th>", page)
+
+    assert rates(points) == ["0.100 bpp", "0.200 bpp", "0.900 bpp"]
+    found = rates(with_kbps(points, 30))
+    assert found[:2] == ["0.100 bpp<br><small>393 kbit/s</small>", "0.200 bpp<br><small>786 kbit/s</small>"]
 
 
 @pytest.mark.parametrize("methods", [["bpg"], ["spic"]])

@@ -17,7 +17,7 @@ from spic.files import write_bytes
 from spic.pictures.labels import CAMVID11
 from spic.pictures.reading import write_png
 from spic.report.figures.style import label_of
-from spic.report.pages.gallery import choose_pictures, choose_points, enlarged, show_run, under, versions_of
+from spic.report.pages.gallery import _start, choose_pictures, choose_points, enlarged, show_run, under, versions_of
 from spic.report.tables import write_csv
 from spic.strict_json import to_json
 
@@ -128,12 +128,12 @@ def test_versions_of_a_picture(shown):
     assert [version.label for version in fewer] == ["original", "SSM", "BPG, QP 44"]
 
 
-@pytest.mark.parametrize("truth", [None, "camvid11"])
-def test_the_gallery_of_a_run_shows_one_protocol_near_the_rate(shown, truth, tmp_path):
-    folder, table, pictures, _ = shown
+def inputs(shown, truth=None, clip=None, **columns):
+    """What the rule `gallery` gives for that image: inputs and parameters; `columns` are of its points."""
+    folder, table, *_ = shown
     other = table.assign(protocol="official", bpp=table["bpp"] / 2)  # nearer to the rate, and not shown
     table = pd.concat([other, table.assign(protocol="corrected")], ignore_index=True)
-    write_csv(table, folder / "points.csv")
+    write_csv(table.assign(**columns), folder / "points.csv")
     table.to_parquet(folder / "pictures.parquet")
     (folder / "space.json").write_text(to_json(asdict(CAMVID11)))
     given = SimpleNamespace(points=folder / "points.csv", all_pictures=folder / "pictures.parquet")
@@ -143,6 +143,13 @@ def test_the_gallery_of_a_run_shows_one_protocol_near_the_rate(shown, truth, tmp
     params.originals, params.ssm = {"0000": folder / "original"}, {"0000": folder / "ssm"}
     params.decoded = [(*point, "0000", folder / point[0]) for point in at]
     params.coded = [(*at[0], "0000", folder / "coded")]
+    params.clip = clip
+    return given, params
+
+
+@pytest.mark.parametrize("truth", [None, "camvid11"])
+def test_the_gallery_of_a_run_shows_one_protocol_near_the_rate(shown, truth, tmp_path):
+    (given, params), pictures = inputs(shown, truth), shown[2]
     out = SimpleNamespace(gallery=tmp_path / "gallery", preview=tmp_path / "preview.html")
     show_run(given, params, out)
     for page in (out.gallery / "index.html", out.preview):
@@ -152,7 +159,40 @@ def test_the_gallery_of_a_run_shows_one_protocol_near_the_rate(shown, truth, tmp
         assert "<h1>&lt;r&gt;: every method at about 0.16 bits per pixel</h1>" in text and "Protocol corrected." in text
         assert 'const [startLeft, startRight] = ["BPG, QP 44", "SPIC, QP 30"];' in text
         assert len(json.loads(re.search(r"const legend = (.*);\n", text)[1])) == len(CAMVID11.classes)
+        assert 'id="clip"' not in text
     assert np.array_equal(read_webp(out.gallery / "pictures" / "0000-04.webp"), pictures["bpg"])
+
+
+def test_the_gallery_of_a_clip_plays_it_at_the_shown_points(shown, tmp_path):
+    clip = {"rate": 15.0, "frames": {"0000": ["x", "x"]}}
+    given, params = inputs(shown, clip=clip, kbps=[1, 2, 300, 400], flicker=[9, 9, 0.5, np.nan])
+    out = SimpleNamespace(gallery=tmp_path / "deep" / "gallery", preview=tmp_path / "preview.html")
+    show_run(given, params, out)
+    text = (out.gallery / "index.html").read_text()
+    sources = re.findall(r'<div class="frame"><img src="(.*?)" alt="(.*?)">', text)
+    assert sources == [
+        ("../../original/x.png", "original"),
+        ("../../spic/x.png", "SPIC, QP 30"),
+        ("../../bpg/x.png", "BPG, QP 44"),
+    ]
+    assert all((out.gallery / source).is_file() for source, _ in sources)
+    shown_numbers = ["bpp 0.300", "rate 300 kbit/s", "flicker 0.50", "bpp 0.400", "rate 400 kbit/s"]
+    assert re.findall(r"<span>(.*?)</span>", text) == shown_numbers
+    assert 'id="clip"' not in out.preview.read_text()
+
+
+@pytest.mark.parametrize(
+    ("at", "start"),
+    [
+        ({"spic": "coarse_qp30", "jpeg2000": "bpp0.2", "bpg": "qp44"}, ("BPG, QP 44", "SPIC, QP 30")),
+        ({"bpg": "qp44", "hevc": "qp40"}, ("BPG, QP 44", "hevc, QP 40")),
+        ({"bpg": "qp44"}, ("BPG, QP 44", "original")),
+        ({"hevc": "qp40"}, ("original", "hevc, QP 40")),
+        ({}, ("original", "original")),
+    ],
+)
+def test_two_different_versions_are_under_the_slider_at_first(at, start):
+    assert _start(at) == start
 
 
 def read_webp(path):

@@ -16,6 +16,7 @@ from spic.report.tables import (
     read_summaries,
     timing_table,
     with_intervals,
+    with_kbps,
     with_originals,
     write_csv,
 )
@@ -139,3 +140,15 @@ def test_equal_tables_give_equal_bytes(tmp_path):
     table = pd.DataFrame({"x": [1 / 3, 2.0], "name": ["a", "b"]})
     write_csv(table, tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_bytes() == b"x,name\n0.333333,a\n2,b\n"
+
+
+def test_a_clip_has_kbit_per_second_beside_bpp():
+    points = curve("spic", [0.1, np.nan], miou=[0.6, 0.7])
+    before = points.copy()
+    assert with_kbps(points, None) is points
+    found = with_kbps(points, 12.5)
+    names = list(found)
+    assert names[names.index("bpp") + 1] == "kbps" and names.count("kbps") == 1
+    assert found["kbps"].tolist() == pytest.approx([0.1 * 256 * 512 * 12.5 / 1000, np.nan], nan_ok=True)
+    pd.testing.assert_frame_equal(found.drop(columns="kbps"), before)
+    pd.testing.assert_frame_equal(points, before)

@@ -6,6 +6,7 @@ import subprocess
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -107,3 +108,19 @@ def test_a_report_that_fails_fails_nothing(monkeypatch, capsys, tmp_path):
     assert first == f"{start} --configfile /a b.yaml --config limit=3 --replace-workflow-config" and second == start
     first, second = capsys.readouterr().err.splitlines()
     assert first.endswith("the run in one file") and second.endswith("could not be written: no such thing")
+
+
+@pytest.mark.slow
+def test_a_frame_rate_joins_a_finished_run(spare, tmp_path):
+    """Rates in kbit/s, and a player of the very images that lie in the run; none where the images are no clip."""
+    before = pd.read_csv(spare.results / "tables" / "points.csv")
+    page = spare.results / "gallery" / "index.html"
+    assert "kbps" not in before and 'id="clip"' not in page.read_text()
+    (tmp_path / "clip.yaml").write_text("frame_rate: 15")
+    spare("--cores", 1, "results/smoke/gallery", overlay=tmp_path / "clip.yaml")
+    points = pd.read_csv(spare.results / "tables" / "points.csv")
+    assert points["kbps"].tolist() == pytest.approx((points["bpp"] * 256 * 512 * 15 / 1000).tolist(), rel=1e-5)
+    assert points.drop(columns="kbps").equals(before)
+    sources = re.findall(r'<div class="frame"><img src="(.*?)"', page.read_text())
+    assert len(sources) == 1 + len(points) and sources[0].startswith("../originals/0000/pictures/")
+    assert all((page.parent / source).is_file() for source in sources)

@@ -175,7 +175,7 @@ def test_a_second_protocol_computes_what_it_does_otherwise(smoke, tmp_path):
 
 def test_the_protocols_differ_and_pictures_are_dropped_on_request(empty_run, tmp_path):
     (tmp_path / "both.yaml").write_text(
-        "{protocols: [official, corrected], keep: scores, judge: null, "
+        "{protocols: [official, corrected], keep: scores, judge: null, frame_rate: 15, "
         "methods: {spic: null, bpg: null, jpeg2000: {bpp: [0.2]}}}"
     )
     empty_run("--cores", 2, "--resources", "gpu=1", overlay=tmp_path / "both.yaml")
@@ -185,6 +185,8 @@ def test_the_protocols_differ_and_pictures_are_dropped_on_request(empty_run, tmp
     assert official["bpp"] > corrected["bpp"] and official["psnr"] == corrected["psnr"]
     assert points.loc[("jpeg2000", "official"), "bpp"] == points.loc[("jpeg2000", "corrected"), "bpp"]
     assert points["miou_independent"].isna().all()
+    assert points["kbps"].tolist() == pytest.approx((points["bpp"] * 256 * 512 * 15 / 1000).tolist(), rel=1e-5)
+    assert 'id="clip"' not in (empty_run.results / "gallery" / "index.html").read_text()  # it would find no images
     assert len(list(empty_run.results.glob("*/*/0000/shown/*.png"))) == 2 * 2  # the gallery's pictures stay
     assert not list(empty_run.results.glob("*/*/*/decoded")) and list(empty_run.results.glob("*/*/*/coded"))
     counted = empty_run.results / "upsampled" / "coarse_qp35" / "0000" / "counted_official"

@@ -7,6 +7,7 @@ import pandas as pd
 
 from spic.metrics.columns import column
 from spic.metrics.objects import SIZE_LIMITS, SIZE_NAMES
+from spic.metrics.rate import kbps
 from spic.pictures.sizes import WORKING_SIZE
 from spic.report.comparison import ANCHOR, at_one_rate
 from spic.report.figures import Figure
@@ -56,8 +57,8 @@ def rate_curves(
         if not points[metric].notna().any():
             _note(axes, f"not computed from {int(points['n'].iloc[0])} picture(s)")
         if frame_rate:
-            scale = WORKING_SIZE[0] * WORKING_SIZE[1] * frame_rate / 1000
-            other = axes.secondary_xaxis("top", functions=(lambda bpp: bpp * scale, lambda kbps: kbps / scale))
+            scale = kbps(1, *WORKING_SIZE, frame_rate)
+            other = axes.secondary_xaxis("top", functions=(lambda rate: rate * scale, lambda rate: rate / scale))
             other.set_xlabel(f"kbit/s at {frame_rate:g} frames per second")
         bars = ", bars: 95 % interval" if f"{metric}_low" in points and points[f"{metric}_low"].notna().any() else ""
         axes.set(

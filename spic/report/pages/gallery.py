@@ -7,7 +7,7 @@ them under a slider. The page knows nothing but the JSON that is written into it
 import base64
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from spic.pictures.sizes import upscale
 from spic.report.comparison import BASELINES, nearest
 from spic.report.figures.style import label_of
 from spic.report.pages import render
+from spic.report.pages.player import player
 from spic.report.tables import read_csv
 
 MAX_PAGE = 3_000_000  # bytes of index.html
@@ -70,12 +71,16 @@ class Page:
         Labels of the versions that are under the slider at first; the first and the last where there are none such.
     legend : tuple of (str, (int, int, int))
         Names and sRGB colours of the classes of the SSM.
+    clip : dict, optional
+        What `spic.report.pages.player.player` gives: the page plays it. `write_preview`, whose page may lie anywhere,
+        leaves it out.
     """
 
     title: str
     notes: str = ""
     start: tuple[str, str] = ("", "")
     legend: tuple = ()
+    clip: dict | None = None
 
     def render(self, entries: list[dict]) -> bytes:
         """The HTML for entries made by `entry`; `DataError` if it would exceed `MAX_PAGE`."""
@@ -88,6 +93,7 @@ class Page:
             title=self.title,
             notes=self.notes,
             start=self.start,
+            clip=self.clip,
         ).encode()
         if len(data) > MAX_PAGE:
             raise DataError(f"gallery: a page of {len(data)} bytes for {len(entries)} pictures; show fewer")
@@ -139,7 +145,7 @@ def write_preview(path, page: Page, pictures: Iterable[tuple[str, list[Version]]
     for name, versions in pictures:
         coded = [base64.b64encode(_webp(one.pixels, quality=PREVIEW_QUALITY)).decode() for one in versions]
         entries.append(_entry(name, versions, [f"data:image/webp;base64,{text}" for text in coded]))
-    write_bytes(path, page.render(entries))
+    write_bytes(path, replace(page, clip=None).render(entries))
 
 
 def choose_pictures(names: list[str], chunks: dict[str, int | None], size: int, wanted) -> dict[str, list[str]]:
@@ -237,8 +243,9 @@ def show_run(given, params, out) -> None:
         Inputs, parameters and outputs of the rule `gallery`, as attributes.
     """
     points = read_csv(given.points)
+    points = points[points["protocol"] == params.protocol]
     pictures = pd.read_parquet(given.all_pictures, filters=[("protocol", "==", params.protocol)])
-    at = choose_points(points[points["protocol"] == params.protocol], params.bpp)
+    at = choose_points(points, params.bpp)
     # `truth_space` is set where ground truth is sent
     space = get_label_space(params.truth_space) if params.truth_space else label_space(Path(given.space).read_text())
     decoded, coded = _by_point(params.decoded), _by_point(params.coded)
@@ -248,14 +255,31 @@ def show_run(given, params, out) -> None:
         notes=f"Each method at the point whose mean rate over the run is nearest to {params.bpp} bpp; the numbers are "
         "those of the picture alone. mIoU compares segmentations of the original and of the rebuilt picture; the "
         f"judge's mIoU is by a network that no other part uses. Protocol {params.protocol}.",
-        start=(
-            next((label_of(method, at[method]) for method in BASELINES if method in at), ORIGINAL),
-            label_of(*next(iter(at.items()))),
-        ),
+        start=_start(at),
         legend=tuple(zip(space.classes, space.palette, strict=True)),
+        clip=_clip(params, points, decoded, out.gallery) if params.clip else None,
     )
     write_gallery(out.gallery, page, versions())
     write_preview(out.preview, page, islice(versions(), PREVIEWED))
+
+
+def _clip(params, points: pd.DataFrame, decoded: dict, page) -> dict:
+    """The clip as it was, and by every method at its point nearest to the rate, with the numbers of the whole run."""
+    versions, flicker = [(ORIGINAL, params.originals, {})], column("flicker")
+    for method, row in nearest(points, params.bpp).items():
+        bpp, *others = under(row).items()
+        spent = {"rate": f"{row['kbps']:.0f} kbit/s"} if "kbps" in row else {}
+        numbers = dict([bpp, *spent.items(), *others])
+        if _known(row.get(flicker.name)):
+            numbers[flicker.short] = flicker.form.format(row[flicker.name])
+        versions.append((label_of(method, row["point"]), decoded[method, row["point"]], numbers))
+    return player(page, params.clip["frames"], params.clip["rate"], versions)
+
+
+def _start(at: dict[str, str]) -> tuple[str, str]:
+    """Labels of the first of BPG and JPEG 2000 that is there, and of the first method beside these."""
+    left, right = [one for one in BASELINES if one in at], [one for one in at if one not in BASELINES]
+    return tuple(label_of(found[0], at[found[0]]) if found else ORIGINAL for found in (left, right))
 
 
 def under(row) -> dict:

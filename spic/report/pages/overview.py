@@ -133,6 +133,7 @@ def overview_html(run: Run) -> str:
         others=others,
         duels=duels,
         won=won,
+        kbps=dict(zip(points["bpp"], points["kbps"], strict=True)) if "kbps" in points else {},
         rates=sorted({rate for rows in won.values() for rate in rows}) if compared else [],
         headline=[(one.label, list(filter(None, found))) for one, found in clauses.items() if any(found)],
         settings={f"protocol {first['protocol']}": PROTOCOLS.get(first["protocol"], ""), **run.settings},
