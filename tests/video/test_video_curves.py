@@ -5,12 +5,12 @@ import io
 import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from spic.errors import DataError
 from spic.files import write_bytes
 from spic.report.tables import with_kbps, write_csv
 from spic.strict_json import to_json
@@ -38,14 +38,23 @@ def make_run(folder, points=POINTS, rate=15, **options):
     return folder
 
 
-def called(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", [SCRIPT, *map(str, arguments)])
-    runpy.run_path(SCRIPT, run_name="__main__")
+@pytest.fixture(scope="module")
+def script():
+    return SimpleNamespace(**runpy.run_path(SCRIPT))
 
 
-def test_rows_are_as_published(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def called(script, monkeypatch):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", [SCRIPT, *map(str, arguments)])
+        script.main()
+
+    return call
+
+
+def test_rows_are_as_published(tmp_path, called, capsys):
     runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", POINTS[1:2], halve=True, smooth=False, every=1)]
-    called(monkeypatch, *runs)
+    called(*runs)
     text = capsys.readouterr().out
     rows = list(csv.DictReader(io.StringIO(text)))
     assert text.splitlines()[0] == PUBLISHED.read_text().splitlines()[0]
@@ -56,7 +65,7 @@ def test_rows_are_as_published(tmp_path, monkeypatch, capsys):
     ]
     assert list(rows[0].values())[2:] == ["0.059", "116", "0.030", "0.790", "", "0.599", "23.6", "0.79"]
     assert list(rows[2].values())[2:6] == ["0.056", "111", "", "0.620"]
-    called(monkeypatch, *runs, "-o", tmp_path / "curves.csv")
+    called(*runs, "-o", tmp_path / "curves.csv")
     assert (tmp_path / "curves.csv").read_bytes() == text.encode() and capsys.readouterr().out == ""
 
 
@@ -69,12 +78,11 @@ def test_rows_are_as_published(tmp_path, monkeypatch, capsys):
         (lambda run: (run / "hevc/qp42/0000/encode.provenance.json").unlink(), "no record of hevc qp42"),
     ],
 )
-def test_what_cannot_be_a_row_is_one_line(damage, line, tmp_path, monkeypatch):
+def test_what_cannot_be_a_row_is_one_line(damage, line, tmp_path, called):
     run = make_run(tmp_path / "run")
     damage(run)
-    with pytest.raises(DataError, match=line):
-        runpy.run_path(SCRIPT)["curves"]([run])
     with pytest.raises(SystemExit) as stopped:
-        called(monkeypatch, run, "-o", tmp_path / "curves.csv")
-    assert str(stopped.value).startswith("video_curves: ") and "\n" not in str(stopped.value)
+        called(run, "-o", tmp_path / "curves.csv")
+    said = str(stopped.value)
+    assert said.startswith(f"video_curves: {run}: ") and line in said and "\n" not in said
     assert not (tmp_path / "curves.csv").exists()
