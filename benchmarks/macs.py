@@ -22,7 +22,7 @@ from spic.scsrdm.config import ScsrdmConfig
 from spic.segmentation.segmenter import NETWORKS, network_name
 from spic.weights import FOLDER, read_config
 
-LDM_STEPS = 100
+CHAIN, LDM_STEPS = 20, 100
 # CompVis/ldm-super-resolution-4x-openimages; in float32 they have the published files' sizes, 455 and 221 MB.
 LDM_UNET = {
     "in_channels": 6,
@@ -66,12 +66,12 @@ def segmenter() -> tuple[float, int]:
     )
 
 
-def scsrdm(condition: str) -> tuple[float, int]:
-    """One step of a decoder of the shipped shape that sees one of the conditions, or both."""
+def scsrdm(condition: str, steps: int = 1) -> tuple[float, int]:
+    """Some steps of a decoder of the shipped shape that sees one of the conditions, or both."""
     config = ScsrdmConfig.from_dict({**read_config(FOLDER / "street-decoder")["network"], "condition": condition})
     preparation, step = flops(config, WORKING_SIZE, 1.0)["on"]
     with torch.device("meta"):
-        return (preparation + step) / 2, parameters(build(config))
+        return (preparation + steps * step) / 2, parameters(build(config))
 
 
 def ldm() -> tuple[float, int]:
@@ -93,10 +93,12 @@ def rows() -> list[dict]:
     """One row per method that has a network."""
     found, (eye, eye_size) = [], segmenter()
     own = scsrdm("both")
-    decoders = {"spic": own, "spic_video": own, "dsslic": own, "sr": scsrdm("coarse"), "sdm": scsrdm("ssm")}
+    decoders = {"spic": own, "spic_20": scsrdm("both", CHAIN), "spic_video": own, "dsslic": own}
+    decoders |= {"sr": scsrdm("coarse"), "sdm": scsrdm("ssm")}
     for name, (macs, size) in (decoders | {"ldm": ldm()}).items():
         sends = name not in ("sr", "ldm")
-        steps = {"ldm": LDM_STEPS, "sdm": ""}.get(name, 1)  # the weights of sdm say how many; one is counted
+        # the weights of sdm say how many; one is counted
+        steps = {"ldm": LDM_STEPS, "spic_20": CHAIN, "sdm": ""}.get(name, 1)
         pixels = 1000 * WORKING_SIZE[0] * WORKING_SIZE[1]
         tried = macs if name == "dsslic" else 0  # its encoder decodes, and codes what is missing
         counts = {"encoder_kmac": round((eye * sends + tried) / pixels, 1), "decoder_kmac": round(macs / pixels, 1)}

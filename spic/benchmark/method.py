@@ -36,6 +36,7 @@ class Settings:
     ssm_codec: str = "flif"
     coarse_codec: str = "bpg"
     decoder_weights: str | None = None
+    spic_20_weights: str | None = None
     sr_weights: str | None = None
     sdm_weights: str | None = None
     ldm_weights: str | None = None

@@ -22,6 +22,7 @@ from spic.pictures.limits import MAX_PIXELS
 from spic.pictures.reading import as_pixels
 from spic.pictures.sizes import COARSE_FACTOR, WORKING_SIZE, downscale, downscale_bilinear, upscale
 from spic.receiver import Receiver
+from spic.scsrdm.info import find_decoder
 from spic.transmitter import Transmitter
 
 
@@ -116,16 +117,25 @@ class SpicMethod(UpsampledMethod):
     def __init__(self, settings: Settings):
         super().__init__(settings)
         self.protocol = get_protocol(settings.protocol)
-        self._transmitter = Transmitter(
-            decoder_weights=settings.decoder_weights,
-            ssm_codec=settings.ssm_codec,
-            coarse_codec=self._coarse_codec.name,
-            seed=settings.seed,
-        )
         self._receiver = self._noise = None
+        if not self.missing:
+            _ = self._transmitter  # so that what does not fit is told before the first image
+
+    @cached_property
+    def _weights(self):
+        return find_decoder(self.decoder, getattr(self.settings, self.decoder))
+
+    @cached_property
+    def _transmitter(self) -> Transmitter:
+        return Transmitter(
+            decoder_weights=self._weights,
+            ssm_codec=self.settings.ssm_codec,
+            coarse_codec=self._coarse_codec.name,
+            seed=self.settings.seed,
+        )
 
     def codecs(self):
-        return {"ssm": self._transmitter.ssm_codec, **super().codecs()}
+        return {"ssm": get_codec(self.settings.ssm_codec), **super().codecs()}
 
     def counted_codecs(self):
         return {"ssm": get_codec("flif"), **super().codecs()}
@@ -177,7 +187,7 @@ class SpicMethod(UpsampledMethod):
         own, protocol = self.settings, self.protocol
         set_threads(own.machine.threads)
         self._receiver = Receiver(
-            own.decoder_weights,
+            self._weights,
             device=own.machine.device,
             dtype=own.machine.dtype,
             sampling=protocol.sampling and protocol.sampling.to_dict(),
@@ -220,87 +230,30 @@ class DsslicMethod(SpicMethod):
         return self._file(picture, self._quality(value[self.parameter[0]]), residual.check_qp(value["residual_qp"]))
 
 
-class _Ablation(Method):
-    """A method whose decoder sees one of the two conditions; the other is replaced by zeros."""
-
-    @cached_property
-    def _network(self):
-        from spic.scsrdm.decoder import one_sided
-
-        own = self.settings
-        set_threads(own.machine.threads)
-        return one_sided(self.decoder, getattr(own, self.decoder), own.machine.device, own.machine.dtype)
-
-    def _rebuild(self, maps: list[np.ndarray], coarse: list[np.ndarray]) -> list[np.ndarray]:
-        # one at a time, so that no image depends on its companions
-        return [
-            self._network(ssm[None], small[None], [self.settings.seed], batch=1)[0]
-            for ssm, small in zip(maps, coarse, strict=True)
-        ]
-
-
-class SrMethod(_Ablation, UpsampledMethod):
-    """Ablation: the coarse image through a decoder that was trained without SSMs, a super-resolution diffusion model.
-
-    It has no shipped weights: `spic train decoder --condition coarse` makes them.
-    """
-
-    decoder = "sr_weights"
-    counts_officially = False
-
-    def decode(self, parts, names):
-        coarse = self._coarse(parts)
-        return self._rebuild([np.zeros(np.multiply(c.shape[:2], COARSE_FACTOR), np.uint8) for c in coarse], coarse)
-
-
-class SdmMethod(_Ablation):
-    """Ablation: the SSM alone through a decoder that was trained without coarse images, a semantic diffusion model.
-
-    A point is set by `simplify`: islands of the SSM under so many pixels go to their surroundings before it is coded.
-    It has no shipped weights: `spic train decoder --condition ssm` makes them.
-    """
-
-    parameter = "simplify"
-    needs_ssm = True
-    decoder = "sdm_weights"
-
-    def codecs(self):
-        return {"ssm": get_codec(self.settings.ssm_codec)}
-
-    def check_point(self, value):
-        from spic.codecs.simplify import check_pixels
-
-        check_pixels(value)
-
-    def encode(self, picture, value):
-        from spic.codecs.simplify import simplify
-
-        return {"ssm": self.codecs()["ssm"].encode(simplify(picture.ssm, value))}
-
-    def decode(self, parts, names):
-        maps = [self.codecs()["ssm"].decode(part["ssm"]) for part in parts]
-        if any(map_.ndim != 2 or map_.size > MAX_PIXELS for map_ in maps):
-            raise BitstreamError("not the SSM of a picture")
-        coarse = [
-            np.zeros((-(-m.shape[0] // COARSE_FACTOR), -(-m.shape[1] // COARSE_FACTOR), 3), np.uint8) for m in maps
-        ]
-        return self._rebuild(maps, coarse)
-
-
 class SpicLabelmapMethod(SpicMethod):
-    """The same with the SSM by our own coder `labelmap`, whatever `ssm_codec` is; smaller than FLIF."""
+    """`spic` with the SSM by our own coder `labelmap`, whatever `ssm_codec` is; smaller than FLIF."""
 
     def __init__(self, settings: Settings):
         super().__init__(replace(settings, ssm_codec="labelmap"))
+
+
+class Spic20Method(SpicMethod):
+    """What `spic` sends, drawn by the paper's chain of 20 steps, with weights that were trained for it.
+
+    They sample as they recommend; under the protocols `official` that is the authors' chain, as with `spic`.
+    """
+
+    decoder = "spic_20_weights"
 
 
 _LOSSLESS = "jpegxl-lossless"  # the codec behind coarse_codec "lossless"
 _BUILT_IN = {
     "spic": SpicMethod,
     "spic_labelmap": SpicLabelmapMethod,
+    "spic_20": Spic20Method,
     "upsampled": UpsampledMethod,
-    "sr": SrMethod,
-    "sdm": SdmMethod,
+    "sr": "spic.benchmark.methods_ablations:SrMethod",
+    "sdm": "spic.benchmark.methods_ablations:SdmMethod",
     "ldm": "spic.benchmark.ldm:LdmMethod",
     "learned": "spic.benchmark.learned:LearnedMethod",
     "dsslic": DsslicMethod,

@@ -178,7 +178,7 @@ def winners(points: pd.DataFrame, metric: str) -> list[dict]:
 
 
 def family(method: str) -> str:
-    """SPIC with another coder of the SSM ("spic_labelmap") is of SPIC's family, every other method of its own."""
+    """SPIC with another coder of the SSM or other weights ("spic_labelmap", "spic_20") is of SPIC's family."""
     return ANCHOR if method.startswith(f"{ANCHOR}_") else method
 
 

@@ -7,8 +7,10 @@ from spic.errors import ConfigError, WeightsError
 from spic.pictures.labels import CAMVID11, CITYSCAPES19
 from spic.scsrdm.sampling import Sampling
 
-SHIPPED_DECODERS = {"decoder_weights": "street-decoder"}  # by the setting that names other weights
-CONDITIONS = {"decoder_weights": "both", "sr_weights": "coarse", "sdm_weights": "ssm"}  # what their networks see
+# By the setting that names other weights: what is shipped, or will be (`shipped_decoder` says whether it is).
+SHIPPED_DECODERS = {"decoder_weights": "street-decoder", "spic_20_weights": "street-decoder-20"}
+# What their networks see.
+CONDITIONS = {"decoder_weights": "both", "spic_20_weights": "both", "sr_weights": "coarse", "sdm_weights": "ssm"}
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 import spic.plugins
+import spic.weights
 from spic.benchmark.checks import check_device, check_networks, check_run
 from spic.benchmark.config import read_config
 from spic.benchmark.plan import Plan
 from spic.codecs import codec_names, get_codec
 from spic.errors import ConfigError, SpicError, WeightsError
 from spic.pictures.labels import CITYSCAPES19
+from spic.weights import manifest, register
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = {
@@ -37,6 +39,17 @@ def decoder(tmp_path):
         return {"decoder_weights": str(tmp_path / "decoder")}
 
     return write
+
+
+@pytest.fixture
+def room(shipping):
+    """A folder of shipped weights with three of ours, and room for more."""
+    ours, names = Path(spic.weights.__file__).parent, ("street-decoder", "street-segmenter", "street-judge")
+    for name in names:
+        for suffix in (".safetensors", ".json"):
+            (shipping / f"{name}{suffix}").symlink_to(ours / f"{name}{suffix}")
+    (shipping / "manifest.json").write_text(json.dumps({name: manifest(ours)[name] for name in names}))
+    return shipping
 
 
 @pytest.fixture
@@ -176,6 +189,31 @@ def test_points_of_an_ablation(tiny_ablations):
         check(*given, "methods={sr: {coarse_qp: [52]}}")
     with pytest.raises(ConfigError, match=r"decoder_weights: .*sr was trained with --condition coarse, not both"):
         check(f"decoder_weights={tiny_ablations['sr_weights']}")  # it would not look at the SSM
+
+
+def test_weights_of_spic_20(room, decoder, tiny_chain, tiny_ablations):
+    points = "methods={spic_20: {coarse_qp: [30]}}"
+    with pytest.raises(ConfigError, match=r"^method spic_20 needs spic_20_weights, and none are shipped \("):
+        check(points, points=False)
+    check(points, f"spic_20_weights={tiny_chain}", points=False)
+    for wrong, told in (
+        (tiny_ablations["sr_weights"], "spic_20_weights: .*sr was trained with --condition coarse, not both"),
+        ("chain", r"^spic_20_weights: chain\.safetensors: no such file, nor is a decoder of that name shipped"),
+    ):
+        with pytest.raises(SpicError, match=told):
+            check(points, f"spic_20_weights={wrong}", points=False)
+    own = {"methods": {"spic_20": {"coarse_qp": [30]}}, "spic_20_weights": None}
+    with pytest.raises(ConfigError, match=r"cityscapes19.*: spic_20_weights must be for camvid11"):
+        check_networks(Plan(CONFIG | own | {"spic_20_weights": decoder(label_space="cityscapes19")["decoder_weights"]}))
+    register("street-decoder-20", tiny_chain)
+    check_networks(Plan(CONFIG | own))
+    check(points, points=False)
+    check("spic_20_weights=street-decoder-20", "decoder_weights=street-decoder-20", points, points=False)
+    plan = Plan(read_config(ROOT, settings=[points]))
+    file = str(room / "street-decoder-20.safetensors")
+    assert plan.decoder_files(plan.method("spic_20")) == [file]
+    named = Plan(read_config(ROOT, settings=["decoder_weights=street-decoder-20"]))
+    assert named.decoder_files(named.method("spic")) == [file]
 
 
 @pytest.mark.parametrize("name", sorted(name for name in codec_names() if get_codec(name).takes("label")))

@@ -16,9 +16,12 @@ from spic.benchmark.methods import get_method, method_names, point_name
 from spic.benchmark.protocols import OFFICIAL
 from spic.bitstream import read_spic, write_spic
 from spic.codecs import get_codec
-from spic.errors import BitstreamError, ConfigError, DataError
+from spic.errors import BitstreamError, ConfigError, DataError, WeightsError
 from spic.machine import CPU
 from spic.pictures.sizes import downscale
+from spic.scsrdm.decoder import Decoder
+from spic.scsrdm.sampling import Sampling
+from spic.weights import register, sha256
 
 LAYERED = {"coarse_qp": 30, "residual_qp": 20}
 POINTS = {"spic": 30, "dsslic": LAYERED, "upsampled": 30, "bpg": 35, "jpeg2000": 1.5}
@@ -296,6 +299,36 @@ def test_spic_with_the_label_map_coder(tiny_decoder, tiny_scenes):
     for file, codec in zip(files, ("flif", "labelmap"), strict=True):
         assert np.array_equal(get_codec(codec).decode(file.ssm), picture.ssm)
     assert get_method("spic_labelmap").decoder == "decoder_weights" and get_method("upsampled").decoder is None
+
+
+def test_spic_20_is_spic_with_other_weights(method, pictures, tiny_chain):
+    """The bytes differ in the weights' id and the CRC-32; the image is that of 20 steps of the authors' chain."""
+    weights = {"spic_20_weights": str(tiny_chain)}
+    coded = {name: method(name, **weights).encode(pictures[0], 35) for name in ("spic", "spic_20")}
+    spic, own = (read_spic(part["picture"]) for part in coded.values())
+    assert len(coded["spic"]["picture"]) == len(coded["spic_20"]["picture"])
+    assert replace(own, weights_id=spic.weights_id) == spic and own.weights_id != spic.weights_id
+    assert own.weights_id == sha256(tiny_chain.with_name("tiny-chain.safetensors"))[:8]
+    (image,) = method("spic_20", **weights).decode([coded["spic_20"]], ["a"])
+    coarse = get_codec("bpg").decode(own.coarse)[None]
+    chain = Sampling("published", steps=20, start=192)
+    expected = Decoder(tiny_chain, "cpu", "float32")(pictures[0].ssm[None], coarse, [own.noise_seed], chain)
+    assert np.array_equal(image, expected[0])
+    with pytest.raises(WeightsError, match="made for decoder weights"):  # nothing is decoded by the wrong weights
+        method("spic_20", **weights).decode([coded["spic"]], ["a"])
+
+
+def test_spic_20_takes_what_is_shipped(shipping, pictures, tiny_decoder, tiny_chain):
+    register("street-decoder", tiny_decoder)
+    settings = Settings(ssm_codec="png", machine=CPU)
+    own = get_method("spic_20", settings)
+    assert own.missing == "spic_20_weights" and own.codecs().keys() == {"ssm", "coarse"}
+    assert own.lack == "spic_20_weights, and none are shipped (docs/decoder.md)"
+    with pytest.raises(ConfigError, match="spic_20_weights: none are shipped, and none are given"):
+        own.encode(pictures[0], 35)
+    path = register("street-decoder-20", tiny_chain)
+    own = get_method("spic_20", settings)
+    assert own.lack is None and read_spic(own.encode(pictures[0], 35)["picture"]).weights_id == sha256(path)[:8]
 
 
 @pytest.fixture

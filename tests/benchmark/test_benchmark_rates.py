@@ -50,12 +50,13 @@ def folders(folder, scenes):
 
 
 @pytest.fixture(scope="module")
-def settings(tiny_decoder, tiny_ablations, tiny_ldm, tmp_path_factory):
+def settings(tiny_decoder, tiny_chain, tiny_ablations, tiny_ldm, tmp_path_factory):
     """Tiny weights, and what else a method needs."""
     codec = tmp_path_factory.mktemp("codec") / "toy.py"
     codec.write_text(TOY)
     options = {"learned": {"codec": f"{codec}:Toy"}, "ldm": {"steps": 1}}
     weights = {"decoder_weights": str(tiny_decoder), "ldm_weights": str(tiny_ldm)}
+    weights["spic_20_weights"] = str(tiny_chain)
     weights |= {name: str(path) for name, path in tiny_ablations.items()}
     return Settings(**weights, ssm_codec="png", machine=CPU, learned_python=sys.executable, method_options=options)
 

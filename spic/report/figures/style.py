@@ -35,6 +35,7 @@ class Style(NamedTuple):
 STYLES = {  # the colours of seaborn's palette "colorblind"
     "spic": Style("SPIC", "#0173b2", "o"),
     "spic_labelmap": Style("SPIC, SSM by labelmap", "#56b4e9", "P", (0, (5, 1))),
+    "spic_20": Style("SPIC, 20 steps", "#003f6b", ">", (0, (4, 2))),
     "sr": Style("super-resolution, no SSM", "#de8f05", "v", (0, (4, 1, 1, 1))),
     "ldm": Style("super-resolution, latent diffusion", "#5f3f8f", "<", (0, (5, 1, 1, 1))),
     "sdm": Style("SSM alone (SDM)", "#949494", "X", (0, (1, 1))),
