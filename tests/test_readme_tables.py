@@ -121,7 +121,7 @@ def test_further_judges_and_lpips_are_shown_where_they_were_measured(copy):
     run(copy, "--write")
     readme, page = ((copy / name).read_text("utf-8") for name in ("README.md", "docs/results.md"))
     assert "\n| mIoU of other to ground truth | +0.200 to +0.200 | +0.200 to +0.200 | +0.200 to +0.200 |\n" in readme
-    assert re.search(r"^By other it has 0.500 to ground truth, which takes BPG more than \d.* more than \d", readme, re.M)
+    assert re.search(r"^By other it has 0.500 to ground truth, .*BPG more than \d.* more than \d", readme, re.M)
     assert re.search(r", the judge 0\.\d{3}.*, other 0.600\.$", readme, re.M)
     assert "| LPIPS, lower is better | +0.000 to" in readme
     title = next(line for line in page.splitlines() if line.startswith("| method | point |"))
