@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 from measured import ROOT, measured
-from versions import PRESENT, RESULTS, published, since
+from versions import PRESENT, RESULTS, measured_in, published, since
 
 from spic.benchmark.config import load
 from spic.benchmark.methods import CodecMethod, get_method, method_names
 from spic.codecs import codec_names, get_codec
 from spic.datasets import dataset_class, dataset_names
 from spic.metrics import rate_at
-from spic.metrics.columns import column
 from spic.report.tables import read_csv
 from spic.scsrdm.info import shipped_decoders
 from spic.weights import manifest
@@ -67,9 +66,10 @@ def config_keys() -> str:
     return "\n".join(rows)
 
 
-RATES = ["bpp", "bpp_ssm", "bpp_coarse"]
-COMPARED = ["miou", "miou_independent", "small_recall", "fd_lite0", "psnr"]  # of the findings
-COLUMNS = [*map(column, [*RATES, *COMPARED[:3], "miou_gt", *COMPARED[3:]])]  # of points.csv
+# Columns of the findings and of all points; those of further judges and of LPIPS where they were measured.
+COMPARED = ["miou", "miou_independent", "miou_gt_*", "small_recall", "lpips", "fd_lite0", "psnr"]
+COLUMNS = ["bpp", "bpp_ssm", "bpp_coarse", *COMPARED[:2], "miou_judge_*", "small_recall", "miou_gt", "miou_gt_*"]
+COLUMNS += COMPARED[4:]
 
 
 def releases() -> str:
@@ -85,12 +85,13 @@ def releases() -> str:
 def results() -> str:
     """Every point of the published CamVid run."""
     points = read_csv(RESULTS / "points.csv")
+    columns = measured_in(COLUMNS, points)
     rows = [
-        "| method | point | " + " | ".join(", ".join(filter(None, (one.short, one.unit))) for one in COLUMNS) + " |"
+        "| method | point | " + " | ".join(", ".join(filter(None, (one.short, one.unit))) for one in columns) + " |"
     ]
-    rows.append("| --- | --- |" + " ---: |" * len(COLUMNS))
+    rows.append("| --- | --- |" + " ---: |" * len(columns))
     for _, point in points.iterrows():
-        cells = ["" if pd.isna(point[one.name]) else f"{point[one.name]:.{one.digits}f}" for one in COLUMNS]
+        cells = ["" if pd.isna(point[one.name]) else f"{point[one.name]:.{one.digits}f}" for one in columns]
         rows.append(f"| {point['method']} | {point['point']} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
@@ -105,7 +106,7 @@ def findings() -> str:
     columns = RIVALS | {"sr": "`sr`, no SSM"}
     title = " | ".join(["| SPIC minus, at equal rate", *columns.values(), ""]).rstrip()
     lines = [title, "| --- |" + " ---: |" * len(columns)]
-    for metric in map(column, COMPARED):
+    for metric in measured_in(COMPARED, matched):
         cells = []
         for rival in columns:
             margins = (matched.loc["spic", metric.name] - matched.loc[rival, metric.name]).dropna()
@@ -113,26 +114,33 @@ def findings() -> str:
         title = metric.with_unit + ", lower is better" * metric.lower_is_better
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     at = "coarse_qp35"
-    middle, ground, judge = (
-        points.loc["spic", at],
-        read_csv(RESULTS / "per_class.csv").query("method == 'original'")["iou_gt"].mean(),
-        read_csv(RESULTS / "judge.csv").set_index("class").loc["mean", "iou_gt"],
-    )
-    costs = {metric: _costs(points, middle, metric) for metric in ("miou", "miou_independent")}
+    middle, blind = points.loc["spic", at], points.loc[("sr", at)]
+    ground = read_csv(RESULTS / "per_class.csv").query("method == 'original'")["iou_gt"].mean()
+    judges = read_csv(RESULTS / "judge.csv").query("`class` == 'mean'").set_index("judge")["iou_gt"].dropna()
     alone = points.loc[("upsampled", at), "miou"], matched.loc[("upsampled", at), "miou"]
-    blind = points.loc[("sr", at)]
-    text = (
-        f"At QP 35 SPIC has mIoU {middle['miou']:.3f} at {middle['bpp']:.3f} bpp; "
-        f"the same mIoU takes {costs['miou']} bpp.\n"
-        f"By the judge it has {middle['miou_independent']:.3f}, which takes {costs['miou_independent']} bpp.\n"
-        f"The coarse image alone, upsampled, has {alone[0]:.3f} at that QP and {alone[1]:.3f} at that rate.\n"
-        f"The decoder trained without SSMs (`sr`) has {blind['miou']:.3f} at that QP, SPIC {middle['miou']:.3f}; "
-        f"by the judge {blind['miou_independent']:.3f} against {middle['miou_independent']:.3f}.\n"
-        f"Against ground truth the segmenter itself has {ground:.3f}, the judge {judge:.3f}.\n"
-        f"{_smallest(points, at='coarse_qp30')}\n"
-        f"[claims.md](results/published/{PRESENT}/camvid/claims.md) judges the paper's nine claims."
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"At QP 35 SPIC has mIoU {middle['miou']:.3f} at {middle['bpp']:.3f} bpp; "
+            f"the same mIoU takes {_costs(points, middle, 'miou')} bpp.",
+            f"By the judge it has {middle['miou_independent']:.3f}, "
+            f"which takes {_costs(points, middle, 'miou_independent')} bpp.",
+            *(
+                f"By {name} it has {middle[f'miou_gt_{name}']:.3f} to ground truth, "
+                f"which takes {_costs(points, middle, f'miou_gt_{name}')} bpp."
+                for name in judges.index[1:]
+            ),
+            f"The coarse image alone, upsampled, has {alone[0]:.3f} at that QP and {alone[1]:.3f} at that rate.",
+            f"The decoder trained without SSMs (`sr`) has {blind['miou']:.3f} at that QP, SPIC {middle['miou']:.3f}; "
+            f"by the judge {blind['miou_independent']:.3f} against {middle['miou_independent']:.3f}.",
+            f"Against ground truth the segmenter itself has {ground:.3f}, the judge {judges.iloc[0]:.3f}"
+            + "".join(f", {name} {iou:.3f}" for name, iou in judges.iloc[1:].items())
+            + ".",
+            _smallest(points, at="coarse_qp30"),
+            f"[claims.md](results/published/{PRESENT}/camvid/claims.md) judges the paper's nine claims.",
+        ]
     )
-    return "\n".join([*lines, "", text])
 
 
 def _smallest(points: pd.DataFrame, at: str) -> str:
@@ -148,11 +156,12 @@ def _smallest(points: pd.DataFrame, at: str) -> str:
 
 def _costs(points: pd.DataFrame, point: pd.Series, metric: str) -> str:
     """At which rates the others reach a point's value."""
-    rates = {
-        name: rate_at(points.loc[rival, "bpp"], points.loc[rival, metric], point[metric])
-        for rival, name in RIVALS.items()
-    }
-    return " and ".join(f"{name} {rate:.2f}" for name, rate in rates.items())
+    found = []
+    for rival, name in RIVALS.items():
+        curve = points.loc[rival]
+        rate = rate_at(curve["bpp"], curve[metric], point[metric])
+        found.append(f"{name} {rate:.2f}" if rate == rate else f"{name} more than {curve['bpp'].max():.2f}")
+    return " and ".join(found)
 
 
 def _ours(thing) -> bool:

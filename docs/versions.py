@@ -3,6 +3,7 @@
 The newest folder is the present version; older ones keep their tables, without figures.
 """
 
+from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -47,11 +48,9 @@ def comparison(last: Path, present: Path) -> str:
     """The same of two folders of tables; a number that one of them lacks is "not measured"."""
     found = [(_values(folder), _margins(folder)) for folder in (last, present)]
     points = list(found[1][0].index)
-    names = dict.fromkeys(name for tables in found for name in tables[0].columns)
-    chosen = sorted(columns_in(name for name in names if _place(name) is not None), key=lambda one: _place(one.name))
     lines = [f"| {last.parent.name} → {present.parent.name} (difference) | " + " | ".join(map(_title, points)) + " |"]
     lines.append("| --- |" + " ---: |" * len(points))
-    for metric in chosen:
+    for metric in measured_in(COMPARED, *(tables[0] for tables in found)):
         better = ", lower is better" * (metric.lower_is_better and metric.name != "bpp")
         for i, title in enumerate((metric.with_unit + better, f"{metric.short} minus BPG's")):
             pairs = [tuple(_number(tables[i], point, metric.name) for tables in found) for point in points]
@@ -59,6 +58,12 @@ def comparison(last: Path, present: Path) -> str:
                 cells = [_cell(metric, *pair, signed=i == 1) for pair in pairs]
                 lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def measured_in(patterns: Iterable[str], *tables: pd.DataFrame) -> list[Metric]:
+    """The metrics that one of the tables has a number of, in the order of the patterns of names that they match."""
+    names = {name: None for table in tables for name in table.columns[table.notna().any()]}
+    return [metric for one in patterns for metric in columns_in(name for name in names if fnmatch(name, one))]
 
 
 def _values(folder: Path) -> pd.DataFrame:
@@ -72,11 +77,6 @@ def _margins(folder: Path) -> pd.DataFrame:
     ours, theirs = (table[table["method"] == name].set_index("at") for name in ("spic", RIVAL))
     names = [metric.name for metric in columns_in(table.columns) if metric.compared]
     return ours[names] - theirs[names]
-
-
-def _place(name: str) -> int | None:
-    """Place in `COMPARED`, None for a column that is not compared."""
-    return next((i for i, pattern in enumerate(COMPARED) if fnmatch(name, pattern)), None)
 
 
 def _title(point: str) -> str:

@@ -97,7 +97,7 @@ def test_the_present_version_is_compared_with_the_last(copy):
         return row | {"miou": "0.9" if row["method"] == "spic" else "0.5"}
 
     for folder in (last, present):
-        edit(folder / "points.csv", lambda row: row | {"lpips": "", "miou": "0.8"})
+        edit(folder / "points.csv", lambda row: row | {"lpips": "", "fid": "", "miou": "0.8"})
         edit(folder / "matched.csv", lambda row: row | {"lpips": "", "miou": "0.75"})
     edit(present / "points.csv", points)
     edit(present / "matched.csv", matched)
@@ -109,6 +109,23 @@ def test_the_present_version_is_compared_with_the_last(copy):
     assert rows["mIoU minus BPG's"][at] == "+0.000 → +0.400 (+0.400)"
     assert rows["LPIPS, lower is better"][at] == "not measured → 0.250"
     assert "LPIPS minus BPG's" not in rows and "FID" not in rows
+
+
+def test_further_judges_and_lpips_are_shown_where_they_were_measured(copy):
+    tables = copy / "results" / "published" / VERSIONS[-1].name / "camvid"
+    values = {"miou_gt_other": "0.3", "miou_judge_other": "0.4", "lpips": "0.2"}
+    for name in ("points.csv", "matched.csv"):
+        edit(tables / name, lambda row: row | values | {"miou_gt_other": "0.5" if row["method"] == "spic" else "0.3"})
+    with (tables / "judge.csv").open("a") as file:
+        file.write("camvid,other,mean,0.6\n")
+    run(copy, "--write")
+    readme, page = ((copy / name).read_text("utf-8") for name in ("README.md", "docs/results.md"))
+    assert "\n| mIoU of other to ground truth | +0.200 to +0.200 | +0.200 to +0.200 | +0.200 to +0.200 |\n" in readme
+    assert re.search(r"^By other it has 0.500 to ground truth, .*BPG more than \d.* more than \d", readme, re.M)
+    assert re.search(r", the judge 0\.\d{3}.*, other 0.600\.$", readme, re.M)
+    assert "| LPIPS, lower is better | +0.000 to" in readme
+    title = next(line for line in page.splitlines() if line.startswith("| method | point |"))
+    assert "| mIoU by other |" in title and "| mIoU of other to ground truth |" in title and "| LPIPS |" in title
 
 
 def test_every_measured_file_says_where_it_is_from():

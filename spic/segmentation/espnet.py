@@ -97,34 +97,39 @@ class Encoder(nn.Module):
         self.classifier = Bare(2 * 128, classes, 1)
 
     def forward(self, x):
-        """Features (N, 19, H/2, W/2), (N, 131, H/4, W/4), (N, 256, H/8, W/8)."""
-        half = F.avg_pool2d(x, 3, 2, 1)
-        first = self.b1(torch.cat([self.level1(x), half], 1))
+        """Features (N, 16, H/2, W/2), the same beside the image, (N, 131, H/4, W/4), (N, 256, H/8, W/8)."""
+        half, alone = F.avg_pool2d(x, 3, 2, 1), self.level1(x)
+        first = self.b1(torch.cat([alone, half], 1))
         y = self.level2_0(first)
         second = self.b2(torch.cat([self.level2(y), y, F.avg_pool2d(half, 3, 2, 1)], 1))
         y = self.level3_0(second)
-        return first, second, self.b3(torch.cat([y, self.level3(y)], 1))
+        return alone, first, second, self.b3(torch.cat([y, self.level3(y)], 1))
 
 
 class EspNet(nn.Module):
-    """Logits (N, classes, H, W), void the last class, from normalised BGR images (N, 3, H, W), sides multiples of 8."""
+    """Logits (N, classes, H, W), void the last class, from normalised BGR images (N, 3, H, W), sides multiples of 8.
 
-    def __init__(self, classes: int, p: int = 2, q: int = 8):
+    beside : channels at stride 2 that the last convolution sees; the authors' network for CamVid has 19, with the image
+    among them, the one for Cityscapes 16, without it.
+    """
+
+    def __init__(self, classes: int, p: int = 2, q: int = 8, beside: int = 19):
         super().__init__()
+        self.beside = beside
         self.encoder = Encoder(classes, p, q)
         self.level3_C = Bare(2 * 64 + 3, classes, 1)
         self.br = _norm(classes)
-        self.conv = Activated(16 + 3 + classes, classes, 3)
+        self.conv = Activated(beside + classes, classes, 3)
         self.up_l3 = nn.Sequential(_doubled(classes))
         self.combine_l2_l3 = nn.Sequential(Activated(2 * classes), Pyramid(2 * classes, classes))
         self.up_l2 = nn.Sequential(_doubled(classes), Activated(classes))
         self.classifier = _doubled(classes)
 
     def forward(self, x):
-        first, second, third = self.encoder(x)
+        alone, first, second, third = self.encoder(x)
         y = self.up_l3(self.br(self.encoder.classifier(third)))
         y = self.up_l2(self.combine_l2_l3(torch.cat([self.level3_C(second), y], 1)))
-        return self.classifier(self.conv(torch.cat([y, first], 1)))
+        return self.classifier(self.conv(torch.cat([y, first if self.beside == 19 else alone], 1)))
 
 
 def _classes(state) -> int:
@@ -171,7 +176,8 @@ class EspNetSegmenter:
         self.width = width if input_size == "native" else None
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device)
-        model = EspNet(classes)
+        last = getattr(state.get("conv.conv.weight"), "shape", ())
+        model = EspNet(classes, beside=16 if tuple(last[1:2]) == (16 + classes,) else 19)
         counters = {name: value for name, value in model.state_dict().items() if name.endswith("num_batches_tracked")}
         load_state(model, {**counters, **state}, str(weights))  # files of that age have no counters
         self.model = model.to(self.device, memory_format=torch.channels_last).eval()
