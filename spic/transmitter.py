@@ -59,7 +59,8 @@ class Transmitter:
     segmenter : str
         Name in `spic.segmentation.get_segmenter`; it loads with the first image that comes without an SSM.
     segmenter_weights, decoder_weights : path-like, optional
-        Of the segmenter, and of the decoder the file is meant for (only its id and settings are read). None: shipped.
+        Of the segmenter, and of the decoder the file is meant for (only its id and settings are read): a file, of the
+        decoder also the name of shipped ones. None: shipped.
     ssm_codec, coarse_codec : str
         Names in `spic.codecs.get_codec`.
     quality : number, optional

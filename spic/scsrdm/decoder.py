@@ -22,7 +22,7 @@ class Decoder:
     Parameters
     ----------
     weights : path-like, optional
-        Checkpoint of `spic.scsrdm.save_checkpoint`; None takes the shipped one.
+        Checkpoint of `spic.scsrdm.save_checkpoint`, or the name of a shipped one; None takes "street-decoder".
     device, dtype : str
         As in `spic.machine.pick_device` and `pick_dtype`.
     void_is_null : bool
