@@ -77,10 +77,12 @@ figures: $(VENV)/core
 	$(BIN)/spic run --cores 2
 	$(BIN)/spic run --cores 2 --configfile config/camvid.yaml --config dataset_root=$(CAMVID)
 
-## train     train segmenter, judge and decoder (two stages) anew, MINUTES=60 each, on CamVid's training split and scenes: CAMVID=folder
+## train     train segmenter, judge and decoder (two stages) anew, MINUTES=60 each, on CamVid's training split and scenes: CAMVID=folder VGG=file
 TRAIN = $(BIN)/spic train
 HOW = --minutes $(MINUTES) --leave-out 0001TP
 MAPS = --ssm runs/segmenter/street-segmenter
+SECOND = $(TRAIN) adversarial runs/train.zip
+LOOKS = $(if $(VGG),--vgg $(VGG))
 ONE_STEP = --t-focus 0.9 --sampling-steps 1 --start 200
 train: $(VENV)/core
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train]'
@@ -88,14 +90,14 @@ train: $(VENV)/core
 	$(TRAIN) segmenter runs/train.zip runs/segmenter $(HOW) --network pyramid --scene-share 0.15 --seed 1
 	$(TRAIN) segmenter runs/train.zip runs/judge $(HOW) --network dense --scene-share 0.15 --seed 3
 	$(TRAIN) decoder runs/train.zip runs/decoder $(HOW) $(MAPS) $(ONE_STEP)
-	$(TRAIN) adversarial runs/train.zip runs/adversarial $(HOW) $(MAPS) --init runs/decoder/street-decoder
+	$(SECOND) runs/adversarial $(HOW) $(MAPS) $(LOOKS) --init runs/decoder/street-decoder
 
 ## ablations train the decoders of the methods sr and sdm after that, MINUTES=60 per stage, to go into runs/sr and runs/sdm
 ablations: $(VENV)/core
 	$(TRAIN) decoder runs/train.zip runs/sr-first $(HOW) $(MAPS) --condition coarse --init runs/decoder/street-decoder $(ONE_STEP)
-	$(TRAIN) adversarial runs/train.zip runs/sr $(HOW) $(MAPS) --condition coarse --init runs/sr-first/street-decoder
+	$(SECOND) runs/sr $(HOW) $(MAPS) $(LOOKS) --condition coarse --init runs/sr-first/street-decoder
 	$(TRAIN) decoder runs/train.zip runs/sdm-first $(HOW) $(MAPS) --condition ssm --init runs/decoder/street-decoder --t-focus 0.2
-	$(TRAIN) adversarial runs/train.zip runs/sdm $(HOW) $(MAPS) --condition ssm --init runs/sdm-first/street-decoder
+	$(SECOND) runs/sdm $(HOW) $(MAPS) $(LOOKS) --condition ssm --init runs/sdm-first/street-decoder
 
 ## clean     remove what runs made, neither the environment nor results/published
 clean:

@@ -173,6 +173,15 @@ def test_roundtrip(folder, encode, tiny_decoder):
     assert read_picture(folder / "out" / "a.png").shape == (48, 96, 3)
 
 
+def test_roundtrip_with_a_residual(folder, encode):
+    """The residual brings the pixels back, and is counted."""
+    weights = encode[encode.index("--segmenter-weights") :]
+    plain, exact = (
+        json.loads(run("roundtrip", folder / "a.png", *weights, "--json", *more)) for more in ([], ["--residual-qp", 4])
+    )
+    assert exact["psnr"] > 35 > plain["psnr"] and exact["bytes"] > plain["bytes"] + 100
+
+
 def test_compare(folder, encode):
     weights = encode[encode.index("--segmenter-weights") :]
     out = folder / "out"

@@ -13,6 +13,7 @@ from spic.cli.transceive import (
     Native,
     Pictures,
     Quality,
+    ResidualQp,
     Segmenter,
     SegmenterWeights,
     TargetBpp,
@@ -29,6 +30,7 @@ def roundtrip(
     ] = None,
     quality: Quality = None,
     target_bpp: TargetBpp = None,
+    residual_qp: ResidualQp = None,
     native: Native = False,
     segmenter: Segmenter = "street",
     segmenter_weights: SegmenterWeights = None,
@@ -44,7 +46,7 @@ def roundtrip(
     kept = (".spic", ".png") if output is not None else ()
     targets = {suffix: files.find_targets([], sources, f"{output}/", suffix, force) for suffix in kept}
     machine = {"device": device, "dtype": dtype}
-    rate = {"quality": whole(quality), "target_bpp": target_bpp}
+    rate = {"quality": whole(quality), "target_bpp": target_bpp, "residual_qp": residual_qp}
     transmitter = spic.Transmitter(segmenter, segmenter_weights, decoder_weights, native=native, **rate, **machine)
     receiver = spic.Receiver(decoder_weights, **machine)
     set_threads(threads)
