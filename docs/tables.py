@@ -74,11 +74,11 @@ COLUMNS += COMPARED[4:]
 
 def releases() -> str:
     """Every decoder that a release had, and its id."""
-    rows = ["| decoder | release | id |", "| --- | --- | --- |"]
+    rows = ["| decoder | id | release |", "| --- | --- | --- |"]
     for name in shipped_decoders():
         entry = manifest()[name]
         had = entry["released"] | ({} if entry["sha256"] in entry["released"].values() else {"next": entry["sha256"]})
-        rows += [f"| `{name}` | {release} | `{digest[:8]}` |" for release, digest in had.items()]
+        rows += [f"| `{name}` | `{digest[:8]}` | {release} |" for release, digest in had.items()]
     return "\n".join(rows)
 
 

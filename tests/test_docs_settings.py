@@ -69,9 +69,10 @@ def offered() -> list[tuple[str, str]]:
 @pytest.fixture
 def files(tmp_path):
     """Where the docs' own overlays lie: what they are is taken from the docs."""
-    tutorial, extending = TEXTS["tutorial.md"], TEXTS["extending.md"]
+    tutorial, extending, paper = (TEXTS[f"{page}.md"] for page in ("tutorial", "extending", "reproduce-paper"))
     (tmp_path / "mine.yaml").write_text("".join(re.findall(r"^```yaml\n(.*?)^```$", tutorial, re.S | re.M)))
     (tmp_path / "shapes.yaml").write_text(re.search(r"^```yaml\n(.*?)^```$", extending, re.S | re.M)[1])
+    (tmp_path / "codecs.yaml").write_text(re.search(r"^```yaml\n(run: codecs\n.*?)^```$", paper, re.S | re.M)[1])
     return lambda name: tmp_path / name if (tmp_path / name).exists() else ROOT / name
 
 
