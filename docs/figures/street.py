@@ -1,6 +1,6 @@
 """Make docs/figures/street.webp from the demo run (`make demo`): one drawn street by every method.
 
-python docs/figures/street.py [results/demo] [scene_00002]
+python docs/figures/street.py [results/demo] [scene_00005]
 """
 
 import sys
@@ -14,7 +14,7 @@ from spic.pictures.reading import read_labels, read_picture
 from spic.report.tables import read_csv
 
 
-def main(run="results/demo", name="scene_00002", rate=0.14):
+def main(run="results/demo", name="scene_00005", rate=0.14):
     """Put original, SSM, SPIC, and each codec's point nearest to `rate` bpp side by side, with their rates."""
     run = Path(run)
     points = read_csv(run / "tables" / "points.csv")
