@@ -31,7 +31,16 @@ DRAWING = {"refine_blocks": 4, "finish_channels": 24, "chroma": "half"}  # what 
 START = {"both": 200, "coarse": 200, "ssm": NUM_TIMESTEPS - 1}  # timestep of the one step, by condition
 LOSSES = (
     *("loss", "decoder"),
-    *("pixels", "low", "colour", "features", "perceptual", "grid", "texture"),  # of likeness, weighted by the recipe
+    *(
+        "pixels",
+        "low",
+        "colour",
+        "features",
+        "perceptual",
+        "grid",
+        "spectrum",
+        "texture",
+    ),  # of likeness, weighted by the recipe
     *("readable", "patch", "on_real", "on_drawn", "hinge"),
 )
 _LOOKS = 8  # batches of an evaluation
@@ -55,7 +64,7 @@ class Recipe:
         Timestep of the one step, by default that of `START`; or the last of the chain's, by default the published one.
     spread : int
         Timesteps start - spread to start + spread are trained for the one step.
-    pixels, low, colour, features, perceptual, grid, texture : float
+    pixels, low, colour, features, perceptual, grid, spectrum, texture : float
         Weights of the losses of likeness (see `spic.training.losses`); `low` and `colour` are L1 distances at a
         quarter of the size and of colour differences, `perceptual` that of `spic.training.perceptual`, where its
         network is given.
@@ -82,6 +91,7 @@ class Recipe:
     features: float = 1.0
     perceptual: float = 1.0
     grid: float = 2.0
+    spectrum: float = 0.5
     texture: float = 1.0
     semantic: float = 0.3
     patch: float = 0.08
@@ -201,6 +211,7 @@ class Trainer:
             "features": features,
             "perceptual": perceptual,
             "grid": losses.uneven(drawn, batch.images),
+            "spectrum": losses.spectrum(drawn, batch.images),
             "texture": losses.texture(drawn, batch.images),
         }
         decoder = self.weighted(alike) + adversarial * (r.semantic * readable + r.patch * patches)

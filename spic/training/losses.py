@@ -90,6 +90,23 @@ def uneven(drawn, real):
     return sum(F.relu(grid(drawn, window) - grid(real, window)).mean() for window in windows) / len(windows)
 
 
+def spectrum(drawn, real):
+    """Mean squared difference of the log power spectra of luma, over the frequencies of 64x64 windows: scalar.
+
+    Power is the mean over all windows of the batch. A weave that `grid` does not see, a checkerboard for one, is a line
+    in the spectrum.
+    """
+
+    def power(x):
+        y = luma(x.float())
+        windows = F.unfold(y, WINDOW, stride=WINDOW // 2).transpose(1, 2).reshape(-1, WINDOW, WINDOW)
+        window = torch.hann_window(WINDOW, periodic=False, device=x.device)
+        spectra = torch.fft.rfft2((windows - windows.mean((1, 2), keepdim=True)) * window * window[:, None])
+        return torch.log(spectra.abs().square().mean(0) + 1e-2)
+
+    return F.mse_loss(power(drawn), power(real))
+
+
 def texture(drawn, real):
     """Relative difference of the mean |gradient of luma| in windows of 32 pixels: scalar, 0 if equal.
 

@@ -59,6 +59,28 @@ def test_a_weak_grid_is_seen_in_the_whole_image():
     assert losses.uneven(drawn, real) > 3 * chance and losses.uneven(real, drawn) < 0.2 * losses.uneven(drawn, real)
 
 
+def test_spectrum_against_numpy():
+    drawn, real = noise(6, (2, 3, 64, 96)), noise(7, (2, 3, 64, 96), 0.1)
+    taper = np.outer(np.hanning(64), np.hanning(64))
+
+    def power(images):
+        y = np.tensordot(images, (0.299, 0.587, 0.114), (1, 0))
+        parts = [y[i, :, j : j + 64] for i in range(2) for j in (0, 32)]
+        return np.log(np.mean([abs(np.fft.rfft2((part - part.mean()) * taper)) ** 2 for part in parts], 0) + 1e-2)
+
+    found = float(losses.spectrum(torch.from_numpy(drawn), torch.from_numpy(real)))
+    assert found == pytest.approx(np.square(power(drawn) - power(real)).mean(), rel=1e-3)
+
+
+def test_spectrum_sees_the_checkerboard_that_grid_does_not_see():
+    real = torch.from_numpy(noise(8, (2, 3, 128, 128)))
+    y, x = np.mgrid[:128, :128]
+    board = real + 0.15 * torch.from_numpy((-1.0) ** (x + y)).float()
+    assert losses.uneven(board, real) < 0.01
+    other = torch.from_numpy(noise(9, (2, 3, 128, 128)))
+    assert losses.spectrum(board, other) > 1.1 * losses.spectrum(other, real) and losses.spectrum(real, real) == 0
+
+
 def texture_by_hand(drawn, real):
     def strength(image):
         y = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
