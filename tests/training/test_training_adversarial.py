@@ -109,7 +109,7 @@ def test_adversarial_losses_come_in_slowly(trainer):
         parts = trainer.losses(np.random.default_rng(step), step)
         likeness = r.pixels * parts["pixels"] + r.low * parts["low"] + r.colour * parts["colour"]
         likeness = likeness + r.features * parts["features"] + r.grid * parts["grid"] + r.texture * parts["texture"]
-            likeness = likeness + r.spectrum * parts["spectrum"]
+        likeness = likeness + r.spectrum * parts["spectrum"]
         adversarial = r.semantic * parts["readable"] + r.patch * parts["patch"]
         assert parts["decoder"].item() == pytest.approx((likeness + share * adversarial).item(), rel=1e-5)
         together = parts["decoder"] + parts["on_real"] + parts["on_drawn"] + parts["hinge"]
