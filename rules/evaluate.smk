@@ -226,6 +226,7 @@ rule compare:
     params:
         ssm_codec=config["ssm_codec"],
         second_segmenter=lambda wildcards: config["second_segmenter"],
+        steps=lambda wildcards: config["steps_csv"],
         points=[one[:3] for one in plan.each_point()],
         given_content=plan.weights("compare"),
         identity=plan.fingerprint("compare"),

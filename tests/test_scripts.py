@@ -80,7 +80,7 @@ def compare_and_show(folder, given, run="r") -> dict[str, Path]:
     """What the rules `compare` and `overview` make of the tables."""
     out = {name: str(folder / f"{name}.csv") for name in ("matched", "margins", "bd", "claims")}
     out |= {"markdown": str(folder / "claims.md"), "compressai": [str(folder / "corrected" / "bpg.json")]}
-    params = {"ssm_codec": "flif", "second_segmenter": None, "points": []}
+    params = {"ssm_codec": "flif", "second_segmenter": None, "steps": None, "points": []}
     run_script(folder, "compare", given | {"replicates": []}, out, params)
     (folder / "resolved.json").write_text("{}")
     more = {"resolved": str(folder / "resolved.json"), "figures": [], "records": []}
@@ -121,7 +121,7 @@ def test_a_run_with_another_segmenter_judges_claim_8(tmp_path):
 
     def judged(**changes):
         read_csv(given["points"]).assign(run="other", miou_independent=np.nan, **changes).to_csv(second, index=False)
-        params = SimpleNamespace(ssm_codec="flif", second_segmenter=str(second) if changes else None, points=[])
+        params = SimpleNamespace(ssm_codec="flif", second_segmenter=str(second) if changes else None, steps=None, points=[])
         compare_run(SimpleNamespace(**given, replicates=[]), params, SimpleNamespace(**out))
         return read_csv(out["claims"]).set_index("claim").loc[8]
 
@@ -129,6 +129,22 @@ def test_a_run_with_another_segmenter_judges_claim_8(tmp_path):
     for miou, verdict in ((0.75, "holds"), (0.6, "does not hold")):
         claim = judged(miou=miou)
         assert claim["verdict"] == verdict and "segmenter (run other) is at least" in claim["numbers"]
+
+
+def test_a_run_with_a_table_of_steps_judges_claim_9(tmp_path):
+    given, steps = make_tables(tmp_path), tmp_path / "steps.csv"
+    out = {name: tmp_path / f"{name}.csv" for name in ("matched", "margins", "bd", "claims")}
+    out |= {"markdown": tmp_path / "claims.md", "compressai": [tmp_path / "corrected" / "bpg.json"]}
+
+    def judged(rows):
+        steps.write_text("steps,seconds\n" + "".join(f"{count},{time}\n" for count, time in rows))
+        params = SimpleNamespace(ssm_codec="flif", second_segmenter=None, steps=str(steps), points=[])
+        compare_run(SimpleNamespace(**given, replicates=[]), params, SimpleNamespace(**out))
+        return read_csv(out["claims"]).set_index("claim").loc[9]
+
+    assert judged([(1, 0.5), (8, 4.0)])["verdict"] == "cannot be judged"
+    assert judged([(20, 10), (1000, 500)])["verdict"] == "holds"
+    assert judged([(20, 10), (1000, 9)])["verdict"] == "does not hold"
 
 
 INF, NAN = np.inf, np.nan

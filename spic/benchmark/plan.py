@@ -83,7 +83,7 @@ class Plan(Layout):
             "segment": segmenter,
             "look_at_originals": judge + observed + segmenter * bool(self.other_looks),
             "look": segmenter + judge + observed,
-            "compare": [self.config["second_segmenter"]] if self.config["second_segmenter"] else [],
+            "compare": [self.config[key] for key in ("second_segmenter", "steps_csv") if self.config[key]],
             "figures": [*filter(None, [self.config["steps_csv"]]), *self.anchors],
             "figure_pictures": segmenter + [path for method in drawn_by for path in self.decoder_files(method)],
         }[stage]

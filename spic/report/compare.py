@@ -43,10 +43,11 @@ def compare_run(given, params, out) -> None:
     pictures = pd.read_parquet(given.pictures)
     folder, claims = Path(out.compressai[0]).parent.parent, []
     other = read_csv(params.second_segmenter) if params.second_segmenter else None
+    steps = read_csv(params.steps) if params.steps else None
     text = f"# The paper's claims on {points['run'].iloc[0]}\n"
     for protocol, rows in points.groupby("protocol", sort=False):
         facts = {"ssm_codec": params.ssm_codec, "ssm_source": next(iter(rows["ssm_source"].dropna()), "segmenter")}
-        facts["judges"] = read_csv(given.judge)
+        facts |= {"judges": read_csv(given.judge), "steps": steps}
         if other is not None and protocol in set(other.get("protocol", ())):
             facts["other_segmenter"] = other
         claims.append(judge_claims(detailed, protocol=protocol, pictures=pictures, **facts))
