@@ -207,7 +207,7 @@ class EspNetSegmenter:
 
     def planes(self, images: np.ndarray) -> torch.Tensor:
         """Normalised BGR at the size that the network sees, float32 (N, 3, H', W'), sides multiples of 8."""
-        x = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float()
+        x = torch.tensor(images, device=self.device).permute(0, 3, 1, 2).float()
         height, width = x.shape[-2:]
         scale = 1 if self.width is None else self.width / width
         size = [max(1, round(side * scale / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in (height, width)]

@@ -55,6 +55,16 @@ def test_planes_are_bgr_normalised_and_then_divided(weights):
     assert np.allclose(segmenter.planes(image)[0, :, 3, 3], expected, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+def test_images_that_may_not_be_written(weights):
+    """As Pillow gives them: no warning, the same maps."""
+    image = np.random.default_rng(0).integers(256, size=(1, 16, 16, 3), dtype=np.uint8)
+    segmenter = get_segmenter("espnet", weights / "camvid.pth", "cpu", "float32", "working")
+    expected = segmenter.segment(image)
+    image.flags.writeable = False
+    assert np.array_equal(segmenter.segment(image), expected)
+
+
 def test_refusals(weights, tmp_path):
     with pytest.raises(WeightsError, match="11 or Cityscapes' 19"):
         get_segmenter("espnet", weights / "other.pth")
