@@ -121,7 +121,12 @@ def test_a_run_with_another_segmenter_judges_claim_8(tmp_path):
 
     def judged(**changes):
         read_csv(given["points"]).assign(run="other", miou_independent=np.nan, **changes).to_csv(second, index=False)
-        params = {"ssm_codec": "flif", "second_segmenter": str(second) if changes else None, "steps": None, "points": []}
+        params = {
+            "ssm_codec": "flif",
+            "second_segmenter": str(second) if changes else None,
+            "steps": None,
+            "points": [],
+        }
         compare_run(SimpleNamespace(**given, replicates=[]), SimpleNamespace(**params), SimpleNamespace(**out))
         return read_csv(out["claims"]).set_index("claim").loc[8]
 
