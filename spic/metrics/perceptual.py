@@ -103,7 +103,7 @@ class Lpips:
             raise DataError(f"LPIPS needs {MIN_SIDE} pixels per side, the picture has {a.shape[0]}x{a.shape[1]}")
         with torch.inference_mode():
             distance = 0
-            for i, maps in enumerate(self._maps(self._planes(np.stack([a, b])))):
+            for i, maps in enumerate(stage_maps(self._planes(np.stack([a, b])), self._weights, self.network)):
                 first, second = maps / (maps.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)
                 weight = self._weights[f"lin{i}.model.1.weight"][0]
                 distance += ((first - second).square() * weight).sum(dim=0).mean()
@@ -114,7 +114,7 @@ class Lpips:
         import torch
 
         with torch.inference_mode():
-            *_, last = self._maps(self._planes(image[None]))
+            *_, last = stage_maps(self._planes(image[None]), self._weights, self.network)
             return last[0].flatten(1).T.contiguous().cpu().numpy()
 
     def _planes(self, images):
@@ -123,37 +123,54 @@ class Lpips:
         x = torch.tensor(images, device=self._device).permute(0, 3, 1, 2).float() / 127.5 - 1
         return (x - self._weights["scaling_layer.shift"]) / self._weights["scaling_layer.scale"]
 
-    def _maps(self, x):
-        """Yield the activations after each stage, (2, channels, h, w)."""
-        from torch.nn import functional as F
-
-        for number, stage in enumerate(STAGES[self.network], start=1):
-            for layer in stage:
-                if layer is None:
-                    x = F.max_pool2d(x, POOL[self.network], 2)
-                    continue
-                index, stride, padding = layer
-                key = f"net.slice{number}.{index}"
-                x = F.conv2d(x, self._weights[f"{key}.weight"], self._weights[f"{key}.bias"], stride, padding).relu()
-            yield x
-
     def _checked_keys(self, state: dict, path) -> list[str]:
         """Keys that are used; `WeightsError` where one is missing or has another shape."""
         shapes = {"scaling_layer.shift": (1, 3, 1, 1), "scaling_layer.scale": (1, 3, 1, 1)}
-        channels = 3
+        shapes |= trunk_shapes(state, self.network)
         for number, stage in enumerate(STAGES[self.network], start=1):
-            for index, _, _ in filter(None, stage):
-                key = f"net.slice{number}.{index}"
-                weight = state.get(f"{key}.weight")
-                out = weight.shape[0] if getattr(weight, "ndim", 0) == 4 else 0
-                side = weight.shape[2] if out else 0
-                shapes[f"{key}.weight"], shapes[f"{key}.bias"] = (out, channels, side, side), (out,)
-                channels = out
+            (channels,) = shapes[f"net.slice{number}.{stage[-1][0]}.bias"]
             shapes[f"lin{number - 1}.model.1.weight"] = (1, channels, 1, 1)
-        for key, shape in shapes.items():
-            if key not in state or tuple(getattr(state[key], "shape", ())) != shape or 0 in shape:
-                raise WeightsError(f"{path}: {key} is missing or does not fit; {NEEDED}")
+        check_shapes(state, shapes, path, NEEDED)
         return list(shapes)
+
+
+def trunk_shapes(state: dict, network: str, depth: int | None = None) -> dict[str, tuple]:
+    """Shapes that the tensors of the first `depth` stages of "alex" or "vgg" have to have, by key, all of them if None.
+
+    The number of channels is the file's; 0 where a weight is missing or none of a convolution.
+    """
+    shapes, channels = {}, 3
+    for number, stage in enumerate(STAGES[network][:depth], start=1):
+        for index, _, _ in filter(None, stage):
+            key = f"net.slice{number}.{index}"
+            weight = state.get(f"{key}.weight")
+            out = weight.shape[0] if getattr(weight, "ndim", 0) == 4 else 0
+            side = weight.shape[2] if out else 0
+            shapes[f"{key}.weight"], shapes[f"{key}.bias"] = (out, channels, side, side), (out,)
+            channels = out
+    return shapes
+
+
+def check_shapes(state: dict, shapes: dict[str, tuple], path, needed: str) -> None:
+    """`WeightsError` where a tensor is missing or has another shape; `needed` says which file it should be."""
+    for key, shape in shapes.items():
+        if key not in state or tuple(getattr(state[key], "shape", ())) != shape or 0 in shape:
+            raise WeightsError(f"{path}: {key} is missing or does not fit; {needed}")
+
+
+def stage_maps(x, weights: dict, network: str, depth: int | None = None):
+    """Yield the activations after each of the first `depth` stages, all if None, of planes x: (N, channels, h, w)."""
+    from torch.nn import functional as F
+
+    for number, stage in enumerate(STAGES[network][:depth], start=1):
+        for layer in stage:
+            if layer is None:
+                x = F.max_pool2d(x, POOL[network], 2)
+                continue
+            index, stride, padding = layer
+            key = f"net.slice{number}.{index}"
+            x = F.conv2d(x, weights[f"{key}.weight"], weights[f"{key}.bias"], stride, padding).relu()
+        yield x
 
 
 def network_of(weights_path) -> str:

@@ -29,20 +29,8 @@ from spic.weights import load_state, sha256
 
 DRAWING = {"refine_blocks": 4, "finish_channels": 24, "chroma": "half"}  # what the second stage adds to the network
 START = {"both": 200, "coarse": 200, "ssm": NUM_TIMESTEPS - 1}  # timestep of the one step, by condition
-LOSSES = (
-    *("loss", "decoder"),
-    *(
-        "pixels",
-        "low",
-        "colour",
-        "features",
-        "perceptual",
-        "grid",
-        "spectrum",
-        "texture",
-    ),  # of likeness, weighted by the recipe
-    *("readable", "patch", "on_real", "on_drawn", "hinge"),
-)
+LIKENESS = ("pixels", "low", "colour", "features", "perceptual", "grid", "spectrum", "texture")  # weights in `Recipe`
+LOSSES = ("loss", "decoder", *LIKENESS, "readable", "patch", "on_real", "on_drawn", "hinge")
 _LOOKS = 8  # batches of an evaluation
 
 
@@ -131,8 +119,8 @@ class Trainer:
         else:
             self.asked = Chains(self.sampling, recipe.batch, recipe.window, planes)
         self.asked.to(device)
-        self.vgg = vgg and Vgg(vgg)
-        for module in filter(None, (self.model, self.discriminators, self.vgg)):
+        self.vgg = vgg and Vgg(vgg, device)
+        for module in (self.model, self.discriminators):
             module.to(device, memory_format=torch.channels_last)
         self.batches = self.batches_of(pack, predicted)
         weights = class_weights(pack.labels, space.num_classes, ceiling=3.0)

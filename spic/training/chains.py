@@ -59,13 +59,12 @@ class Chains(nn.Module):
         super().__init__()
         self.noised, self.whole = sampling.sampler == "ancestral", sampling.chain
         height, width = window
-        self.register_buffer("left", torch.zeros(count, len(self.whole), dtype=torch.int64))  # ascending, after -1s
+        self.register_buffer("left", torch.full((count, len(self.whole)), -1))  # timesteps, ascending, after -1s
         self.register_buffer("x_t", torch.zeros(count, 3, height, width))
         self.register_buffer("images", torch.zeros(count, 3, height, width))
         self.register_buffer("labels", torch.zeros(count, height, width, dtype=torch.int64))
         self.register_buffer("ssm", torch.zeros(count, planes, height, width))
         self.register_buffer("coarse", torch.zeros(count, 3, height // 4, width // 4))
-        self.left.fill_(-1)
 
     def next(self, network, draw, count, rng):
         """As `OneStep.next`; chains that have ended begin anew, with a crop of their own."""

@@ -7,10 +7,8 @@ the layer weights that LPIPS learned. The metric `lpips` of this project is Alex
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from spic.errors import WeightsError
-from spic.metrics.perceptual import STAGES
+from spic.metrics.perceptual import check_shapes, stage_maps, trunk_shapes
 from spic.training.losses import feature_distance
 from spic.weights.reading import expand, read_state_dict
 
@@ -20,13 +18,15 @@ WINDOW = (64, 128)  # height and width of the part of a crop that is compared
 _MEAN, _STD = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of ImageNet's images in [-1, 1], as LPIPS has them
 
 
-class Vgg(nn.Module):
+class Vgg:
     """Distance of images (N, 3, H, W) in [-1, 1] by VGG16's activations after the first four stages.
 
     Parameters
     ----------
     path : path-like
-        Weights of LPIPS on VGG16, trunk included.
+        Weights of LPIPS on VGG16; of the trunk the first four stages, the rest may be missing.
+    device : str
+        Where the images will be.
 
     Raises
     ------
@@ -34,28 +34,13 @@ class Vgg(nn.Module):
         The file is missing, unreadable, or has no VGG16.
     """
 
-    def __init__(self, path):
-        super().__init__()
+    def __init__(self, path, device: str = "cpu"):
         state = read_state_dict(Path(expand(path)), NEEDED)
-        self.stages = nn.ModuleList()
-        channels = 3
-        for number, stage in enumerate(STAGES["vgg"][:DEPTH], start=1):
-            layers = []
-            for layer in stage:
-                key = layer and f"net.slice{number}.{layer[0]}"
-                weight = layer and state.get(f"{key}.weight")
-                if layer and (weight is None or weight.shape[1:] != (channels, 3, 3) or f"{key}.bias" not in state):
-                    raise WeightsError(f"{path}: no VGG16; {NEEDED}")
-                if layer is None:
-                    layers.append(nn.MaxPool2d(2))
-                    continue
-                convolution = nn.Conv2d(channels, channels := len(weight), 3, padding=1)
-                convolution.load_state_dict({"weight": weight.float(), "bias": state[f"{key}.bias"].float()})
-                layers += [convolution, nn.ReLU()]
-            self.stages.append(nn.Sequential(*layers))
-        self.requires_grad_(False).eval()
+        shapes = trunk_shapes(state, "vgg", DEPTH)
+        check_shapes(state, shapes, path, NEEDED)
+        self.weights = {key: state[key].float().to(device) for key in shapes}
 
-    def forward(self, drawn, real, rng):
+    def __call__(self, drawn, real, rng):
         """Distance of the same random window of each pair: scalar."""
         height, width = drawn.shape[2:]
         top = int(rng.integers(max(0, height - WINDOW[0]) + 1))
@@ -68,8 +53,4 @@ class Vgg(nn.Module):
     def features(self, x) -> list:
         """Activations after each stage."""
         x = (x - x.new_tensor(_MEAN).view(1, 3, 1, 1)) / x.new_tensor(_STD).view(1, 3, 1, 1)
-        found = []
-        for stage in self.stages:
-            x = stage(x)
-            found.append(x)
-        return found
+        return list(stage_maps(x, self.weights, "vgg", DEPTH))

@@ -82,7 +82,7 @@ def test_it_teaches_what_is_drawn_and_nothing_else(file):
     part = (drawn.grad.abs().sum((0, 1)) > 0).nonzero()
     height, width = (part.max(0).values - part.min(0).values + 1).tolist()
     assert height <= WINDOW[0] and width <= WINDOW[1] and height * width > 0.8 * WINDOW[0] * WINDOW[1]
-    assert not any(p.requires_grad for p in vgg.parameters())
+    assert not any(weight.requires_grad for weight in vgg.weights.values())
 
 
 def test_small_crops_are_compared_whole(file):
