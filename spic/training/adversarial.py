@@ -112,6 +112,7 @@ class Trainer:
             "sampling": self.sampling.to_dict(),
             "label_space": space.name,
         }
+        self.vgg = vgg and Vgg(vgg, device)
         planes = self.model.config.ssm_planes
         self.discriminators = Discriminators(space.num_classes, planes)
         if length == 1:
@@ -119,7 +120,6 @@ class Trainer:
         else:
             self.asked = Chains(self.sampling, recipe.batch, recipe.window, planes)
         self.asked.to(device)
-        self.vgg = vgg and Vgg(vgg, device)
         for module in (self.model, self.discriminators):
             module.to(device, memory_format=torch.channels_last)
         self.batches = self.batches_of(pack, predicted)

@@ -41,6 +41,10 @@ OPTIONS = {
     "--init": {"type": Path, "help": "decoder weights to start from"},
     "--ssm": {"type": Path, "help": "segmenter weights whose maps most crops take"},
     "--lite2": {"type": Path, "help": "ImageNet weights of EfficientNet-Lite2; else its package is needed"},
+    "--vgg": {
+        "type": Path,
+        "help": "VGG16 for the perceptual loss; four stages of LPIPS's weights are enough",
+    },
     "--minutes": {"type": float},
     "--steps": {"type": int},
     "--leave-out": {"nargs": "*", "default": [], "help": "images with such names validate"},
@@ -123,6 +127,7 @@ def _train(options) -> str:
         init=options.init,
         validation=validation,
         predicted=predicted_maps(pack, options.ssm, device) if options.ssm else None,
+        vgg=options.vgg,
         device=device,
         dtype=pick_dtype(options.dtype, device),
         seed=options.seed,

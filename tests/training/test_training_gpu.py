@@ -134,6 +134,7 @@ def test_a_run_that_is_done_leaves_its_weights_once_more(command, tmp_path):
         (["--minutes", "1"], "--steps or --minutes"),
         (["--init", "none"], "none"),
         (["--lite2", "none"], "none: no such file"),
+        (["--vgg", "none"], "none: no such file"),
         (["--leave-out", "x"], "leaves 3 of 3"),
         (["--device", "tpu"], "'tpu'"),
     ],
