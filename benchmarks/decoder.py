@@ -59,7 +59,8 @@ def network(preset: str, device: str):
     if preset == "shipped":
         return load_checkpoint(shipped("street-decoder"), device)[0]
     torch.manual_seed(0)
-    model = build({}).to(device)
+    with torch.device(device):
+        model = build({})
     with torch.no_grad():
         for parameter in model.parameters():
             if not parameter.any():  # a fresh head gives zeros, and zeros agree too easily

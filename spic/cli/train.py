@@ -161,6 +161,9 @@ def adversarial(
     vgg: Annotated[
         Path | None, typer.Option(help="Weights of LPIPS on VGG16, for a perceptual loss (spic weights convert).")
     ] = None,
+    discriminators: Annotated[
+        Path | None, typer.Option(help="Checkpoint of a training whose discriminators this one goes on with.")
+    ] = None,
     sampler: Annotated[
         str, typer.Option(help="noiseless: one step; published or ancestral: the paper's 20 steps.")
     ] = "noiseless",
@@ -177,6 +180,7 @@ def adversarial(
         recipe=recipe,
         init=init,
         vgg=vgg,
+        discriminators=discriminators,
         **_given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm),
     )
     target = folder / ("street-decoder" if sampler == "noiseless" else "street-decoder-20")

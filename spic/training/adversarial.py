@@ -9,8 +9,9 @@ from functools import partial
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from spic.errors import ConfigError, DataError
+from spic.errors import ConfigError, DataError, WeightsError
 from spic.machine import autocast
 from spic.pictures.labels import get_label_space
 from spic.scsrdm import build, load_checkpoint
@@ -25,7 +26,8 @@ from spic.training.loop import Budget, Optimization, mean_losses, origin, train
 from spic.training.pack import Pack
 from spic.training.perceptual import Vgg
 from spic.training.segmenter import class_weights
-from spic.weights import load_state, sha256
+from spic.weights import check_state, load_state, sha256
+from spic.weights.reading import read_state_dict
 
 DRAWING = {"refine_blocks": 4, "finish_channels": 24, "chroma": "half"}  # what the second stage adds to the network
 START = {"both": 200, "coarse": 200, "ssm": NUM_TIMESTEPS - 1}  # timestep of the one step, by condition
@@ -46,6 +48,11 @@ class Recipe:
         What the decoder sees: "both", or "coarse" or "ssm" alone; by default what it saw before.
     window, batch
         Height and width of the crops, multiples of 64; crops per step.
+    compared : (int, int)
+        Height and width of the part of each crop that `perceptual` compares, at random; larger than the crop: all.
+    zooms : tuple of float
+        Sizes at which the segmenter sees the crops, one of them per step, sides rounded to multiples of 32: smaller
+        ones show it shapes, larger ones detail, all of them more than a few hundred images.
     sampler : str
         "noiseless": one step. "published" or "ancestral": the paper's 20 steps, see `spic.training.chains`.
     start : int, optional
@@ -70,6 +77,8 @@ class Recipe:
     condition: str | None = None
     window: tuple[int, int] = (128, 256)
     batch: int = 6
+    compared: tuple[int, int] = (64, 128)
+    zooms: tuple[float, ...] = (1.0,)
     sampler: str = "noiseless"
     start: int | None = None
     spread: int = 20
@@ -93,6 +102,8 @@ class Recipe:
             raise ConfigError(f"crops of {self.window}: height and width are multiples of {losses.WINDOW}")
         if min(self.batch - 1, self.spread, self.hold) < 0 or not 0 <= (self.start or 0) < NUM_TIMESTEPS:
             raise ConfigError("a recipe needs a batch of 1 or more, a start below 1000, a spread and hold of 0 or more")
+        if not self.zooms or not all(0.25 <= zoom <= 4 for zoom in self.zooms):
+            raise ConfigError(f"zooms {self.zooms}: expected some numbers from 0.25 to 4")
         if self.sampler not in ("noiseless", *CHAINED):
             raise ConfigError(f"a decoder is trained for noiseless, {' or '.join(CHAINED)}, not for {self.sampler!r}")
 
@@ -112,7 +123,7 @@ class Trainer:
             "sampling": self.sampling.to_dict(),
             "label_space": space.name,
         }
-        self.vgg = vgg and Vgg(vgg, device)
+        self.vgg = vgg and Vgg(vgg, device, recipe.compared)
         planes = self.model.config.ssm_planes
         self.discriminators = Discriminators(space.num_classes, planes)
         if length == 1:
@@ -139,10 +150,13 @@ class Trainer:
         with autocast(self.device, self.dtype):
             drawn = self.model(x_t, t, batch.ssm, batch.coarse)
         self.asked.advance(drawn.detach(), rng)
+        adversarial = min(1.0, max(0.0, step / max(1, r.hold) - 1))
         judged = self.asked.judged(t)
+        if judged is None:
+            return self.compare(drawn, batch, rng, adversarial)
         found = dict.fromkeys(LOSSES, drawn.new_zeros(()))
         if judged.any():
-            found |= self.compare(drawn[judged], batch[judged], rng, min(1.0, max(0.0, step / max(1, r.hold) - 1)))
+            found |= self.compare(drawn[judged], batch[judged], rng, adversarial)
         if not judged.all():
             far = self.likeness(drawn[~judged], batch.images[~judged])
             share = judged.float().mean()
@@ -176,11 +190,11 @@ class Trainer:
         real, fake = change(batch.images), change(drawn)
         around = change(self.model.enlarge(batch.coarse)), batch.ssm * (self.model.config.condition != "coarse")
         shift = tuple(rng.integers(SHIFT + 1, size=2))
-        size = real.shape[-2:]
+        size, seen = real.shape[-2:], _zoomed(real.shape[-2:], rng.choice(r.zooms))
         with autocast(self.device, self.dtype):
             with torch.no_grad():
-                wanted = nets.features(real)
-            found = nets.features(fake)
+                wanted = nets.features(seen(real))
+            found = nets.features(seen(fake))
             features = losses.feature_distance(found, wanted)
             perceptual = self.vgg(drawn, batch.images, rng) if self.vgg else drawn.new_zeros(())
             nets.requires_grad_(False)
@@ -217,6 +231,7 @@ def train_adversarial(
     validation: Pack | None = None,
     predicted: np.ndarray | None = None,
     vgg=None,
+    discriminators=None,
     device: str = "cpu",
     dtype: str = "float32",
     seed: int = 0,
@@ -235,17 +250,22 @@ def train_adversarial(
     recipe : Recipe
         The numbers.
     init : path-like, optional
-        Decoder weights to start from; they may lack the parts of the network that this stage adds. The discriminators
-        start fresh.
+        Decoder weights to start from; they may lack the parts of the network that this stage adds.
     predicted : numpy.ndarray, optional
         uint8 (N, H, W), SSMs of the pack's images as the transmitter will make them.
     vgg : path-like, optional
         VGG16, as the weights of LPIPS have it, for the perceptual loss; none without.
+    discriminators : path-like, optional
+        Checkpoint of a training of this stage whose discriminators this one goes on with; fresh ones without.
     **saving
         `checkpoint_seconds`, `on_save` of `spic.training.loop.train`.
     """
     torch.manual_seed(seed)
+    known = discriminators_of(discriminators) if discriminators else None
     trainer = Trainer(pack, predicted, recipe, init, device, dtype, vgg)
+    if known:
+        check_state(trainer.discriminators.state_dict(), known, str(discriminators))
+        trainer.discriminators.load_state_dict(known)
     look = validation and partial(trainer.look, trainer.batches_of(validation, lights=0.0))
 
     state = train(
@@ -267,6 +287,7 @@ def train_adversarial(
             **origin(pack, init, dtype, seed),
             "predicted": predicted is not None,
             "vgg": vgg and sha256(vgg),
+            "discriminators": discriminators and sha256(discriminators),
         },
         companions={"discriminators": trainer.discriminators, "asked": trainer.asked},
         evaluate=look and partial(mean_losses, look=look, count=_LOOKS, seed=seed),
@@ -274,6 +295,14 @@ def train_adversarial(
         **saving,
     )
     return state, trainer.config
+
+
+def discriminators_of(checkpoint) -> dict:
+    """State of the discriminators in the checkpoint of a training; `WeightsError` where there is none."""
+    try:
+        return read_state_dict(checkpoint)["companions"]["discriminators"]
+    except (KeyError, TypeError):
+        raise WeightsError(f"{checkpoint}: not a checkpoint of the second stage's training") from None
 
 
 def grown_network(init, recipe: Recipe, space):
@@ -297,6 +326,14 @@ def grown_network(init, recipe: Recipe, space):
         added = {name: fresh[name] for name in fresh if name.startswith("refine.") and name not in state}
         load_state(model, added | state, f"a decoder to start from ({init})")
     return model
+
+
+def _zoomed(size, factor: float):
+    """A function that resizes images of this height and width by a factor, to multiples of 32."""
+    wanted = tuple(32 * max(1, round(side * factor / 32)) for side in size)
+    if wanted == tuple(size):
+        return lambda x: x
+    return lambda x: F.interpolate(x, wanted, mode="bilinear", align_corners=False, antialias=True)
 
 
 def _change(count, rng, device):

@@ -35,8 +35,7 @@ class OneStep(nn.Module):
         return batch, self.abar[t].sqrt().view(-1, 1, 1, 1) * network.enlarge(batch.coarse), t
 
     def judged(self, t):
-        """Which answers are images that are to look real, bool (N,): all."""
-        return torch.ones_like(t, dtype=torch.bool)
+        """Which answers are images that are to look real: None, all of them."""
 
     def advance(self, x0, rng):
         """Nothing follows."""
@@ -89,8 +88,8 @@ class Chains(nn.Module):
     @torch.no_grad()
     def advance(self, x0, rng):
         """Move each chain by one step of its sampler, given what the network made of x_t, (N, 3, H, W)."""
-        for i, image in enumerate(x0.float().clamp(-1, 1)):
-            steps = [t for t in self.left[i].tolist() if t >= 0]
+        for i, (image, left) in enumerate(zip(x0.float().clamp(-1, 1), self.left.tolist(), strict=True)):
+            steps = [t for t in left if t >= 0]
             k = len(steps) - 1
             self.left[i] = torch.tensor([-1] * (len(self.whole) - k) + steps[:k])
             if not k:  # that was the image

@@ -45,6 +45,7 @@ OPTIONS = {
         "type": Path,
         "help": "VGG16 for the perceptual loss; four stages of LPIPS's weights are enough",
     },
+    "--discriminators": {"type": Path, "help": "checkpoint of a training whose discriminators this one goes on with"},
     "--minutes": {"type": float},
     "--steps": {"type": int},
     "--leave-out": {"nargs": "*", "default": [], "help": "images with such names validate"},
@@ -108,13 +109,13 @@ def main(arguments=None) -> None:
 
 
 def _train(options) -> str:
-    torch.backends.cudnn.benchmark = True
     torch.backends.cuda.enable_cudnn_sdp(False)  # its gradients can be no numbers on an H100
     budget, device = Budget(options.steps, options.minutes), pick_device(options.device)
     try:
         recipe = Recipe(**{"batch": options.batch, **json.loads(options.recipe)})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"--recipe {options.recipe}: {error}") from None
+    torch.backends.cudnn.benchmark = recipe.sampler == "noiseless"  # of a chain's batch some are judged, never as many
     if options.lite2:
         imagenet.FILES["lite2"] = options.lite2
     pack, validation = read_split(options.pack, options.leave_out)
@@ -128,6 +129,7 @@ def _train(options) -> str:
         validation=validation,
         predicted=predicted_maps(pack, options.ssm, device) if options.ssm else None,
         vgg=options.vgg,
+        discriminators=options.discriminators,
         device=device,
         dtype=pick_dtype(options.dtype, device),
         seed=options.seed,

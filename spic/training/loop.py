@@ -63,11 +63,11 @@ class Ema:
     def update(self, module: torch.nn.Module, step: int) -> None:
         """Move the average towards the module's state after step number `step`."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for key, value in module.state_dict().items():
-            if value.dtype.is_floating_point:
-                self.state[key].lerp_(value.detach(), 1 - decay)
-            else:
-                self.state[key].copy_(value)
+        state = module.state_dict()
+        moving = [key for key, value in state.items() if value.dtype.is_floating_point]
+        torch._foreach_lerp_([self.state[key] for key in moving], [state[key] for key in moving], 1 - decay)
+        for key in state.keys() - set(moving):
+            self.state[key].copy_(state[key])
 
 
 @dataclass(frozen=True)
@@ -211,6 +211,8 @@ class _Run:
                 write_bytes(log, "".join(whole[:1] + kept).encode())
 
     def save(self) -> None:
+        if self.rows:
+            self.recent()
         state = {
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -239,17 +241,26 @@ class _Run:
         self.optimizer.step()
         self.step += 1
         self.ema.update(self.module, self.step)
-        values = [value.detach().clone() for value in losses.values()]
+        values = [value.detach().float().clone() for value in losses.values()]
         self.ranks.average(values)
-        self.rows.append(dict(zip(losses, map(float, values), strict=True)))
-        if not math.isfinite(loss := self.rows[-1]["loss"]):
-            raise SpicError(f"{self.folder}: the loss of step {self.step} is {loss}; the last checkpoint stands")
+        self.rows.append(torch.stack(values))
+        self.names = list(losses)
         return rate
 
+    def recent(self) -> torch.Tensor:
+        """Losses of the steps since the last log, float64 (steps, losses): where a training waits for its GPU."""
+        recent = torch.stack(self.rows).double().cpu()
+        loss = recent[:, self.names.index("loss")]
+        if wrong := (~loss.isfinite()).nonzero().flatten().tolist():
+            step = self.step - len(loss) + 1 + wrong[0]
+            raise SpicError(f"{self.folder}: the loss of step {step} is {loss[wrong[0]]}; the last checkpoint stands")
+        return recent
+
     def means(self) -> dict:
-        """Means of the losses since the last call."""
-        rows, self.rows = self.rows, []
-        return {key: round(sum(row[key] for row in rows) / len(rows), 6) for key in rows[0]}
+        """Means of the losses since the last log."""
+        means = self.recent().mean(0).tolist()
+        self.rows = []
+        return {name: round(mean, 6) for name, mean in zip(self.names, means, strict=True)}
 
     def log(self, name: str, row: dict) -> None:
         """Append a row to a log, if this is the rank that writes."""

@@ -14,7 +14,6 @@ from spic.weights.reading import expand, read_state_dict
 
 NEEDED = "the perceptual loss needs VGG16 as the weights of LPIPS have it (spic weights convert vgg16.ckpt)"
 DEPTH = 4  # stages of VGG16 that are compared, of five
-WINDOW = (64, 128)  # height and width of the part of a crop that is compared
 _MEAN, _STD = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of ImageNet's images in [-1, 1], as LPIPS has them
 
 
@@ -27,6 +26,8 @@ class Vgg:
         Weights of LPIPS on VGG16; of the trunk the first four stages, the rest may be missing.
     device : str
         Where the images will be.
+    window : (int, int)
+        Height and width of the part of each image that is compared.
 
     Raises
     ------
@@ -34,7 +35,8 @@ class Vgg:
         The file is missing, unreadable, or has no VGG16.
     """
 
-    def __init__(self, path, device: str = "cpu"):
+    def __init__(self, path, device: str = "cpu", window=(64, 128)):
+        self.window = window
         state = read_state_dict(Path(expand(path)), NEEDED)
         shapes = trunk_shapes(state, "vgg", DEPTH)
         check_shapes(state, shapes, path, NEEDED)
@@ -42,10 +44,10 @@ class Vgg:
 
     def __call__(self, drawn, real, rng):
         """Distance of the same random window of each pair: scalar."""
-        height, width = drawn.shape[2:]
-        top = int(rng.integers(max(0, height - WINDOW[0]) + 1))
-        left = int(rng.integers(max(0, width - WINDOW[1]) + 1))
-        window = (..., slice(top, top + WINDOW[0]), slice(left, left + WINDOW[1]))
+        starts = [
+            int(rng.integers(max(0, side - part) + 1)) for side, part in zip(drawn.shape[2:], self.window, strict=True)
+        ]
+        window = (..., *(slice(start, start + part) for start, part in zip(starts, self.window, strict=True)))
         with torch.no_grad():
             wanted = self.features(real[window])
         return feature_distance(self.features(drawn[window]), wanted)

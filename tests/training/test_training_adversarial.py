@@ -17,6 +17,7 @@ from spic.training import adversarial as recipe
 from spic.training.adversarial import DRAWING, Recipe, Trainer, grown_network, train_adversarial
 from spic.training.discriminators import Discriminators
 from spic.training.loop import Budget
+from spic.weights import sha256
 
 WINDOW = (64, 64)
 NETWORK = {**DRAWING, "finish_channels": 4}
@@ -204,7 +205,7 @@ def test_what_is_trained_is_what_is_sampled(trainer, coded_pack):
 def test_timesteps(start, lowest, highest, coded_pack, tiny_decoder, make):
     trainer = Trainer(coded_pack, None, make(start=start), tiny_decoder, "cpu", "float32")
     batch, x_t, t = trainer.asked.next(trainer.model, trainer.batches.draw, 64, np.random.default_rng(0))
-    assert lowest <= t.min() < lowest + 6 and highest - 6 < t.max() <= highest and trainer.asked.judged(t).all()
+    assert lowest <= t.min() < lowest + 6 and highest - 6 < t.max() <= highest and trainer.asked.judged(t) is None
     expected = alphas_cumprod()[t.numpy()] ** 0.5
     flat = (x_t / trainer.model.enlarge(batch.coarse)).median(3).values.median(2).values[:, 0]
     assert np.allclose(flat, expected, atol=1e-3)
@@ -237,6 +238,33 @@ def test_far_steps_are_judged_by_their_pixels_alone(coded_pack, tiny_decoder, ma
     for step in range(1, 24):
         found = trainer.losses(np.random.default_rng(step), 9)
     assert seen and found["loss"].isfinite()
+
+
+def test_discriminators_go_on(train, tmp_path):
+    """Those of another training, and no steps in which they learn alone; another file is told by its name."""
+    train(tmp_path / "first", steps=2)
+    checkpoint = tmp_path / "first" / "checkpoint.pt"
+    known = torch.load(checkpoint)["companions"]["discriminators"]
+    still = {"discriminator_rate": 0.0, "hold": 0}
+    train(tmp_path / "second", steps=1, numbers=still, discriminators=checkpoint)
+    found = torch.load(tmp_path / "second" / "checkpoint.pt")
+    learned = {name for name in known if name.endswith(("weight", "original", "bias"))}
+    went_on = found["companions"]["discriminators"]
+    assert learned and all(torch.equal(known[name], went_on[name]) for name in learned)
+    assert found["recipe"]["discriminators"] == sha256(checkpoint)
+    torch.save({"step": 1}, tmp_path / "other.pt")
+    with pytest.raises(WeightsError, match=r"other\.pt: not a checkpoint of the second stage"):
+        train(tmp_path / "third", steps=1, discriminators=tmp_path / "other.pt")
+
+
+def test_the_segmenter_sees_other_sizes(coded_pack, tiny_decoder, make):
+    """Both images alike, and the labels where they were."""
+    trainer = Trainer(coded_pack, None, make(zooms=(0.5, 2.0)), tiny_decoder, "cpu", "float32")
+    sizes, features = [], trainer.discriminators.features
+    trainer.discriminators.features = lambda x: sizes.append(tuple(x.shape[2:])) or features(x)
+    for step in range(6):
+        assert trainer.losses(np.random.default_rng(step), 9)["loss"].isfinite()
+    assert set(sizes) == {(32, 32), (128, 128)} and sizes[::2] == sizes[1::2]
 
 
 def test_old_weights_grow(tiny_decoder, coded_pack, make, tmp_path):
