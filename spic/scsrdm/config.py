@@ -48,6 +48,9 @@ class ScsrdmConfig(Shape):
     chroma : str
         Resolution of the predicted image's colour: "full", or "half" in height and width; the latter needs
         `residual_std`.
+    low_pass : bool
+        The predicted image loses its highest frequencies, where networks hide weaves (see `spic.scsrdm.refine`);
+        needs `residual_std`.
     coarse_factor, upsampling
         Size ratio of image and coarse image; bilinear or bicubic enlargement inside the network.
     void_class
@@ -77,6 +80,7 @@ class ScsrdmConfig(Shape):
     refine_blocks: int = 0
     finish_channels: int = 0
     chroma: str = "full"
+    low_pass: bool = False
     coarse_factor: int = 4
     upsampling: str = "bilinear"
     void_class: bool = False
@@ -102,7 +106,7 @@ class ScsrdmConfig(Shape):
             most = _MOST.get(name, _MOST_CHANNELS)
             fits = _positive_int(getattr(self, name)) and getattr(self, name) <= most
             _require(fits, name, getattr(self, name), f"a whole number from 1 to {most}")
-        for name in ("resblock_updown", "scale_shift_norm", "learned_variance", "void_class"):
+        for name in ("resblock_updown", "scale_shift_norm", "learned_variance", "void_class", "low_pass"):
             _require(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
         _require(
             1 <= len(self.channel_mult) <= 10 and all(_number(m) and 0 < m <= 64 for m in self.channel_mult),
@@ -174,6 +178,7 @@ class ScsrdmConfig(Shape):
             raise ConfigError("refine_channels: sides must be even, so patch_size or levels must halve once")
         allowed = ("full",) if self.residual_std is None or self.size_multiple % 2 else ("full", "half")
         _require(self.chroma in allowed, "chroma", self.chroma, "full, or half beside a residual_std")
+        _require(not self.low_pass or self.residual_std is not None, "low_pass", True, "false without a residual_std")
 
     def _check_attention(self):
         wanted = self.attention_resolutions

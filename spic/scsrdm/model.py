@@ -7,7 +7,7 @@ from torch import nn
 from spic.errors import ConfigError
 from spic.scsrdm import schedule
 from spic.scsrdm.config import ScsrdmConfig
-from spic.scsrdm.refine import Refine, half_chroma
+from spic.scsrdm.refine import Refine, half_chroma, low_pass
 from spic.scsrdm.spade import Condition
 from spic.scsrdm.unet import UNet
 
@@ -24,7 +24,7 @@ class Scsrdm(UNet):
     the prediction is x0 = x0_w + s F: input and output have unit scale at every timestep.
     (The idea of Karras et al. 2022, section 5, around a known mean.) With `refine_channels` a small head at full
     resolution then corrects F once more, from that x0, c and the SSM. With `chroma` "half" the prediction's colour is
-    drawn at half resolution.
+    drawn at half resolution; with `low_pass` it has nothing that changes from pixel to pixel.
     """
 
     def __init__(self, config: ScsrdmConfig):
@@ -69,7 +69,8 @@ class Scsrdm(UNet):
         pairs = zip(self.run(planes, times, conditions), conditions, strict=True)
         outputs = [self._refined(raw, condition, wiener, s, c) for raw, condition in pairs]
         coloured = half_chroma if self.config.chroma == "half" else nn.Identity()
-        return [torch.cat([coloured(wiener + s * raw[:, :3]), raw[:, 3:]], dim=1) for raw in outputs]
+        smoothed = low_pass if self.config.low_pass else nn.Identity()
+        return [torch.cat([smoothed(coloured(wiener + s * raw[:, :3])), raw[:, 3:]], dim=1) for raw in outputs]
 
     def denoise_raw(self, x_t, t, ssm_onehot, coarse):
         """Parts of a preconditioned prediction, for a loss ((x0 - wiener) / s - raw)^2 in units of s.

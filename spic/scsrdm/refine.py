@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 PATCH = 2
+LOW_PASS = 5  # pixels that the filter `low_pass` reaches
 
 
 class Refine(nn.Module):
@@ -96,6 +97,22 @@ def half_chroma(x):
     blue, red = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False).unbind(1)
     r, b = y + red, y + blue
     return torch.stack([r, (y - 0.299 * r - 0.114 * b) / 0.587, b], dim=1)
+
+
+def low_pass(x):
+    """Images (N, 3, H, W) without what changes from pixel to pixel: rows, columns and checkerboards vanish.
+
+    The factor on a frequency of f cycles per pixel is 1 - sin(pi f)^10, along rows and along columns: 0.97 at a period
+    of 4 pixels, 0.71 at 2.8, 0 at 2.
+    """
+    difference, kernel = x.new_tensor([-0.25, 0.5, -0.25]).view(1, 1, -1), x.new_ones(1, 1, 1)
+    for _ in range(LOW_PASS):
+        kernel = F.conv1d(kernel, difference, padding=2)
+    kernel = F.pad(x.new_ones(1), (LOW_PASS, LOW_PASS)) - kernel.flatten()
+    with torch.autocast(x.device.type, enabled=False):
+        planes = F.pad(x.flatten(0, 1)[:, None], 4 * (LOW_PASS,), mode="replicate")
+        planes = F.conv2d(F.conv2d(planes, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
+    return planes.view(x.shape)
 
 
 def zeroed(convolution):

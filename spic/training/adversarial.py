@@ -29,7 +29,7 @@ from spic.training.segmenter import class_weights
 from spic.weights import check_state, load_state, sha256
 from spic.weights.reading import read_state_dict
 
-DRAWING = {"refine_blocks": 4, "finish_channels": 24, "chroma": "half"}  # what the second stage adds to the network
+DRAWING = {"refine_blocks": 4, "finish_channels": 24, "chroma": "half", "low_pass": True}  # what the second stage adds
 START = {"both": 200, "coarse": 200, "ssm": NUM_TIMESTEPS - 1}  # timestep of the one step, by condition
 LIKENESS = ("pixels", "low", "colour", "features", "perceptual", "grid", "spectrum", "texture")  # weights in `Recipe`
 LOSSES = ("loss", "decoder", *LIKENESS, "readable", "patch", "on_real", "on_drawn", "hinge")

@@ -7,7 +7,7 @@ import torch
 from spic.errors import ConfigError
 from spic.scsrdm import ScsrdmConfig, build
 from spic.scsrdm.memory import working_bytes
-from spic.scsrdm.refine import Finish, Refine, half_chroma
+from spic.scsrdm.refine import Finish, Refine, half_chroma, low_pass
 
 PATCHES = {"patch_size": 2, "prediction": "x0", "learned_variance": False, "residual_std": 0.13}
 HEAD = {"refine_channels": 16, "refine_blocks": 2, "finish_channels": 8}
@@ -125,6 +125,36 @@ def test_half_chroma_leaves_no_coloured_pixels():
     assert (x - luma(x)[:, None]).std((2, 3))[:, 0] > 0.3 and inner.std((2, 3)).max() < 1e-5
 
 
+def test_low_pass_against_the_spectrum():
+    """Its response at every frequency of a periodic image is the one it promises; a flat image stays."""
+    impulse = torch.zeros(1, 3, 64, 64)
+    impulse[..., 32, 32] = 1
+    response = np.abs(np.fft.fft2(low_pass(impulse)[0, 0].numpy()))
+    factor = 1 - np.sin(np.pi * np.fft.fftfreq(64)) ** 10
+    assert np.allclose(response, factor[:, None] * factor, atol=1e-5)
+    assert np.allclose(factor[[16, 32]], [31 / 32, 0])
+    flat = torch.full((2, 3, 8, 12), 0.3)
+    torch.testing.assert_close(low_pass(flat), flat)
+
+
+def test_low_pass_leaves_no_weave():
+    x = torch.zeros(1, 3, 16, 16)
+    x[..., ::2, ::2] = x[..., 1::2, 1::2] = 1
+    assert (low_pass(x)[..., 5:-5, 5:-5] - 0.5).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_networks_draw_no_weave(dtype, small, inputs):
+    kept, smooth = (small(**PATCHES, **HEAD, low_pass=flag) for flag in (False, True))
+    x, onehot, coarse = inputs()
+    t = torch.tensor([20, 190])
+    with torch.no_grad(), torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
+        drawn, expected = smooth(x, t, onehot, coarse), low_pass(kept(x, t, onehot, coarse))
+    assert drawn.dtype == torch.float32
+    torch.testing.assert_close(drawn, expected)
+    assert list(kept.state_dict()) == list(smooth.state_dict())
+
+
 @pytest.mark.parametrize("condition", ["both", "ssm"])
 def test_networks_draw_colour_at_half_resolution(condition, small, inputs):
     full, half = (small(**PATCHES, **HEAD, chroma=chroma, condition=condition) for chroma in ("full", "half"))
@@ -178,6 +208,8 @@ def test_memory_counts_the_head(small):
         {"chroma": "quarter"},
         {"chroma": ["half"]},
         {"chroma": None},
+        {"low_pass": "yes"},
+        {"residual_std": None, "refine_channels": 0, "refine_blocks": 0, "finish_channels": 0, "low_pass": True},
         {"residual_std": None},
         {"residual_std": None, "refine_channels": 0, "refine_blocks": 0, "finish_channels": 0, "chroma": "half"},
         {"patch_size": 1, "channel_mult": [1], "attention_resolutions": []},
