@@ -42,6 +42,7 @@ def measured() -> dict[str, str]:
         "decoder_counted": counted(),
         "decoder_speed-paper": speed("paper", 4),
         "decoder_speed-shipped": speed("first-shipped", 3),
+        "decoder_speed-gpu": speed("paper-h200", 2),
         "decoder_steps": steps(),
         "metrics_cost": cost_of_metrics(),
         "ssm-coders_share": share_of_ssm(),
