@@ -4,7 +4,7 @@ The first stage (`spic.training.decoder`) minimises a squared error, which means
 and draws in one step from the noiseless coarse image, as the shipped sampling does.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -15,10 +15,11 @@ from spic.errors import ConfigError, DataError, WeightsError
 from spic.machine import autocast
 from spic.pictures.labels import get_label_space
 from spic.scsrdm import build, load_checkpoint
+from spic.scsrdm.refine import low_pass
 from spic.scsrdm.sampler import sample
 from spic.scsrdm.sampling import NUM_TIMESTEPS, STEPS, Sampling
 from spic.training import losses
-from spic.training.batches import Batches
+from spic.training.batches import Batch, Batches
 from spic.training.chains import CHAINED, Chains, OneStep
 from spic.training.decoder import CONDITIONS, recipe_of
 from spic.training.discriminators import SHIFT, Discriminators
@@ -143,10 +144,15 @@ class Trainer:
             pack, predicted, self.recipe.window, self.model.config.ssm_planes, device=self.device, **settings
         )
 
+    def draw(self, batches: Batches, count: int, rng) -> Batch:
+        """Some crops, their images without what the network cannot draw: a discriminator would know them by it."""
+        batch = batches.draw(count, rng)
+        return replace(batch, images=low_pass(batch.images)) if self.model.config.low_pass else batch
+
     def losses(self, rng, step: int) -> dict:
         """Losses of decoder and discriminators on one batch; gradients of each reach its own parameters alone."""
         r = self.recipe
-        batch, x_t, t = self.asked.next(self.model, self.batches.draw, r.batch, rng)
+        batch, x_t, t = self.asked.next(self.model, partial(self.draw, self.batches), r.batch, rng)
         with autocast(self.device, self.dtype):
             drawn = self.model(x_t, t, batch.ssm, batch.coarse)
         self.asked.advance(drawn.detach(), rng)
@@ -174,7 +180,7 @@ class Trainer:
 
     def look(self, batches: Batches, network, rng) -> dict:
         """Losses of images that `network` draws as it will be used."""
-        batch = batches.draw(self.recipe.batch, rng)
+        batch = self.draw(batches, self.recipe.batch, rng)
 
         def noise(shape):
             return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))

@@ -257,6 +257,16 @@ def test_discriminators_go_on(train, tmp_path):
         train(tmp_path / "third", steps=1, discriminators=tmp_path / "other.pt")
 
 
+@pytest.mark.parametrize("smooth", [False, True])
+def test_real_images_are_as_smooth_as_drawn_ones(smooth, coded_pack, tiny_decoder, make):
+    numbers = make(network={**NETWORK, "low_pass": smooth})
+    trainer = Trainer(coded_pack, None, numbers, tiny_decoder, "cpu", "float32")
+    plain = trainer.batches.draw(2, np.random.default_rng(0))
+    shown = trainer.draw(trainer.batches, 2, np.random.default_rng(0))
+    torch.testing.assert_close(shown.images, low_pass(plain.images) if smooth else plain.images)
+    assert torch.equal(shown.coarse, plain.coarse) and torch.equal(shown.labels, plain.labels)
+
+
 def test_the_segmenter_sees_other_sizes(coded_pack, tiny_decoder, make):
     """Both images alike, and the labels where they were."""
     trainer = Trainer(coded_pack, None, make(zooms=(0.5, 2.0)), tiny_decoder, "cpu", "float32")
