@@ -277,7 +277,13 @@ def test_files_of_which_a_part_is_missing(folder, same, decode, tiny_ablations, 
         "the coarse image is missing; decoded from the SSM alone"
     ]
     assert "the coarse image is missing" in fail("decode", "--part", "preview", folder / "no coarse.spic", "--force")
-    assert "sdm_weights: none" in fail(*decode, folder / "no coarse.spic", "--force")
+    for name, option in (("ssm", "--sr-weights"), ("coarse", "--sdm-weights")):  # by what is shipped, and overruled
+        done = invoke(*decode, folder / f"no {name}.spic", "-o", folder / f"{name}.png")
+        assert done.exit_code == 0 and done.stderr.count("\n") == 1 and "alone" in done.stderr
+        told = fail(*decode, folder / f"no {name}.spic", option, "street-decoder", "--force")
+        assert f"{option[2:].replace('-', '_')}: " in told and "was trained with --condition both" in told
+    given = read_picture(folder / "x.png")
+    assert not np.array_equal(given, read_picture(folder / "ssm.png"))
     text = run("info", folder / "no ssm.spic")
     assert "version 2" in text and "SSM          missing" in text and "residual     none" in text
     record = json.loads(run("info", folder / "no ssm.spic", "--json"))
