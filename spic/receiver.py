@@ -15,7 +15,7 @@ from spic.pictures.labels import get_label_space
 from spic.pictures.limits import MAX_PIXELS
 from spic.pictures.reading import as_pixels
 from spic.pictures.sizes import resize, upscale
-from spic.scsrdm.info import DecoderInfo, describe_decoder, find_decoder
+from spic.scsrdm.info import DecoderInfo, describe_decoder
 from spic.scsrdm.sampling import Sampling
 from spic.weights import known_as
 
@@ -47,7 +47,8 @@ class Parts:
 class Receiver:
     """Rebuilds images from `.spic` files.
 
-    A file without an SSM is decoded by the decoder of method `sr`, one without a coarse image by that of `sdm`.
+    A file without an SSM is decoded by the decoder of method `sr`, one without a coarse image by that of `sdm`, which
+    has to invent colours and light.
     With a residual the network runs in float32.
 
     Parameters
@@ -68,8 +69,8 @@ class Receiver:
     void_is_null : bool
         Void is the null condition of guidance also for weights that have a class for it.
     sr_weights, sdm_weights : path-like, optional
-        Of the decoders that see the coarse image alone, and the SSM alone, as above; None takes shipped ones, if there
-        are any.
+        Of the decoders that see the coarse image alone, and the SSM alone, as above; None takes the shipped
+        "street-sr" and "street-sdm".
     device, dtype : str
         As in `spic.machine`.
     """
@@ -135,9 +136,9 @@ class Receiver:
         BitstreamError
             The bytes are damaged or hostile, or need what this version lacks; SSM and coarse image are both missing.
         ConfigError
-            A part is missing, and there is no decoder for the other one alone.
+            A part is missing, and the decoder that is named for the other one alone was trained for something else.
         WeightsError
-            The file was made for other decoder weights, and that is not allowed.
+            The file was made for other decoder weights, and that is not allowed; its SSM is of another label space.
         """
         (image,) = self.decode_all([data])
         for note in self.notes(data):
@@ -237,7 +238,7 @@ class Receiver:
             return self.info
         setting = _stand_in(file)
         try:
-            return describe_decoder(find_decoder(setting, self._one_sided[setting]))
+            return describe_decoder(self._one_sided[setting], setting)
         except ConfigError as error:
             raise ConfigError(f"{_NOTES[file.missing[0]].partition(';')[0]}; {error}") from None
 

@@ -205,6 +205,14 @@ def test_compare(folder, encode):
     assert "--bpp 0.0" in fail("compare", folder / "a.png", "--bpp", 0)
 
 
+def test_compare_takes_methods_whose_rate_can_be_looked_for():
+    from spic.benchmark.methods import get_method, method_names
+    from spic.cli.compare import _comparable
+
+    found = {name for name in method_names() if _comparable(get_method(name))}
+    assert {"spic", "sr", "upsampled", "bpg"} <= found and not {"sdm", "dsslic", "spic_20", "ldm", "hevc"} & found
+
+
 def test_an_image_that_comes_back_exactly(folder, encode):
     write_png(folder / "black.png", np.zeros((256, 512, 3), np.uint8))
     weights = encode[encode.index("--segmenter-weights") :]
@@ -277,7 +285,16 @@ def test_files_of_which_a_part_is_missing(folder, same, decode, tiny_ablations, 
         "the coarse image is missing; decoded from the SSM alone"
     ]
     assert "the coarse image is missing" in fail("decode", "--part", "preview", folder / "no coarse.spic", "--force")
-    assert "sdm_weights: none" in fail(*decode, folder / "no coarse.spic", "--force")
+    for name, option in (("ssm", "--sr-weights"), ("coarse", "--sdm-weights")):  # by what is shipped, and overruled
+        done = invoke(*decode, folder / f"no {name}.spic", "-o", folder / f"{name}.png")
+        assert done.exit_code == 0 and done.stderr.count("\n") == 1 and "alone" in done.stderr
+        told = fail(*decode, folder / f"no {name}.spic", option, "street-decoder", "--force")
+        assert f"{option[2:].replace('-', '_')}: " in told and "was trained with --condition both" in told
+    for command in (["encode", folder / "a.png"], ["decode", folder / "a.spic"]):
+        told = fail(*command, "--decoder", "street-sr", "-o", folder / "y", "--force")
+        assert "street-sr.safetensors was trained with --condition coarse, not both" in told
+    given = read_picture(folder / "x.png")
+    assert not np.array_equal(given, read_picture(folder / "ssm.png"))
     text = run("info", folder / "no ssm.spic")
     assert "version 2" in text and "SSM          missing" in text and "residual     none" in text
     record = json.loads(run("info", folder / "no ssm.spic", "--json"))

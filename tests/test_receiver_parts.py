@@ -13,6 +13,7 @@ from spic.codecs import get_codec
 from spic.errors import BitstreamError, ConfigError, WeightsError
 from spic.machine import CPU
 from spic.scsrdm.decoder import Decoder
+from spic.weights import register
 
 ON_CPU = {"device": "cpu", "dtype": "float32"}
 
@@ -69,11 +70,31 @@ def test_what_a_channel_lost_is_decoded(file, receiver):
         assert np.array_equal(together, receiver().decode(data))
 
 
-def test_without_a_decoder_for_what_is_left(file, receiver, tiny_decoder):
+def test_what_is_left_is_decoded_by_the_shipped_decoders(file, receiver):
+    nothing = {"sr_weights": None, "sdm_weights": None}
+    images = {}
+    for lost, setting in (("ssm", "sr_weights"), ("coarse", "sdm_weights")):
+        data = write_spic(replace(file, **{lost: None}))
+        images[lost] = receiver(**nothing).decode(data)
+        named = nothing | {setting: {"ssm": "street-sr", "coarse": "street-sdm"}[lost]}
+        assert np.array_equal(images[lost], receiver(**named).decode(data))  # by name
+        assert not np.array_equal(images[lost], receiver().decode(data))  # a file overrules
+    colours = {lost: image.astype(float) - receiver().preview(write_spic(file)) for lost, image in images.items()}
+    assert np.abs(colours["ssm"]).mean() < 25 < np.abs(colours["coarse"]).mean()  # it has no colour to go by
+    other = {"label_space": "cityscapes19"}
+    image = receiver(**nothing).decode(write_spic(replace(file, ssm=None, **other)))  # no map, so no matter whose
+    assert np.array_equal(image, images["ssm"])
+    with pytest.raises(WeightsError, match=r"^label space cityscapes19; this decoder knows camvid11$"):
+        receiver(**nothing).decode(write_spic(replace(file, coarse=None, **other)))
+
+
+def test_without_a_decoder_for_what_is_left(file, receiver, tiny_decoder, shipping):
+    register("street-decoder", tiny_decoder)
     no_coarse, no_ssm = (write_spic(replace(file, **{name: None})) for name in ("coarse", "ssm"))
     with pytest.raises(ConfigError, match="the coarse image is missing; sdm_weights: none are shipped"):
         receiver(sdm_weights=None).decode(no_coarse)
-    with pytest.raises(ConfigError, match="sr_weights must be trained with --condition coarse"):
+    told = "^the SSM is missing; sr_weights: .* was trained with --condition both, not coarse$"
+    with pytest.raises(ConfigError, match=told):
         receiver(sr_weights=tiny_decoder).decode(no_ssm)
     with pytest.raises(BitstreamError, match="SSM and coarse image are both missing"):
         receiver().decode(write_spic(replace(file, ssm=None, coarse=None)))

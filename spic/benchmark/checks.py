@@ -12,7 +12,7 @@ from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError, WeightsError, about
 from spic.machine import pick_device
 from spic.pictures.labels import LabelSpace, get_label_space
-from spic.scsrdm.info import CONDITIONS, decoder_path, find_decoder, shipped_decoder
+from spic.scsrdm.info import CONDITIONS, check_condition, decoder_path, find_decoder, shipped_decoder
 from spic.weights import read_config, weight_paths
 
 _TABLES = ("steps_csv", "second_segmenter")
@@ -40,12 +40,12 @@ def check_run(plan: Plan, points: bool = True) -> None:
                 get_codec(config[key])
     get_method("spic", method_settings({key: config[key] for key in ("ssm_codec", "coarse_codec")}))  # do they fit?
     check_files(plan)
+    check_decoders(config)
     check_methods(plan)
     for protocol in plan.protocols:
         plan.sent(protocol)
     for folder in plan.coders:
         plan.sends(folder)
-    check_decoders(config)
     check_networks(plan)
     check_classes(plan)
     plan.segmenter_input()
@@ -120,11 +120,9 @@ def check_files(plan: Plan) -> None:
 def check_decoders(config: dict) -> None:
     """`ConfigError` if a decoder was trained for another method, as far as its config tells."""
     for kind in sorted({get_method(name).decoder for name in config["methods"]} & CONDITIONS.keys()):
-        weights, wanted = config[kind], CONDITIONS[kind]
-        network = _decoder_config(kind, weights).get("network")
-        found = network.get("condition", wanted) if isinstance(network, dict) else wanted
-        if found != wanted:
-            raise ConfigError(f"{kind}: {weights} was trained with --condition {found}, not {wanted}")
+        network = _decoder_config(kind, config[kind]).get("network")
+        if isinstance(network, dict):
+            check_condition(kind, config[kind] or shipped_decoder(kind), network.get("condition", CONDITIONS[kind]))
 
 
 def check_device(config: dict) -> None:

@@ -35,7 +35,7 @@ class _Ablation(Method):
 class SrMethod(_Ablation, UpsampledMethod):
     """Ablation: the coarse image through a decoder that was trained without SSMs, a super-resolution diffusion model.
 
-    It has no shipped weights: `spic train decoder --condition coarse` makes them.
+    The shipped weights are "street-sr"; `make ablations` trains others.
     """
 
     decoder = "sr_weights"
@@ -50,7 +50,7 @@ class SdmMethod(_Ablation):
     """Ablation: the SSM alone through a decoder that was trained without coarse images, a semantic diffusion model.
 
     A point is set by `simplify`: islands of the SSM under so many pixels go to their surroundings before it is coded.
-    It has no shipped weights: `spic train decoder --condition ssm` makes them.
+    The shipped weights are "street-sdm"; `make ablations` trains others.
     """
 
     parameter = "simplify"

@@ -101,7 +101,8 @@ def compare(
 
 def _comparable(coder) -> bool:
     """Whether a method can decode single images, and has one setting whose rate can be looked for."""
-    return not (coder.missing or coder.of_clips) and isinstance(coder.parameter, str)
+    usable = not (coder.missing or coder.of_clips) and isinstance(coder.parameter, str)
+    return usable and coder.quality_range is not None
 
 
 def _page(bpp: float, space, start: tuple[str, str]):

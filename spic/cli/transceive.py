@@ -64,8 +64,10 @@ NamedDecoder = Annotated[
         help="Shipped decoder or file of weights; decodes also files that were made for others.",
     ),
 ]
-SrWeights = Annotated[str | None, typer.Option(help="Decoder for files without a map; shipped ones by default.")]
-SdmWeights = Annotated[str | None, typer.Option(help="Decoder for files without a coarse image; likewise.")]
+SrWeights = Annotated[str | None, typer.Option(help="Decoder for files without a map; street-sr by default.")]
+SdmWeights = Annotated[
+    str | None, typer.Option(help="Decoder for files without a coarse image; street-sdm by default.")
+]
 AnyWeights = Annotated[bool, typer.Option("--any-weights", help="Decode also files that were made for other weights.")]
 Sampler = Annotated[str | None, typer.Option(help="ddim, ancestral or published.")]
 Steps = Annotated[int | None, typer.Option(help="Steps of the sampler.")]

@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 
-from spic.errors import BitstreamError, ConfigError, DataError
+from spic.errors import BitstreamError, DataError
 from spic.machine import pick_device, pick_dtype
 from spic.pictures.labels import one_hot
 from spic.pictures.limits import MAX_PIXELS
 from spic.scsrdm import tiles
 from spic.scsrdm.checkpoint import load_checkpoint
 from spic.scsrdm.geometry import padded_size
-from spic.scsrdm.info import CONDITIONS, find_decoder
+from spic.scsrdm.info import check_condition, find_decoder
 from spic.scsrdm.memory import device_memory, plan
 from spic.scsrdm.sampler import sample
 from spic.scsrdm.sampling import Sampling
@@ -138,6 +138,5 @@ def one_sided(setting: str, weights=None, device: str = "auto", dtype: str = "au
     """
     weights = find_decoder(setting, weights)
     network = Decoder(weights, device, dtype)
-    if network.model.config.condition != CONDITIONS[setting]:
-        raise ConfigError(f"{weights}: {setting} must be trained with --condition {CONDITIONS[setting]}")
+    check_condition(setting, weights, network.model.config.condition)
     return network

@@ -8,7 +8,12 @@ from spic.pictures.labels import CAMVID11, CITYSCAPES19
 from spic.scsrdm.sampling import Sampling
 
 # By the setting that names other weights: what is shipped, or will be (`shipped_decoder` says whether it is).
-SHIPPED_DECODERS = {"decoder_weights": "street-decoder", "spic_20_weights": "street-decoder-20"}
+SHIPPED_DECODERS = {
+    "decoder_weights": "street-decoder",
+    "spic_20_weights": "street-decoder-20",
+    "sr_weights": "street-sr",
+    "sdm_weights": "street-sdm",
+}
 # What their networks see.
 CONDITIONS = {"decoder_weights": "both", "spic_20_weights": "both", "sr_weights": "coarse", "sdm_weights": "ssm"}
 
@@ -46,20 +51,22 @@ def shipped_decoder(setting: str, weights=None) -> str | None:
     from spic.weights import manifest, weight_paths
 
     if weights is None:
-        name = SHIPPED_DECODERS.get(setting)
+        name = SHIPPED_DECODERS[setting]
     else:
         name = None if weight_paths(weights)[0].exists() else str(weights)
     return name if name in manifest() else None
 
 
-def shipped_decoders() -> list[str]:
-    """Names of all shipped weights that are a decoder's, sorted."""
+def shipped_decoders(condition: str | None = None) -> list[str]:
+    """Names of all shipped weights that are a decoder's, sorted; on request those of one condition alone."""
     from spic import weights
 
+    found = {name: weights.read_config(weights.FOLDER / entry["file"]) for name, entry in weights.manifest().items()}
     return [
         name
-        for name, entry in weights.manifest().items()
-        if {"network", "official"} & weights.read_config(weights.FOLDER / entry["file"]).keys()
+        for name, config in found.items()
+        if {"network", "official"} & config.keys()
+        and condition in (None, config.get("network", {}).get("condition", "both"))
     ]
 
 
@@ -67,7 +74,7 @@ def decoder_path(setting: str, weights=None):
     """Where the weights are that `find_decoder` gives, without looking: there may be none."""
     from spic.weights import FOLDER
 
-    name = SHIPPED_DECODERS.get(setting, setting) if weights is None else shipped_decoder(setting, weights)
+    name = SHIPPED_DECODERS[setting] if weights is None else shipped_decoder(setting, weights)
     return weights if name is None else FOLDER / name
 
 
@@ -102,23 +109,31 @@ def find_decoder(setting: str, weights=None):
         raise ConfigError(f"{setting}: none are shipped, and none are given (docs/decoder.md)")
     path = weight_paths(weights)[0]
     if not path.exists() and str(weights) == path.stem:
-        known = ", ".join(shipped_decoders()) or "none"
+        known = ", ".join(shipped_decoders(CONDITIONS[setting])) or "none"
         raise WeightsError(f"{path}: no such file, nor is a decoder of that name shipped (there are: {known})")
     return weights
 
 
-def describe_decoder(weights=None) -> DecoderInfo:
-    """Read the config of a decoder, file or shipped name, None for the default one; `WeightsError` if that fails."""
+def describe_decoder(weights=None, setting: str = "decoder_weights") -> DecoderInfo:
+    """Read the config of a decoder, which `find_decoder` finds.
+
+    Raises
+    ------
+    ConfigError
+        None are given and none are shipped, or it was trained for another condition than the setting's.
+    WeightsError
+        It can not be read, or is not that of a decoder.
+    """
     from spic.scsrdm.config import network_of
     from spic.weights import read_config, sha256, weight_paths
 
-    weights = find_decoder("decoder_weights", weights or None)
+    weights = find_decoder(setting, weights or None)
     path, sidecar = weight_paths(weights)
     config = read_config(weights)
     try:
         digest = config["weights"]["sha256"] if "weights" in config else sha256(path)
         network = network_of(config)
-        return DecoderInfo(
+        info = DecoderInfo(
             path=path,
             weights_id=bytes.fromhex(digest)[:4].hex(),
             label_space=config.get("label_space") or only_space(network.num_classes),
@@ -129,6 +144,15 @@ def describe_decoder(weights=None) -> DecoderInfo:
         raise WeightsError(f"{error.filename}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError) as error:
         raise WeightsError(f"{sidecar}: not the config of a decoder ({error!r})") from None
+    check_condition(setting, weights, network.condition)
+    return info
+
+
+def check_condition(setting: str, weights, condition: str) -> None:
+    """`ConfigError` unless weights were trained with the condition that their setting wants."""
+    wanted = CONDITIONS[setting]
+    if condition != wanted:
+        raise ConfigError(f"{setting}: {weights} was trained with --condition {condition}, not {wanted}")
 
 
 def only_space(num_classes: int) -> str | None:

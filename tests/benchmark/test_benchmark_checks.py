@@ -13,7 +13,7 @@ from spic.benchmark.plan import Plan
 from spic.codecs import codec_names, get_codec
 from spic.errors import ConfigError, SpicError, WeightsError
 from spic.pictures.labels import CITYSCAPES19
-from spic.weights import manifest, register
+from spic.weights import manifest, register, shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = {
@@ -189,6 +189,31 @@ def test_points_of_an_ablation(tiny_ablations):
         check(*given, "methods={sr: {coarse_qp: [52]}}")
     with pytest.raises(ConfigError, match=r"decoder_weights: .*sr was trained with --condition coarse, not both"):
         check(f"decoder_weights={tiny_ablations['sr_weights']}")  # it would not look at the SSM
+
+
+def test_the_ablations_need_no_setting():
+    points = "methods={sr: {coarse_qp: [30]}, sdm: {simplify: [0]}}"
+    check(points)
+    check(points, "sr_weights=street-sr", "sdm_weights=street-sdm", points=False)
+    for wrong, told in (
+        ("sr_weights=street-sdm", "^sr_weights: street-sdm was trained with --condition ssm, not coarse$"),
+        ("sdm_weights=street-decoder", "^sdm_weights: street-decoder was trained with --condition both, not ssm$"),
+        ("sdm_weights=street-smd", r"^sdm_weights: street-smd\.safetensors: .* \(there are: street-sdm\)$"),
+    ):
+        with pytest.raises(SpicError, match=told):
+            check(points, wrong, points=False)
+    plan = Plan(read_config(ROOT, settings=[points]))
+    for name in ("sr", "sdm"):
+        assert plan.decoder_files(plan.method(name)) == [str(shipped(f"street-{name}"))]
+
+
+def test_the_ablations_are_for_the_classes_of_camvid(cityscapes):
+    """`sr` looks at no map, so whatever its classes."""
+    check_networks(Plan(CONFIG | cityscapes | {"methods": {"sr": {"coarse_qp": [35]}}, "sr_weights": None}))
+    own = {"methods": {"sdm": {"simplify": [0]}}, "sdm_weights": None}
+    told = r"^segmenter internimage-t has the label space cityscapes19 .*street-sdm has camvid11 \(11 classes\)"
+    with pytest.raises(ConfigError, match=rf"{told}: sdm_weights must be for cityscapes19$"):
+        check_networks(Plan(CONFIG | cityscapes | own))
 
 
 def test_weights_of_spic_20(room, decoder, tiny_chain, tiny_ablations):

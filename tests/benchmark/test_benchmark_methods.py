@@ -361,13 +361,24 @@ def test_sdm_sends_the_ssm_alone(ablation, pictures):
     assert len(sender.encode(pictures[0], 40)["ssm"]) < len(parts[0]["ssm"])
 
 
-@pytest.mark.parametrize("name", ["sr", "sdm"])
-def test_an_ablation_wants_weights_of_its_own(name, ablation, pictures, tiny_decoder):
-    parts = [ablation(name).encode(pictures[0], {"sr": 30, "sdm": 0}[name])]
-    with pytest.raises(ConfigError, match=f"{name}_weights: none are shipped"):
-        ablation(name, **{f"{name}_weights": None}).decode(parts, ["a"])
-    with pytest.raises(ConfigError, match=f"{name}_weights must be trained with --condition"):
-        ablation(name, **{f"{name}_weights": str(tiny_decoder)}).decode(parts, ["a"])
+@pytest.mark.parametrize(("name", "condition"), [("sr", "coarse"), ("sdm", "ssm")])
+def test_an_ablation_has_weights_of_its_own(name, condition, ablation, pictures, tiny_decoder):
+    parts, setting = [ablation(name).encode(pictures[0], {"sr": 30, "sdm": 0}[name])], f"{name}_weights"
+    plain = get_method(name, Settings(machine=CPU))
+    assert plain.lack is None and plain.missing is None
+    (image,) = plain.decode(parts, ["a"])
+    assert np.array_equal(image, ablation(name, **{setting: f"street-{name}"}).decode(parts, ["a"])[0])
+    assert not np.array_equal(image, ablation(name).decode(parts, ["a"])[0])  # a file overrules
+    for wrong in (str(tiny_decoder), "street-decoder"):
+        with pytest.raises(ConfigError, match=f"^{setting}: .* was trained with --condition both, not {condition}$"):
+            ablation(name, **{setting: wrong}).decode(parts, ["a"])
+
+
+def test_an_ablation_without_weights(shipping, pictures):
+    sdm = get_method("sdm", Settings(machine=CPU))
+    assert sdm.lack == "sdm_weights, and none are shipped (docs/decoder.md)"
+    with pytest.raises(ConfigError, match=r"^sdm_weights: none are shipped"):
+        sdm.decode([sdm.encode(pictures[0], 0)], ["a"])
 
 
 def test_damaged_parts_of_ablations(ablation, pictures):

@@ -157,11 +157,12 @@ def test_points_of_two_parameters_that_can_not_be(entry, message, monkeypatch):
 
 def test_methods_and_parameters_are_checked():
     check_methods(Plan({"methods": {"bpg": {"qp": [40]}}}))
+    check_methods(Plan({"methods": {"sr": {"coarse_qp": [40]}, "sdm": {"simplify": [0]}}}))
     check_methods(Plan({"methods": {"sr": {"coarse_qp": [40]}}, "sr_weights": "w"}))
     for entry, message in (
         ({"bpg": {"quality": [40]}}, "by 'qp', not 'quality'"),
         ({"nonsense": {"qp": [40]}}, "nonsense"),
-        ({"sr": {"coarse_qp": [40]}}, "sr needs sr_weights"),
+        ({"spic_20": {"coarse_qp": [40]}}, "spic_20 needs spic_20_weights"),
         ({}, "no method is left"),
     ):
         with pytest.raises(ConfigError, match=message):

@@ -152,7 +152,7 @@ def test_numbers_and_pictures_are_written_too(folders, eye, tmp_path):
 def test_the_figures_of_a_run_without_bpg(folders, methods, tmp_path, monkeypatch):
     """Without ground truth the segmenter's maps say where to look; figure 2, which nobody asks for, is left out."""
     monkeypatch.setattr(figures_shown, "load_segmenter", lambda **options: Brightness())
-    monkeypatch.setattr(figures_shown, "UNCOMPRESSED", ("upsampled",))  # as sr needs weights
+    monkeypatch.setattr(figures_shown, "UNCOMPRESSED", ("upsampled",))  # one network less
     (folders / "labels").mkdir()
     (folders / "space.json").write_text(to_json(asdict(CAMVID11)))
     maps = [folders / "ssm"]
@@ -170,7 +170,7 @@ def test_the_figures_of_a_run_without_bpg(folders, methods, tmp_path, monkeypatc
         ["figure3", "b", "upsampled"],
     ]
     text = (tmp_path / "out" / "figure3.svg").read_text()
-    assert ("sr_weights" in text) == ("sr" not in methods)
+    assert ("no method sr" in text) == ("sr" not in methods)
 
 
 def test_a_chosen_picture_keeps_the_map_that_is_sent(folders):

@@ -7,7 +7,8 @@ import pytest
 from spic.errors import ConfigError, WeightsError
 from spic.scsrdm import info
 from spic.scsrdm.info import decoder_path, describe_decoder, find_decoder, shipped_decoder, shipped_decoders
-from spic.weights import register, weight_paths
+from spic.weights import register, sha256, weight_paths
+from spic.weights import shipped as shipped_weights
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def test_names_and_files(shipped, tiny_decoder, tiny_chain):
     assert shipped_decoders() == ["chain", "street-decoder"]  # not the segmenter
     assert find_decoder("decoder_weights") == shipped / "street-decoder.safetensors"
     assert find_decoder("decoder_weights", "chain") == shipped / "chain.safetensors"
-    assert find_decoder("sr_weights", "chain") == shipped / "chain.safetensors"
+    assert find_decoder("sr_weights", "chain") == shipped / "chain.safetensors"  # whether it fits is asked elsewhere
     assert find_decoder("decoder_weights", tiny_chain) == tiny_chain
     assert describe_decoder("chain").weights_id == describe_decoder(tiny_chain).weights_id
     assert describe_decoder("chain").sampling.steps == 20 and describe_decoder().sampling.steps == 3
@@ -39,7 +40,35 @@ def test_a_file_that_is_there_comes_before_a_name(shipped, tiny_chain, tmp_path,
     assert describe_decoder().weights_id != describe_decoder(tiny_chain).weights_id  # the default is the shipped one
 
 
-def test_what_is_not_there(shipped, monkeypatch):
+def test_a_decoder_of_one_condition(shipped, tiny_ablations):
+    """It is the default of its own setting, takes the place of no other, and is not offered there."""
+    for setting, name in (("sr_weights", "street-sr"), ("sdm_weights", "street-sdm")):
+        path = register(name, tiny_ablations[setting])
+        assert find_decoder(setting) == find_decoder(setting, name) == path
+        assert describe_decoder(None, setting).weights_id == sha256(path)[:8]
+    assert shipped_decoders() == ["chain", "street-decoder", "street-sdm", "street-sr"]
+    assert shipped_decoders("both") == ["chain", "street-decoder"] and shipped_decoders("ssm") == ["street-sdm"]
+    for wrong, setting, told in (
+        ("street-sr", "decoder_weights", "street-sr.safetensors was trained with --condition coarse, not both"),
+        ("street-sr", "sdm_weights", "street-sr.safetensors was trained with --condition coarse, not ssm"),
+        ("chain", "sr_weights", "chain.safetensors was trained with --condition both, not coarse"),
+    ):
+        with pytest.raises(ConfigError, match=rf"^{setting}: .*{told}$"):
+            describe_decoder(wrong, setting)
+    with pytest.raises(WeightsError, match=r"\(there are: street-sdm\)$"):
+        find_decoder("sdm_weights", "street-smd")
+
+
+def test_the_decoders_that_come_with_the_package():
+    """Each setting's own, for CamVid's classes; that of the paper's chain is not shipped yet."""
+    for setting, name in info.SHIPPED_DECODERS.items():
+        if setting != "spic_20_weights":
+            one = describe_decoder(None, setting)
+            assert one.path == shipped_weights(name) and one.label_space == "camvid11"
+            assert one.sampling.sampler == "noiseless" and one.sampling.steps == 1
+
+
+def test_what_is_not_there(shipped):
     for name in ("chian", "chain-2"):
         with pytest.raises(WeightsError) as caught:
             find_decoder("decoder_weights", name)
@@ -49,11 +78,9 @@ def test_what_is_not_there(shipped, monkeypatch):
         assert find_decoder("decoder_weights", path) == path
     with pytest.raises(WeightsError, match=r"street-segmenter\.json: not the config of a decoder"):
         describe_decoder("street-segmenter")
-    with pytest.raises(ConfigError, match="sr_weights: none are shipped, and none are given"):
-        find_decoder("sr_weights")
-    monkeypatch.setitem(info.SHIPPED_DECODERS, "sr_weights", "not-yet")  # to be shipped one day
-    with pytest.raises(ConfigError, match="sr_weights: none are shipped, and none are given"):
-        find_decoder("sr_weights")
+    for setting in ("sr_weights", "sdm_weights", "spic_20_weights"):
+        with pytest.raises(ConfigError, match=f"^{setting}: none are shipped, and none are given"):
+            find_decoder(setting)
     (shipped / "chain.safetensors").write_bytes(b"other")
     with pytest.raises(WeightsError, match="hash differs"):
         find_decoder("decoder_weights", "chain")

@@ -73,6 +73,14 @@ def test_what_0_1_0_had():
     assert known_as("260316ff").name == "street-decoder"
 
 
+def test_all_of_them_are_small():
+    """They are in the repository and in the wheel."""
+    assert sum(entry["bytes"] for entry in manifest().values()) < 48e6
+    for name, entry in manifest().items():
+        assert weights.shipped(name).stat().st_size == entry["bytes"]
+        assert (weights.FOLDER / f"{name}.md").read_text(encoding="utf-8").startswith(f"# {name}\n")
+
+
 def test_a_version_that_is_released_has_its_weights_recorded():
     """By the changelog: `spic weights release` comes before the word "unreleased" goes."""
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

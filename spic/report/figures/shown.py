@@ -33,7 +33,7 @@ from spic.report.figures.style import label_of
 from spic.report.tables import write_csv
 
 PICTURES = 3  # rows of figure 3
-NO_SR = "Super-resolution without the SSM (method sr) is left out: the run has no such method, which needs sr_weights."
+NO_SR = "Super-resolution without the SSM is left out: the run has no method sr (config/ablations.yaml brings it)."
 UNCOMPRESSED = ("upsampled", "sr", "ldm", "spic")  # methods of figure 3, in its order
 
 
