@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from spic.errors import ConfigError, DataError, WeightsError
 from spic.machine import autocast
@@ -27,6 +26,7 @@ from spic.training.loop import Budget, Optimization, mean_losses, origin, train
 from spic.training.pack import Pack
 from spic.training.perceptual import Vgg
 from spic.training.segmenter import class_weights
+from spic.training.views import changed_light, zoomed
 from spic.weights import check_state, load_state, sha256
 from spic.weights.reading import read_state_dict
 
@@ -192,11 +192,11 @@ class Trainer:
     def compare(self, drawn, batch, rng, adversarial: float) -> dict:
         """All losses of drawn images; `adversarial` in 0..1 scales the two adversarial ones of the decoder."""
         r, nets = self.recipe, self.discriminators
-        change = _change(len(drawn), rng, self.device)
+        change = changed_light(len(drawn), rng, self.device)
         real, fake = change(batch.images), change(drawn)
         around = change(self.model.enlarge(batch.coarse)), batch.ssm * (self.model.config.condition != "coarse")
         shift = tuple(rng.integers(SHIFT + 1, size=2))
-        size, seen = real.shape[-2:], _zoomed(real.shape[-2:], rng.choice(r.zooms))
+        size, seen = real.shape[-2:], zoomed(real.shape[-2:], rng.choice(r.zooms))
         with autocast(self.device, self.dtype):
             with torch.no_grad():
                 wanted = nets.features(seen(real))
@@ -241,8 +241,7 @@ def train_adversarial(
     device: str = "cpu",
     dtype: str = "float32",
     seed: int = 0,
-    evaluate_every: int = 500,
-    **saving,
+    **running,
 ) -> tuple[dict, dict]:
     """Train a decoder against discriminators and return its averaged state dict and its config.
 
@@ -263,8 +262,8 @@ def train_adversarial(
         VGG16, as the weights of LPIPS have it, for the perceptual loss; none without.
     discriminators : path-like, optional
         Checkpoint of a training of this stage whose discriminators this one goes on with; fresh ones without.
-    **saving
-        `checkpoint_seconds`, `on_save` of `spic.training.loop.train`.
+    **running
+        `evaluate_every` (500), `checkpoint_seconds`, `on_save` of `spic.training.loop.train`.
     """
     torch.manual_seed(seed)
     known = discriminators_of(discriminators) if discriminators else None
@@ -297,8 +296,7 @@ def train_adversarial(
         },
         companions={"discriminators": trainer.discriminators, "asked": trainer.asked},
         evaluate=look and partial(mean_losses, look=look, count=_LOOKS, seed=seed),
-        evaluate_every=evaluate_every,
-        **saving,
+        **{"evaluate_every": 500, **running},
     )
     return state, trainer.config
 
@@ -332,34 +330,3 @@ def grown_network(init, recipe: Recipe, space):
         added = {name: fresh[name] for name in fresh if name.startswith("refine.") and name not in state}
         load_state(model, added | state, f"a decoder to start from ({init})")
     return model
-
-
-def _zoomed(size, factor: float):
-    """A function that resizes images of this height and width by a factor, to multiples of 32."""
-    wanted = tuple(32 * max(1, round(side * factor / 32)) for side in size)
-    if wanted == tuple(size):
-        return lambda x: x
-    return lambda x: F.interpolate(x, wanted, mode="bilinear", align_corners=False, antialias=True)
-
-
-def _change(count, rng, device):
-    """Another brightness, saturation and contrast for most images of a batch, the same for all that is shown of each.
-
-    So that a discriminator does not learn a few hundred images by heart. Coarse and drawn images change alike: colour
-    stays evidence.
-    """
-    on = rng.random(count) < 0.7
-    shift, saturation, contrast = (
-        torch.tensor(np.where(on, value, rest), dtype=torch.float32, device=device).view(-1, 1, 1, 1)
-        for value, rest in (
-            (0.4 * rng.random(count) - 0.2, 0.0),
-            (0.6 + 0.8 * rng.random(count), 1.0),
-            (0.75 + 0.5 * rng.random(count), 1.0),
-        )
-    )
-
-    def change(x):
-        gray = x.mean(1, keepdim=True)
-        return contrast * (gray + (x - gray) * saturation) + shift
-
-    return change

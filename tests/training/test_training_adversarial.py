@@ -369,22 +369,6 @@ def test_recipes_that_can_not_be(wrong):
         Recipe(**wrong)
 
 
-def test_what_is_shown_changes_alike():
-    """The same brightness, saturation and contrast for all that is shown of an image; some images stay."""
-    change = recipe._change(60, np.random.default_rng(0), "cpu")
-    x = torch.rand(60, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    y, z = change(x), change(0.5 * x)
-    rng = np.random.default_rng(0)
-    on = rng.random(60) < 0.7
-    shift, saturation, contrast = 0.4 * rng.random(60) - 0.2, 0.6 + 0.8 * rng.random(60), 0.75 + 0.5 * rng.random(60)
-    for image, flag, b, s, k, found, half in zip(x.numpy(), on, shift, saturation, contrast, y, z, strict=True):
-        gray = image.mean(0)
-        expected = k * (gray + (image - gray) * s) + b if flag else image
-        assert np.allclose(found, expected, atol=1e-5)
-        assert np.allclose(half, (expected - b * flag) / 2 + b * flag, atol=1e-5)
-    assert 30 < on.sum() < 55
-
-
 def test_bfloat16(coded_pack, tiny_decoder, make):
     trainer = Trainer(coded_pack, None, make(), tiny_decoder, "cpu", "bfloat16")
     parts = trainer.losses(np.random.default_rng(0), 9)
