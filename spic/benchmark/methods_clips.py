@@ -74,9 +74,10 @@ class SpicVideoMethod(_ClipMethod):
         from spic.weights import sha256, shipped
 
         ssm = {"code": "1", "prior": sha256(shipped(SHIPPED_AFTER))}
+        coarse = {"code": "1", "steady": "1"}  # the latter is raised when `spic.video.steady` shows something else
         return {
             "ssm": _Part("labelmap-clip", "lmap", lambda: ssm),
-            "coarse": _Part("hevc-clip", "hevc", lambda: {"code": "1", "steady": "1", **hevc.versions()}),
+            "coarse": _Part("hevc-clip", "hevc", lambda: coarse | hevc.versions()),
         }
 
     def check_point(self, value):

@@ -70,7 +70,9 @@ def encode(inputs, output, transmitter, coding: dict, rate, force: bool, as_json
     files.for_each("encoding", sources, work)
 
 
-def decode(inputs, output, receiver, part: str, first, partial: bool, steady: bool, force: bool, as_json: bool) -> None:
+def decode(
+    inputs, output, receiver, part: str, first: int, partial: bool, steady: bool, force: bool, as_json: bool
+) -> None:
     """Rebuild each `.spicv` file as a video, or as PNG files where OUT is a folder.
 
     With `partial` what came before a cut or damage is kept; else nothing is.

@@ -23,10 +23,12 @@ class Steadier:
     A place stands still where the labels are those of the frame before and the coarse image is the one that the kept
     pixels were drawn for, up to its codec's noise. So what was kept may be off by that noise and no more, however slow
     the change, and nothing is kept beyond a frame that builds on none before. Holds one image and its parts.
+
+    Source: conditional replenishment (Mounts, Bell System Technical Journal 48, 1969), here at the receiver alone.
     """
 
     def __init__(self):
-        self._image = self._coarse = self._ssm = None
+        self._shown = self._coarse = self._ssm = None
 
     def push(self, image: np.ndarray, ssm: np.ndarray, coarse: np.ndarray, alone: bool = False) -> np.ndarray:
         """The next frame as it is shown.
@@ -50,18 +52,21 @@ class Steadier:
         DataError
             Other arrays, or their sizes are not those of the frame before.
         """
-        ssm = check_array(ssm, (), labels=True).copy()
-        drawn, coarse = (check_array(one, (3,)).astype(np.float32) for one in (image, coarse))
+        image, ssm, coarse = check_array(image, (3,)), check_array(ssm, (), labels=True), check_array(coarse, (3,))
         if ssm.shape != tuple(COARSE_FACTOR * side for side in coarse.shape[:2]):
             raise DataError(f"a label map of {ssm.shape} with a coarse image of {coarse.shape[:2]}")
-        if self._image is not None and (drawn.shape, coarse.shape) != (self._image.shape, self._coarse.shape):
-            raise DataError(f"a frame of {drawn.shape[:2]} in a clip of {self._image.shape[:2]}")
-        if self._image is not None and not alone:
-            kept = self._still(ssm, coarse)
-            coarse += kept[..., None] * (self._coarse - coarse)
-            drawn += _enlarged(kept, drawn.shape)[..., None] * (self._image - drawn)
-        self._image, self._coarse, self._ssm = drawn, coarse, ssm
-        return np.rint(drawn).astype(np.uint8)
+        shown, coarse = Image.fromarray(image).copy(), coarse.astype(np.float32)
+        if self._shown is not None:
+            if (shown.size, coarse.shape) != (self._shown.size, self._coarse.shape):
+                raise DataError(f"a frame of {image.shape[:2]} in a clip of {self._shown.size[::-1]}")
+            if not alone:
+                kept = self._still(ssm, coarse)
+                coarse += kept[..., None] * (self._coarse - coarse)
+                kept = Image.fromarray(np.rint(255 * kept).astype(np.uint8))
+                kept = kept.resize(shown.size, Image.Resampling.BILINEAR)
+                shown = Image.composite(self._shown, shown, kept)
+        self._shown, self._coarse, self._ssm = shown, coarse, ssm.copy()
+        return np.array(shown)
 
     def _still(self, ssm: np.ndarray, coarse: np.ndarray) -> np.ndarray:
         """How much of what was drawn before to keep, 0 to 1, for each pixel of the coarse image."""
@@ -73,8 +78,3 @@ class Steadier:
         change[labels] = CHANGED
         change = ndimage.maximum_filter(change, 3, mode="nearest")  # so that the slope lies beside what changed
         return np.clip((CHANGED - change) / (CHANGED - SAME), 0, 1)
-
-
-def _enlarged(kept: np.ndarray, shape) -> np.ndarray:
-    """The same for each pixel of an image."""
-    return np.asarray(Image.fromarray(kept).resize(shape[1::-1], Image.Resampling.BILINEAR))

@@ -69,7 +69,8 @@ def steadied(frames, entries=()):
 def test_as_the_reference(size):
     frames = clip(5, size)
     for found, wanted in zip(steadied(frames, {3}), reference(frames, {0, 3}), strict=True):
-        assert found.dtype == np.uint8 and abs(found - wanted).max() < 0.51
+        assert found.dtype == np.uint8 and found.shape == wanted.shape
+        assert abs(found - wanted).max() < 2.5 and abs(found - wanted).mean() < 0.4  # levels, and weights of 8 bits
     plain = [image for image, _, _ in frames]
     assert not any(np.array_equal(a, b) for a, b in zip(steadied(frames)[1:], plain[1:], strict=True))
 
