@@ -58,7 +58,8 @@ class Steadier:
         shown, coarse = Image.fromarray(image).copy(), coarse.astype(np.float32)
         if self._shown is not None:
             if (shown.size, coarse.shape) != (self._shown.size, self._coarse.shape):
-                raise DataError(f"a frame of {image.shape[:2]} in a clip of {self._shown.size[::-1]}")
+                was = self._shown.size[::-1], self._ssm.shape
+                raise DataError(f"an image and a label map of {image.shape[:2], ssm.shape} in a clip of {was}")
             if not alone:
                 kept = self._still(ssm, coarse)
                 coarse += kept[..., None] * (self._coarse - coarse)
