@@ -99,6 +99,17 @@ def test_a_folder_of_frames_and_png_files_back(folder, encode, decode, frames):
         assert clip.count == 4
 
 
+def test_steady_and_not(folder, decode):
+    shown = {}
+    for name, options in {"steady": [], "drawn": ["--no-steady"], "late": ["--first", 2]}.items():
+        run(*decode, folder / "drive.spicv", "-o", f"{folder / name}/", *options)
+        shown[name] = {path.name: read_picture(path) for path in sorted((folder / name).iterdir())}
+    same = [np.array_equal(image, shown["drawn"][name]) for name, image in shown["steady"].items()]
+    assert same == [True, False, False, True]  # an entry every 3 frames
+    assert list(shown["late"]) == list(shown["steady"])[2:]
+    assert all(np.array_equal(image, shown["steady"][name]) for name, image in shown["late"].items())
+
+
 def test_pipes(folder, encode, decode):
     result = invoke(*encode, folder / "drive.mp4", "-o", "-", "-q", 20)
     assert result.exit_code == 0 and result.stdout_bytes == (folder / "drive.spicv").read_bytes()

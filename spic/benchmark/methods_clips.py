@@ -34,6 +34,9 @@ class _ClipMethod(Method):
         given = settings.options
         if unknown := set(given) - set(self.known):
             raise ConfigError(f"method_options: {sorted(unknown)[0]!r} is none of {', '.join(self.known)}")
+        for name, value in given.items():
+            if isinstance(self.known[name], bool) and not isinstance(value, bool):
+                raise ConfigError(f"method_options: {name} must be true or false, not {value!r}")
         self.options = {**self.known, **given}
         every = self.options["every"]
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
@@ -50,13 +53,14 @@ class _ClipMethod(Method):
 class SpicVideoMethod(_ClipMethod):
     """SSMs by `labelmap` given those before, the coarse images as one HEVC stream, both joined by our decoder.
 
-    The parts are those of a `.spicv` file. Options: `every`, `smooth`, `halve` (see `spic.video.ClipTransmitter`).
+    The parts are those of a `.spicv` file. Options: `every`, `smooth`, `halve` (see `spic.video.ClipTransmitter`) and
+    `steady` (see `spic.video.ClipReceiver`).
     """
 
     parameter = "coarse_qp"
     needs_ssm = True
     decoder = "decoder_weights"
-    known = {"every": _EVERY, "smooth": True, "halve": False}
+    known = {"every": _EVERY, "smooth": True, "halve": False, "steady": True}
 
     @property
     def quality_range(self):
@@ -70,9 +74,10 @@ class SpicVideoMethod(_ClipMethod):
         from spic.weights import sha256, shipped
 
         ssm = {"code": "1", "prior": sha256(shipped(SHIPPED_AFTER))}
+        coarse = {"code": "1", "steady": "1"}  # the latter is raised when `spic.video.steady` shows something else
         return {
             "ssm": _Part("labelmap-clip", "lmap", lambda: ssm),
-            "coarse": _Part("hevc-clip", "hevc", lambda: {"code": "1", **hevc.versions()}),
+            "coarse": _Part("hevc-clip", "hevc", lambda: coarse | hevc.versions()),
         }
 
     def check_point(self, value):
@@ -86,7 +91,8 @@ class SpicVideoMethod(_ClipMethod):
 
         sender = Transmitter(decoder_weights=self.settings.decoder_weights, seed=self.settings.seed)
         images, maps = tee(pictures)
-        clip = ClipTransmitter(value, **self.options, sender=sender)
+        coding = {name: value for name, value in self.options.items() if name != "steady"}
+        clip = ClipTransmitter(value, **coding, sender=sender)
         for frame in clip.code((one.pixels for one in images), (_ssm_of(one) for one in maps)):
             yield {"ssm": frame.ssm or b"", "coarse": frame.coarse}
 
@@ -94,7 +100,8 @@ class SpicVideoMethod(_ClipMethod):
         from spic.codecs.labelmap.clip import MapsDecoder
         from spic.receiver import Receiver
         from spic.video.container import CodedFrame, clip_head
-        from spic.video.receiver import decode_parts
+        from spic.video.hevc import begins_anew
+        from spic.video.receiver import decode_parts, draw
 
         own = self.settings
         set_threads(own.machine.threads)
@@ -102,9 +109,10 @@ class SpicVideoMethod(_ClipMethod):
         size = MapsDecoder.shipped().decode(parts[0]["ssm"]).shape
         space = receiver.info.label_space or "camvid11"
         head = clip_head(size, size, space, receiver.info.weights_id, seed=own.seed)
-        frames = (CodedFrame(i, i == 0, one["ssm"] or None, one["coarse"]) for i, one in enumerate(parts))
-        for found in decode_parts(head, frames):
-            yield receiver.rebuild([found])[0]
+        frames = (
+            CodedFrame(i, begins_anew(one["coarse"]), one["ssm"] or None, one["coarse"]) for i, one in enumerate(parts)
+        )
+        yield from draw(receiver, decode_parts(head, frames), self.options["steady"])
 
 
 class _StreamMethod(_ClipMethod):

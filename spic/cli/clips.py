@@ -70,7 +70,9 @@ def encode(inputs, output, transmitter, coding: dict, rate, force: bool, as_json
     files.for_each("encoding", sources, work)
 
 
-def decode(inputs, output, receiver, part: str, first: int, partial: bool, force: bool, as_json: bool) -> None:
+def decode(
+    inputs, output, receiver, part: str, first: int, partial: bool, steady: bool, force: bool, as_json: bool
+) -> None:
     """Rebuild each `.spicv` file as a video, or as PNG files where OUT is a folder.
 
     With `partial` what came before a cut or damage is kept; else nothing is.
@@ -90,7 +92,7 @@ def decode(inputs, output, receiver, part: str, first: int, partial: bool, force
         for target in targets.values():
             if target != files.STDIO and not is_stream(target) and target.suffix.lower() not in VIDEOS:
                 raise ConfigError(f"{target}: no video format has the suffix {target.suffix or '(none)'}")
-    clips = ClipReceiver(receiver)
+    clips = ClipReceiver(receiver, steady)
 
     def work(source):
         with _opened(source) as file:

@@ -172,6 +172,7 @@ def decode(
     partial: Annotated[
         bool, typer.Option("--partial", help="Of clips: keep what came before a cut or damage.")
     ] = False,
+    steady: Annotated[bool, typer.Option(help="Of clips: keep what was drawn where nothing moves.")] = True,
     device: Device = "auto",
     dtype: Dtype = "auto",
     threads: Threads = None,
@@ -204,7 +205,7 @@ def decode(
     )
     set_threads(threads)
     if is_clip:
-        clips.decode(inputs, output, receiver, part, first, partial, force, as_json)
+        clips.decode(inputs, output, receiver, part, first, partial, steady, force, as_json)
         return
 
     def work(source):

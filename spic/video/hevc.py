@@ -95,7 +95,7 @@ class HevcDecoder:
             build on one that was not decoded. After that only a picture that begins anew can be decoded.
         """
         decoder, self._decoder = self._decoder, None
-        if _begins_anew(data):
+        if begins_anew(data):
             decoder = new_decoder("hevc", self._padded, flags="low_delay", err_detect="crccheck+explode")
         if decoder is None:
             raise BitstreamError("HEVC: it builds on a picture that is not there")
@@ -104,7 +104,7 @@ class HevcDecoder:
         return image
 
 
-def _begins_anew(data: bytes) -> bool:
+def begins_anew(data: bytes) -> bool:
     """Whether an access unit does; `BitstreamError` unless it is one picture of one slice, and nothing else."""
     nals = params.split_nals(data)
     if not nals or any(len(nal) < 3 or nal[0] & 0x81 or nal[1] >> 3 for nal in nals):

@@ -1,6 +1,8 @@
 """The receiver of clips: a `.spicv` file to images, frame by frame, in constant memory."""
 
 import logging
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -13,9 +15,17 @@ from spic.pictures.sizes import upscale
 from spic.receiver import Parts, Receiver
 from spic.video.container import ClipReader
 from spic.video.hevc import HevcDecoder
+from spic.video.steady import Steadier
 
 LOG = logging.getLogger(__name__)
 _VOTES = 2  # a neighbourhood reaches so far
+
+
+@dataclass(frozen=True)
+class FrameParts(Parts):
+    """The `Parts` of a frame; `alone` says whether it builds on none before."""
+
+    alone: bool = False
 
 
 class ClipReceiver:
@@ -28,10 +38,13 @@ class ClipReceiver:
     ----------
     receiver : spic.receiver.Receiver, optional
         Says what may be decoded, and rebuilds images.
+    steady : bool
+        Keep what was drawn before where a clip stands still (`spic.video.steady`); else each frame is the image that
+        `receiver` makes of its parts.
     """
 
-    def __init__(self, receiver: Receiver | None = None):
-        self.receiver = receiver or Receiver()
+    def __init__(self, receiver: Receiver | None = None, steady: bool = True):
+        self.receiver, self.steady = receiver or Receiver(), steady
 
     def open(self, file) -> ClipReader:
         """A `ClipReader` of an open binary file; `BitstreamError` where its head is damaged or too large."""
@@ -40,7 +53,8 @@ class ClipReceiver:
     def decode(self, clip: ClipReader, start: int = 0):
         """Yield the images of a clip, uint8 sRGB (H, W, 3) at the original size, from frame `start` on.
 
-        Logs a warning where they are not those that were meant (`Receiver.notes`).
+        They are the same wherever one begins: with `steady` all frames from the last one up to `start` that builds on
+        none before are drawn. Logs a warning where they are not those that were meant (`Receiver.notes`).
 
         Raises
         ------
@@ -55,8 +69,8 @@ class ClipReceiver:
 
     def rebuild(self, clip: ClipReader, start: int = 0):
         """The same without the warning."""
-        for parts in self.parts(clip, start):
-            yield self.receiver.rebuild([parts])[0]
+        number = clip.seek(start) if start else 0
+        yield from draw(self.receiver, decode_parts(clip.head, clip), self.steady, start - number)
 
     def preview(self, clip: ClipReader, start: int = 0):
         """Yield the coarse images of a clip enlarged to the original size; needs no network."""
@@ -64,7 +78,7 @@ class ClipReceiver:
             yield upscale(parts.coarse, clip.head.original_size)
 
     def parts(self, clip: ClipReader, start: int = 0):
-        """Yield the `Parts` of each frame from `start` on: SSM and coarse image; needs no network.
+        """Yield the `FrameParts` of each frame from `start` on: SSM and coarse image; needs no network.
 
         Decoding begins at the last frame up to `start` that builds on none before it.
 
@@ -74,14 +88,27 @@ class ClipReceiver:
             The bytes are damaged, hostile, or end early; all frames before that were given.
         """
         number = clip.seek(start) if start else 0
-        for parts in decode_parts(clip.head, clip):
-            if number >= start:
-                yield parts
-            number += 1
+        yield from islice(decode_parts(clip.head, clip), start - number, None)
+
+
+def draw(receiver: Receiver, frames, steady: bool = True, skip: int = 0):
+    """Yield the images of some `FrameParts` in their order, without the first `skip` of them.
+
+    The others do not depend on `skip`: with `steady` (see `ClipReceiver`) the frames that are skipped are drawn, too.
+    """
+    steadier = Steadier()
+    for number, parts in enumerate(frames):
+        if not steady and number < skip:
+            continue
+        image = receiver.rebuild([parts])[0]
+        if steady:
+            image = steadier.push(image, parts.ssm, parts.coarse, parts.alone)
+        if number >= skip:
+            yield image
 
 
 def decode_parts(head: SpicFile, frames):
-    """Yield the `Parts` of each of some `CodedFrame`s in their order; one without an SSM waits for the next one.
+    """Yield the `FrameParts` of each of some `CodedFrame`s in their order; one without an SSM waits for the next one.
 
     Raises
     ------
@@ -104,15 +131,15 @@ def decode_parts(head: SpicFile, frames):
             coarse = None if frame is None else images.decode(frame.coarse)
         except BitstreamError:
             if waiting is not None:
-                yield Parts(head, last, waiting)
+                yield FrameParts(head, last, waiting)
             raise
         if waiting is not None:
-            yield Parts(head, last if ssm is None else between(last, ssm), waiting)
+            yield FrameParts(head, last if ssm is None else between(last, ssm), waiting)
         if frame is None:
             return
         waiting = coarse if ssm is None else None
         if ssm is not None:
-            yield Parts(head, ssm, coarse)
+            yield FrameParts(head, ssm, coarse, alone=frame.alone)
             last = ssm
 
 

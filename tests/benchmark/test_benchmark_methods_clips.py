@@ -51,6 +51,22 @@ def test_half_of_the_maps(method, pan):
     assert len(list(method("spic_video").decode_chunk(parts, list("abcde")))) == 5
 
 
+def test_steady_begins_again_where_the_bytes_do(method, pan):
+    """Whatever `every` the decoding method was given."""
+    still = [Picture(pan[1][0].pixels // 2 + np.uint8(i), pan[1][0].ssm) for i in range(5)]
+    parts = list(method("spic_video", every=3).encode_chunk(still, 5))
+    drawn = list(method("spic_video", steady=False).decode_chunk(parts, list("abcde")))
+    shown = list(method("spic_video").decode_chunk(parts, list("abcde")))
+    equal = [np.array_equal(a, b) for a, b in zip(drawn, shown, strict=True)]
+    assert equal[0] and equal[3] and not all(equal)
+    for begin, count in ((0, 3), (3, 2)):
+        alone = list(method("spic_video").decode_chunk(parts[begin : begin + count], list("abc")[:count]))
+        for a, b in zip(alone, shown[begin:], strict=False):
+            np.testing.assert_array_equal(a, b)
+    with pytest.raises(BitstreamError, match="HEVC"):
+        list(method("spic_video").decode_chunk([parts[0], {**parts[1], "coarse": b""}], list("ab")))
+
+
 def test_through_folders(method, pan, tmp_path, tiny_decoder):
     for i, picture in enumerate(pan[1]):
         write_png(tmp_path / "pictures" / f"f{i}.png", picture.pixels)
@@ -89,5 +105,10 @@ def test_settings(method, pan):
         assert method(name).check_point(POINTS[name]) is None
         codecs = method(name).codecs()
         assert all(codec.versions() and codec.extension for codec in codecs.values())
+    for wrong in ({"steady": "no"}, {"smooth": 1}, {"halve": None}):
+        with pytest.raises(ConfigError, match=f"{next(iter(wrong))} must be true or false"):
+            method("spic_video", **wrong)
+    with pytest.raises(ConfigError, match="steady"):
+        method("hevc", steady=True)
     with pytest.raises(DataError, match="SSM"):
         method("spic_video").encode(Picture(pan[1][0].pixels), 30)

@@ -14,6 +14,7 @@ from spic.pictures.sizes import downscale, upscale
 from spic.video import ClipReceiver, ClipTransmitter
 from spic.video.container import clip_head
 from spic.video.receiver import between, decode_parts
+from spic.video.steady import Steadier
 
 CPU = {"device": "cpu", "dtype": "float32"}
 
@@ -44,7 +45,8 @@ def coded(pan, sender):
 
 @pytest.fixture(scope="module")
 def clips(tiny_decoder):
-    return ClipReceiver(Receiver(tiny_decoder, **CPU))
+    """As each frame is drawn."""
+    return ClipReceiver(Receiver(tiny_decoder, **CPU), steady=False)
 
 
 def parts_of(clips, data, start=0):
@@ -122,6 +124,39 @@ def test_images_are_those_of_the_receiver_and_still_frames_stay_still(coded, cli
         np.testing.assert_array_equal(image, clips.receiver.rebuild([part])[0])
     same = [i for i in (1, 2) if np.array_equal(parts[i].coarse, parts[i - 1].coarse)]
     assert same and all(np.array_equal(images[i], images[i - 1]) for i in same)  # the noise is one for all of a clip
+
+
+@pytest.mark.parametrize("halve", [False, True])
+def test_steady_images_are_the_same_wherever_one_begins(coded, clips, pan, halve):
+    """What was drawn is kept where nothing changes but by a level, and never from before an entry."""
+    still = [pan[0][0] // 2 + np.uint8(i) for i in range(6)], [pan[1][i // 3] for i in range(6)]
+    data, _ = coded(*still, every=4, halve=halve)
+    parts, steadier = parts_of(clips, data), Steadier()
+    drawn = [clips.receiver.rebuild([part])[0] for part in parts]
+    wanted = [steadier.push(image, p.ssm, p.coarse, p.alone) for image, p in zip(drawn, parts, strict=True)]
+    assert [part.alone for part in parts] == [True, False, False, False, True, False]
+    assert np.array_equal(wanted[4], drawn[4]) and not np.array_equal(wanted[1], drawn[1])
+    steady = ClipReceiver(clips.receiver)
+    for start in (0, 2, 5):
+        found = list(steady.decode(steady.open(io.BytesIO(data)), start))
+        for image, right in zip(found, wanted[start:], strict=True):
+            np.testing.assert_array_equal(image, right)
+
+
+def test_without_steady_only_what_is_shown_is_drawn(coded, tiny_decoder):
+    data, drawn = coded()[0], []
+
+    class Counting(Receiver):
+        def rebuild(self, parts, noise=None):
+            drawn.append(parts)
+            return super().rebuild(parts, noise)
+
+    for steady, count in ((False, 1), (True, 3)):
+        clips = ClipReceiver(Counting(tiny_decoder, **CPU), steady)
+        image = next(clips.decode(clips.open(io.BytesIO(data)), 5))
+        assert len(drawn) == count
+        assert steady or np.array_equal(image, clips.receiver.rebuild(drawn[0])[0])
+        drawn.clear()
 
 
 def test_maps_that_are_not_as_the_file_says_are_refused(coded, pan):
