@@ -33,6 +33,8 @@ _TELLING = (
     "generate_unit_tests archive"
 ).split()
 
+_LISTS = "--configfile", "--configfiles", "--config", "--resources"
+
 
 def run_workflow(arguments: list[str]) -> int:
     """Run Snakemake with `arguments` and return its exit status; `SystemExit` for those that it can not read.
@@ -51,6 +53,9 @@ def run_workflow(arguments: list[str]) -> int:
     from snakemake.exceptions import CliException
 
     logging.getLogger("snakemake").propagate = False  # it prints by itself
+    for option in _LISTS:
+        if sum(argument.partition("=")[0] == option for argument in arguments) > 1:
+            raise ConfigError(f"{option} is given twice, and the first would be forgotten: name all values after one")
     try:
         _, args = parse_args(arguments)
         parse_config(args.config)

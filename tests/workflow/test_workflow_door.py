@@ -94,6 +94,8 @@ def test_without_a_snakefile_there_is_nothing_to_run(tmp_path, monkeypatch):
         (["--cores", "x"], "must be integer"),
         (["--configfile", "none.yaml"], "none.yaml: No such file"),
         (["--configfile", "broken.yaml"], "broken.yaml: not YAML"),
+        (["--configfile", "config/smoke.yaml", "--configfile=broken.yaml"], "--configfile is given twice"),
+        (["--config", "run=a", "--config", "seed=1"], "--config is given twice"),
     ],
 )
 def test_a_mistake_in_the_arguments_is_one_line_and_changes_nothing(folder, arguments, message):
