@@ -241,9 +241,9 @@ class _Run:
         self.optimizer.step()
         self.step += 1
         self.ema.update(self.module, self.step)
-        values = [value.detach().float().clone() for value in losses.values()]
-        self.ranks.average(values)
-        self.rows.append(torch.stack(values))
+        row = torch.stack([value.detach().float() for value in losses.values()])
+        self.ranks.average([row])
+        self.rows.append(row)
         self.names = list(losses)
         return rate
 
