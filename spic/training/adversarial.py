@@ -21,12 +21,13 @@ from spic.training import losses
 from spic.training.batches import Batch, Batches
 from spic.training.chains import CHAINED, Chains, OneStep
 from spic.training.decoder import CONDITIONS, recipe_of
-from spic.training.discriminators import SHIFT, Discriminators
+from spic.training.discriminators import Discriminators
 from spic.training.loop import Budget, Optimization, mean_losses, origin, train
 from spic.training.pack import Pack
 from spic.training.perceptual import Vgg
+from spic.training.recorded import Staged
 from spic.training.segmenter import class_weights
-from spic.training.views import changed_light, zoomed
+from spic.training.views import changed_light, views, warped
 from spic.weights import check_state, load_state, sha256
 from spic.weights.reading import read_state_dict
 
@@ -51,9 +52,9 @@ class Recipe:
         Height and width of the crops, multiples of 64; crops per step.
     compared : (int, int)
         Height and width of the part of each crop that `perceptual` compares, at random; larger than the crop: all.
-    zooms : tuple of float
-        Sizes at which the segmenter sees the crops, one of them per step, sides rounded to multiples of 32: smaller
-        ones show it shapes, larger ones detail, all of them more than a few hundred images.
+    zoom, turn : float
+        The segmenter sees most crops enlarged or reduced by a factor of up to `zoom` and turned by up to `turn`
+        degrees: smaller ones show it shapes, larger ones detail, all of them more than a few hundred images.
     sampler : str
         "noiseless": one step. "published" or "ancestral": the paper's 20 steps, see `spic.training.chains`.
     start : int, optional
@@ -79,7 +80,8 @@ class Recipe:
     window: tuple[int, int] = (128, 256)
     batch: int = 6
     compared: tuple[int, int] = (64, 128)
-    zooms: tuple[float, ...] = (1.0,)
+    zoom: float = 1.5
+    turn: float = 8.0
     sampler: str = "noiseless"
     start: int | None = None
     spread: int = 20
@@ -103,8 +105,8 @@ class Recipe:
             raise ConfigError(f"crops of {self.window}: height and width are multiples of {losses.WINDOW}")
         if min(self.batch - 1, self.spread, self.hold) < 0 or not 0 <= (self.start or 0) < NUM_TIMESTEPS:
             raise ConfigError("a recipe needs a batch of 1 or more, a start below 1000, a spread and hold of 0 or more")
-        if not self.zooms or not all(0.25 <= zoom <= 4 for zoom in self.zooms):
-            raise ConfigError(f"zooms {self.zooms}: expected some numbers from 0.25 to 4")
+        if not (1 <= self.zoom <= 4 and 0 <= self.turn <= 90):
+            raise ConfigError(f"zoom {self.zoom}, turn {self.turn}: expected 1 to 4, and 0 to 90 degrees")
         if self.sampler not in ("noiseless", *CHAINED):
             raise ConfigError(f"a decoder is trained for noiseless, {' or '.join(CHAINED)}, not for {self.sampler!r}")
 
@@ -144,29 +146,39 @@ class Trainer:
             pack, predicted, self.recipe.window, self.model.config.ssm_planes, device=self.device, **settings
         )
 
-    def draw(self, batches: Batches, count: int, rng) -> Batch:
+    def crops(self, batches: Batches, count: int, rng) -> Batch:
         """Some crops, their images without what the network cannot draw: a discriminator would know them by it."""
         batch = batches.draw(count, rng)
         return replace(batch, images=low_pass(batch.images)) if self.model.config.low_pass else batch
 
-    def losses(self, rng, step: int) -> dict:
-        """Losses of decoder and discriminators on one batch; gradients of each reach its own parameters alone."""
+    def views(self, rng, count: int, adversarial: float) -> dict:
+        """What `compare` needs beside the images; `adversarial` in 0..1 scales the decoder's adversarial losses."""
         r = self.recipe
-        batch, x_t, t = self.asked.next(self.model, partial(self.draw, self.batches), r.batch, rng)
-        with autocast(self.device, self.dtype):
-            drawn = self.model(x_t, t, batch.ssm, batch.coarse)
-        self.asked.advance(drawn.detach(), rng)
+        found = views(rng, count, r.window, r.compared, r.zoom, r.turn) | {"adversarial": np.float32(adversarial)}
+        return {name: torch.from_numpy(np.asarray(value)).to(self.device) for name, value in found.items()}
+
+    def draw(self, rng, step: int) -> dict:
+        """All tensors of one step."""
+        r = self.recipe
+        given = self.asked.next(self.model, partial(self.crops, self.batches), r.batch, rng)
         adversarial = min(1.0, max(0.0, step / max(1, r.hold) - 1))
-        judged = self.asked.judged(t)
-        if judged is None:
-            return self.compare(drawn, batch, rng, adversarial)
+        return given | self.views(rng, len(given.get("near", given["t"])), adversarial)
+
+    def losses(self, **given) -> dict:
+        """Losses of decoder and discriminators on one batch; gradients of each reach its own parameters alone."""
+        batch = Batch(**{name: given[name] for name in ("images", "labels", "ssm", "coarse")})
+        with autocast(self.device, self.dtype):
+            drawn = self.model(given["x_t"], given["t"], batch.ssm, batch.coarse)
+        self.asked.advance(drawn.detach(), given)
+        if "near" not in given:
+            return self.compare(drawn, batch, given)
+        near, far = given["near"], given["far"]
         found = dict.fromkeys(LOSSES, drawn.new_zeros(()))
-        if judged.any():
-            found |= self.compare(drawn[judged], batch[judged], rng, adversarial)
-        if not judged.all():
-            far = self.likeness(drawn[~judged], batch.images[~judged])
-            share = judged.float().mean()
-            found["loss"] = found["loss"] + (share - 1) * found["decoder"] + (1 - share) * self.weighted(far)
+        if len(near):
+            found |= self.compare(drawn.index_select(0, near), batch[near], given)
+        if len(far):
+            distant = self.weighted(self.likeness(drawn.index_select(0, far), batch.images[far]))
+            found["loss"] = found["loss"] + (1 - given["share"]) * (distant - found["decoder"])
         return found
 
     def likeness(self, drawn, real) -> dict:
@@ -180,37 +192,37 @@ class Trainer:
 
     def look(self, batches: Batches, network, rng) -> dict:
         """Losses of images that `network` draws as it will be used."""
-        batch = self.draw(batches, self.recipe.batch, rng)
+        batch = self.crops(batches, self.recipe.batch, rng)
 
         def noise(shape):
             return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
 
         with autocast(self.device, self.dtype):
             drawn = sample(network, batch.ssm, batch.coarse, noise=noise, sampling=self.sampling)
-        return self.compare(drawn, batch, rng, 1.0)
+        return self.compare(drawn, batch, self.views(rng, len(drawn), 1.0))
 
-    def compare(self, drawn, batch, rng, adversarial: float) -> dict:
-        """All losses of drawn images; `adversarial` in 0..1 scales the two adversarial ones of the decoder."""
+    def compare(self, drawn, batch, given: dict) -> dict:
+        """All losses of drawn images, seen as `views` says."""
         r, nets = self.recipe, self.discriminators
-        change = changed_light(len(drawn), rng, self.device)
+        change, shift, size = changed_light(given["light"]), given["shift"], drawn.shape[-2:]
         real, fake = change(batch.images), change(drawn)
         around = change(self.model.enlarge(batch.coarse)), batch.ssm * (self.model.config.condition != "coarse")
-        shift = tuple(rng.integers(SHIFT + 1, size=2))
-        size, seen = real.shape[-2:], zoomed(real.shape[-2:], rng.choice(r.zooms))
+        seen = partial(warped, warp=given["warp"]) if "warp" in given else lambda x: x
+        labels = seen(batch.labels)
         with autocast(self.device, self.dtype):
             with torch.no_grad():
                 wanted = nets.features(seen(real))
             found = nets.features(seen(fake))
             features = losses.feature_distance(found, wanted)
-            perceptual = self.vgg(drawn, batch.images, rng) if self.vgg else drawn.new_zeros(())
+            perceptual = self.vgg(drawn, batch.images, given["corner"]) if self.vgg else drawn.new_zeros(())
             nets.requires_grad_(False)
-            readable = losses.readable(nets.logits(found, size), batch.labels, self.weights, self.void)
+            readable = losses.readable(nets.logits(found, size), labels, self.weights, self.void)
             patches = losses.hinge_of_generator(nets.patch_scores(fake, *around, shift))
             nets.requires_grad_(True)
             nets.segmenter.encoder.requires_grad_(False)
             both = [torch.cat([a, b.detach()]) for a, b in zip(wanted, found, strict=True)]
             on_real, on_drawn = losses.segmenter_loss(
-                *nets.logits(both, size).chunk(2), batch.labels, self.weights, self.void
+                *nets.logits(both, size).chunk(2), labels, self.weights, self.void
             )
             pairs = [torch.cat([a, b]) for a, b in zip((real, *around), (fake.detach(), *around), strict=True)]
             scores = [score.chunk(2) for score in nets.patch_scores(*pairs, shift)]
@@ -222,7 +234,7 @@ class Trainer:
             "spectrum": losses.spectrum(drawn, batch.images),
             "texture": losses.texture(drawn, batch.images),
         }
-        decoder = self.weighted(alike) + adversarial * (r.semantic * readable + r.patch * patches)
+        decoder = self.weighted(alike) + given["adversarial"] * (r.semantic * readable + r.patch * patches)
         others = (readable, patches, on_real, on_drawn, hinge)
         return dict(zip(LOSSES, (decoder + on_real + on_drawn + hinge, decoder, *alike.values(), *others), strict=True))
 
@@ -275,7 +287,7 @@ def train_adversarial(
 
     state = train(
         trainer.model,
-        trainer.losses,
+        Staged(trainer.draw, trainer.losses),
         folder,
         budget,
         Optimization(recipe.learning_rate, (0.0, 0.99), ema_decay=recipe.ema_decay, clip=5.0, seed=seed),

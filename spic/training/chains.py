@@ -11,7 +11,6 @@ from torch import nn
 
 from spic.scsrdm.sampling import NUM_TIMESTEPS, Sampling, even_timesteps
 from spic.scsrdm.schedule import Chain, alphas_cumprod
-from spic.training.batches import Batch
 
 CHAINED = ("published", "ancestral")  # samplers that `Chains` knows
 SHARP = 60  # below this timestep a chain draws detail, and is judged by it; above it, it finds the mean
@@ -27,17 +26,14 @@ class OneStep(nn.Module):
         self.start, self.spread = start, spread
         self.register_buffer("abar", torch.tensor(alphas_cumprod(), dtype=torch.float32), persistent=False)
 
-    def next(self, network, draw, count, rng):
-        """A batch of `draw(count, rng)`, its x_t, float32 (N, 3, H, W), and timesteps, int64 (N,)."""
+    def next(self, network, draw, count, rng) -> dict:
+        """The tensors of a batch of `draw(count, rng)`, its `x_t`, float32 (N, 3, H, W), and timesteps `t`, (N,)."""
         batch = draw(count, rng)
         t = self.start + rng.integers(-self.spread, self.spread + 1, size=count)
         t = torch.from_numpy(np.clip(t, 0, NUM_TIMESTEPS - 1)).to(self.abar.device)
-        return batch, self.abar[t].sqrt().view(-1, 1, 1, 1) * network.enlarge(batch.coarse), t
+        return {**vars(batch), "x_t": self.abar[t].sqrt().view(-1, 1, 1, 1) * network.enlarge(batch.coarse), "t": t}
 
-    def judged(self, t):
-        """Which answers are images that are to look real: None, all of them."""
-
-    def advance(self, x0, rng):
+    def advance(self, x0, given):
         """Nothing follows."""
 
 
@@ -57,48 +53,71 @@ class Chains(nn.Module):
     def __init__(self, sampling: Sampling, count: int, window, planes: int):
         super().__init__()
         self.noised, self.whole = sampling.sampler == "ancestral", sampling.chain
+        self.left = [[] for _ in range(count)]  # timesteps, ascending
         height, width = window
-        self.register_buffer("left", torch.full((count, len(self.whole)), -1))  # timesteps, ascending, after -1s
         self.register_buffer("x_t", torch.zeros(count, 3, height, width))
         self.register_buffer("images", torch.zeros(count, 3, height, width))
         self.register_buffer("labels", torch.zeros(count, height, width, dtype=torch.int64))
         self.register_buffer("ssm", torch.zeros(count, planes, height, width))
         self.register_buffer("coarse", torch.zeros(count, 3, height // 4, width // 4))
 
-    def next(self, network, draw, count, rng):
-        """As `OneStep.next`; chains that have ended begin anew, with a crop of their own."""
-        ended = self.left[:, -1] < 0
-        if ended.any():
-            fresh = draw(int(ended.sum()), rng)
-            for name, values in vars(fresh).items():
-                getattr(self, name)[ended] = values
-            x = network.enlarge(fresh.coarse)
-            for i, c in zip(ended.nonzero().flatten().tolist(), x, strict=True):
-                steps = self._timesteps(rng)
-                self.left[i] = torch.tensor([-1] * (len(self.whole) - len(steps)) + steps)
-                abar = float(alphas_cumprod()[steps[-1]])
-                self.x_t[i] = abar**0.5 * c + (1 - abar) ** 0.5 * self._noise(rng) if self.noised else c
-        batch = Batch(self.images, self.labels, self.ssm, self.coarse)
-        return batch, self.x_t.clone(), self.left[:, -1].clone()
+    def get_extra_state(self):
+        """The timesteps that are left to each chain, after -1s: int64 (N, length)."""
+        return torch.tensor([[-1] * (len(self.whole) - len(steps)) + steps for steps in self.left])
 
-    def judged(self, t):
-        """Which answers are images that are to look real, bool (N,): those of the last steps."""
-        return t < SHARP
+    def set_extra_state(self, state):
+        """Go on with these timesteps."""
+        self.left = [[t for t in steps if t >= 0] for steps in state.tolist()]
+
+    def next(self, network, draw, count, rng) -> dict:
+        """As `OneStep.next`, with what `advance` needs; chains that have ended begin anew, with a crop of their own.
+
+        `near` and `far` are the numbers of the chains in their last steps, whose answers are images that are to look
+        real, and of the others, int64 (n,): some come twice, so that there are few shapes of a step to record. `share`
+        is that of the chains in `near`.
+        """
+        if ended := [i for i, steps in enumerate(self.left) if not steps]:
+            fresh, at = draw(len(ended), rng), self._put(np.array(ended))
+            for name, values in vars(fresh).items():
+                getattr(self, name)[at] = values
+            x = network.enlarge(fresh.coarse)
+            if self.noised:
+                x = torch.stack([self._begun(i, image, rng) for i, image in zip(ended, x, strict=True)])
+            else:
+                for i in ended:
+                    self.left[i] = self._timesteps(rng)
+            self.x_t[at] = x
+        t = np.array([steps[-1] for steps in self.left])
+        given = {name: getattr(self, name) for name in ("images", "labels", "ssm", "coarse")}
+        given |= {"x_t": self.x_t.clone(), "t": self._put(t)}
+        given |= {"near": self._numbers(t < SHARP), "far": self._numbers(t >= SHARP)}
+        given["share"] = self._put(np.float32([np.mean(t < SHARP)]))[0]
+        return given | {"moves": self._put(self._moves()), "noise": self._noise(rng, self.x_t.shape)}
 
     @torch.no_grad()
-    def advance(self, x0, rng):
+    def advance(self, x0, given: dict):
         """Move each chain by one step of its sampler, given what the network made of x_t, (N, 3, H, W)."""
-        for i, (image, left) in enumerate(zip(x0.float().clamp(-1, 1), self.left.tolist(), strict=True)):
-            steps = [t for t in left if t >= 0]
+        of_x0, of_x_t, deviation = given["moves"][:, :, None, None, None]
+        self.x_t.copy_(of_x0 * x0.float().clamp(-1, 1) + of_x_t * given["x_t"] + deviation * given["noise"])
+
+    def _begun(self, i, image, rng):
+        self.left[i] = self._timesteps(rng)
+        abar = float(alphas_cumprod()[self.left[i][-1]])
+        return abar**0.5 * image + (1 - abar) ** 0.5 * self._noise(rng, image.shape)
+
+    def _moves(self):
+        """Factors of x0, x_t and noise of each chain's next step, float32 (3, N); a step is taken off each chain."""
+        moves = np.zeros((3, len(self.left)), dtype=np.float32)
+        for i, steps in enumerate(self.left):
             k = len(steps) - 1
-            self.left[i] = torch.tensor([-1] * (len(self.whole) - k) + steps[:k])
-            if not k:  # that was the image
+            self.left[i] = steps[:k]
+            if not k:  # that is the image
                 continue
             chain = Chain.over(steps)
-            mean = float(chain.x0_coefficient[k]) * image + float(chain.x_t_coefficient[k]) * self.x_t[i]
             low, high = chain.log_variances(k)
-            deviation = float(np.exp(0.5 * (low if self.noised else high)))  # as `spic.scsrdm.sample` has it
-            self.x_t[i] = mean + deviation * self._noise(rng)
+            deviation = np.exp(0.5 * (low if self.noised else high))  # as `spic.scsrdm.sample` has it
+            moves[:, i] = chain.x0_coefficient[k], chain.x_t_coefficient[k], deviation
+        return moves
 
     def _timesteps(self, rng) -> list:
         kind = rng.random()
@@ -107,6 +126,15 @@ class Chains(nn.Module):
         keep = 1.0 if kind < 0.5 else THINNED
         return [t for t in self.whole if t < SHARP or t == self.whole[-1] or rng.random() < keep]
 
-    def _noise(self, rng):
-        noise = rng.standard_normal(tuple(self.x_t.shape[1:]), dtype=np.float32)
-        return torch.from_numpy(noise).to(self.x_t.device)
+    def _noise(self, rng, shape):
+        """Standard normals, made on the device: millions of numbers of each step would keep a processor busy."""
+        generator = torch.Generator(self.x_t.device).manual_seed(int(rng.integers(2**62)))
+        return torch.randn(tuple(shape), device=self.x_t.device, generator=generator)
+
+    def _numbers(self, chosen):
+        """Where an array (N,) is true, filled up to a multiple of N / 2."""
+        found, group = np.flatnonzero(chosen), (len(chosen) + 1) // 2
+        return self._put(np.resize(found, -(-len(found) // group) * group))
+
+    def _put(self, values):
+        return torch.from_numpy(values).to(self.x_t.device)

@@ -18,9 +18,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 from spic.networks.efficientnet import LITE
 from spic.networks.imagenet import load_imagenet
 from spic.segmentation.street import StreetConfig, StreetNet, normalize
+from spic.training.views import SHIFT, window
 
 ENCODER = "lite2"  # Lite0 measures (`fd_lite0`), Lite1 segments (`street`); the judge is no EfficientNet
-SHIFT = 4  # pixels that the patch discriminators' window moves, so that no place in a block is special
 
 
 class Discriminators(nn.Module):
@@ -61,15 +61,15 @@ class Discriminators(nn.Module):
         """Logits (N, num_classes + 1, H, W); the last class is "drawn"."""
         return self.segmenter.decode(features, size).float()
 
-    def patch_scores(self, x, c, ssm, shift=(0, 0)) -> list:
+    def patch_scores(self, x, c, ssm, shift=None) -> list:
         """Scores of patches, high for real: at full and at half resolution.
 
         x, c : images and enlarged coarse images (N, 3, H, W); ssm : one-hot SSMs. Four rows and columns are left out,
-        `shift` (each 0..4) of them above and at the left.
+        `shift` (int64 (2,), each 0..4; none by default) of them above and at the left.
         """
         y = torch.cat([x, c, ssm], dim=1)
-        down, right = shift
-        y = y[..., down : y.shape[-2] - SHIFT + down, right : y.shape[-1] - SHIFT + right]
+        size = y.shape[-2] - SHIFT, y.shape[-1] - SHIFT
+        y = y[..., : size[0], : size[1]] if shift is None else window(y, shift, size)
         return [net(z).float() for net, z in zip(self.patches, (y, F.avg_pool2d(y, 2)), strict=True)]
 
     def state_dict(self, *args, **settings):

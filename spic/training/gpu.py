@@ -52,6 +52,7 @@ OPTIONS = {
     "--folder": {"type": Path, "help": "where checkpoint and logs are kept; OUT by default"},
     "--batch": {"type": int, "default": 32},
     "--recipe": {"default": "{}", "help": "JSON: numbers of spic.training.adversarial.Recipe"},
+    "--evaluate-every": {"type": int, "default": 500, "help": "steps between looks at the images left out"},
     "--seed": {"type": int, "default": 0},
     "--device": {"default": "auto"},
     "--dtype": {"default": "auto"},
@@ -133,6 +134,7 @@ def _train(options) -> str:
         device=device,
         dtype=pick_dtype(options.dtype, device),
         seed=options.seed,
+        evaluate_every=options.evaluate_every,
         checkpoint_seconds=60,
         on_save=partial(write_parts, folder, options.out),
     )

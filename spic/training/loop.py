@@ -22,6 +22,7 @@ import torch
 from spic.errors import ConfigError, SpicError, WeightsError, memory_shortage
 from spic.files import atomic_path, make_folder, write_bytes
 from spic.training.distributed import Ranks
+from spic.training.recorded import Recorded, Staged
 from spic.weights import sha256, weight_paths
 
 
@@ -56,18 +57,19 @@ class Ema:
     """
 
     def __init__(self, module: torch.nn.Module, decay: float):
-        self.decay = decay
-        self.state = {key: value.detach().clone() for key, value in module.state_dict().items()}
+        self.decay, followed = decay, module.state_dict()
+        self.state = {key: value.detach().clone() for key, value in followed.items()}
+        pairs = [(self.state[key], followed[key]) for key in followed]
+        self.moving = list(zip(*(pair for pair in pairs if pair[0].dtype.is_floating_point), strict=True))
+        self.copied = [pair for pair in pairs if not pair[0].dtype.is_floating_point]
 
     @torch.no_grad()
-    def update(self, module: torch.nn.Module, step: int) -> None:
+    def update(self, step: int) -> None:
         """Move the average towards the module's state after step number `step`."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        state = module.state_dict()
-        moving = [key for key, value in state.items() if value.dtype.is_floating_point]
-        torch._foreach_lerp_([self.state[key] for key in moving], [state[key] for key in moving], 1 - decay)
-        for key in state.keys() - set(moving):
-            self.state[key].copy_(state[key])
+        torch._foreach_lerp_(*self.moving, 1 - decay)
+        for average, value in self.copied:
+            average.copy_(value)
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ def train(
         On its device already.
     loss_of : callable
         Given the random generator of this step and its number, returns a dict of scalar tensors; `loss` is minimised,
-        all are logged.
+        all are logged. A `spic.training.recorded.Staged` one is recorded as a CUDA graph where one process trains on a
+        GPU.
     folder : path-like
         Where `checkpoint.pt`, `log.csv` and `evaluation.csv` live; a checkpoint there is resumed.
     budget : Budget
@@ -149,6 +152,8 @@ def train(
     recipe = (recipe or {}) | ({"ranks": ranks.world} if ranks.world > 1 else {})
     run = _Run(module, companions or {}, Path(folder), how, groups, recipe, ranks, **saving)
     run.resume()
+    if isinstance(loss_of, Staged) and ranks.world == 1 and run.device.type == "cuda":
+        run.record(loss_of)
     with _bar(ranks.first) as show:
         run.modules.train()
         last = time.monotonic()
@@ -183,8 +188,11 @@ class _Run:
         self.recipe, self.ranks, self.checkpoint_seconds, self.on_save = recipe, ranks, checkpoint_seconds, on_save
         self.modules = torch.nn.ModuleList([module, *companions.values()])
         self.device = next(module.parameters()).device
-        self.optimizer = torch.optim.AdamW(
-            groups or module.parameters(), lr=how.learning_rate, betas=how.betas, weight_decay=how.weight_decay
+        self.optimizer, self.recorded = (
+            torch.optim.AdamW(
+                groups or module.parameters(), lr=how.learning_rate, betas=how.betas, weight_decay=how.weight_decay
+            ),
+            None,
         )
         self.ema = Ema(module, how.ema_decay)
         self.step, self.seconds, self.rows, self.saved = 0, 0.0, [], time.monotonic()
@@ -195,6 +203,8 @@ class _Run:
         if path.exists():
             state = _read_checkpoint(path, self.recipe)
             self.module.load_state_dict(state["module"])
+            for group in state["optimizer"]["param_groups"]:  # of recorded steps, perhaps: this run may take others
+                group |= {"capturable": False, "fused": None}
             self.optimizer.load_state_dict(state["optimizer"])
             for name, companion in self.companions.items():
                 companion.load_state_dict(state["companions"][name])
@@ -209,6 +219,16 @@ class _Run:
                 whole = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
                 kept = [line for line in whole[1:] if int(line.split(",")[0]) <= self.step]
                 write_bytes(log, "".join(whole[:1] + kept).encode())
+
+    def record(self, staged: Staged) -> None:
+        """Take steps as recordings; their learning rates are tensors, since a recorded number stays what it was."""
+        state = self.optimizer.state_dict()
+        for group in state["param_groups"]:
+            group |= {"capturable": True, "fused": True}
+        self.optimizer.load_state_dict(state)
+        for group in self.optimizer.param_groups:
+            group["lr"] = torch.zeros((), device=self.device)
+        self.recorded = Recorded(lambda **inputs: self.descend(staged.losses(**inputs)))
 
     def save(self) -> None:
         if self.rows:
@@ -232,20 +252,29 @@ class _Run:
         """One step at the learning rate that this progress has, which is returned."""
         rate, groups = self.how.learning_rate * cosine_rate(progress), self.optimizer.param_groups
         for group in groups:
-            group["lr"] = rate * group.get("scale", 1.0)
-        losses = loss_of(self.ranks.generator(self.how.seed, self.step), self.step)
+            own = rate * group.get("scale", 1.0)
+            group["lr"] = group["lr"].fill_(own) if self.recorded else own
+        rng = self.ranks.generator(self.how.seed, self.step)
+        if self.recorded:
+            row = self.recorded(loss_of.draw(rng, self.step))
+        else:
+            row = self.descend(loss_of(rng, self.step))
+        self.step += 1
+        self.ema.update(self.step)
+        self.ranks.average([row])
+        self.rows.append(row)
+        return rate
+
+    def descend(self, losses: dict) -> torch.Tensor:
+        """Move the weights down the gradient of `loss`; all losses in one tensor."""
         self.optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
+        groups = self.optimizer.param_groups
         self.ranks.average([p.grad for group in groups for p in group["params"] if p.grad is not None])
         torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.how.clip)
         self.optimizer.step()
-        self.step += 1
-        self.ema.update(self.module, self.step)
-        row = torch.stack([value.detach().float() for value in losses.values()])
-        self.ranks.average([row])
-        self.rows.append(row)
         self.names = list(losses)
-        return rate
+        return torch.stack([value.detach().float() for value in losses.values()])
 
     def recent(self) -> torch.Tensor:
         """Losses of the steps since the last log, float64 (steps, losses): where a training waits for its GPU."""

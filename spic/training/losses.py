@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 
+from spic.networks.constants import constant
 from spic.scsrdm.denoiser import to_x0
 from spic.training.variance import variational_bound
 
@@ -46,7 +47,7 @@ def denoising(network, x0, x_t, t, abar, ssm, coarse) -> dict:
 
 def luma(x):
     """Luma (N, 1, H, W)."""
-    return (x * x.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return (x * constant(LUMA, x).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def chroma(x):
@@ -76,7 +77,7 @@ def grid(x, window=(WINDOW, WINDOW), period: int = 4):
     grid. Sides are multiples of the window's, those multiples of `period`. A small window sees a grid that one surface
     has; a large one sees a weaker grid, since chance counts less.
     """
-    kernel = x.new_tensor([[0, -1, 0], [-1, 4, -1], [0, -1, 0]]).view(1, 1, 3, 3)
+    kernel = constant((0, -1, 0, -1, 4, -1, 0, -1, 0), x).view(1, 1, 3, 3)
     laplacian = F.conv2d(F.pad(luma(x), (1, 1, 1, 1), mode="reflect"), kernel).abs()
     count, _, height, width = laplacian.shape
     shape = (height // window[0], window[0] // period, period, width // window[1], window[1] // period, period)

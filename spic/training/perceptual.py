@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 
 from spic.metrics.perceptual import check_shapes, stage_maps, trunk_shapes
+from spic.networks.constants import constant
 from spic.training.losses import feature_distance
+from spic.training.views import window
 from spic.weights.reading import expand, read_state_dict
 
 NEEDED = "the perceptual loss needs VGG16 as the weights of LPIPS have it (spic weights convert vgg16.ckpt)"
@@ -42,17 +44,14 @@ class Vgg:
         check_shapes(state, shapes, path, NEEDED)
         self.weights = {key: state[key].float().to(device) for key in shapes}
 
-    def __call__(self, drawn, real, rng):
-        """Distance of the same random window of each pair: scalar."""
-        starts = [
-            int(rng.integers(max(0, side - part) + 1)) for side, part in zip(drawn.shape[2:], self.window, strict=True)
-        ]
-        window = (..., *(slice(start, start + part) for start, part in zip(starts, self.window, strict=True)))
+    def __call__(self, drawn, real, corner):
+        """Distance of the same window of each pair, whose top and left are `corner`, int64 (2,): scalar."""
+        drawn, real = (window(x, corner, self.window) for x in (drawn, real))
         with torch.no_grad():
-            wanted = self.features(real[window])
-        return feature_distance(self.features(drawn[window]), wanted)
+            wanted = self.features(real)
+        return feature_distance(self.features(drawn), wanted)
 
     def features(self, x) -> list:
         """Activations after each stage."""
-        x = (x - x.new_tensor(_MEAN).view(1, 3, 1, 1)) / x.new_tensor(_STD).view(1, 3, 1, 1)
+        x = (x - constant(_MEAN, x).view(1, 3, 1, 1)) / constant(_STD, x).view(1, 3, 1, 1)
         return list(stage_maps(x, self.weights, "vgg", DEPTH))

@@ -1,6 +1,12 @@
-"""A pack that trainings of the decoder can take."""
+"""What trainings can be tried with: a pack, a VGG16 of random weights, an eye on what a step does."""
 
 import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+VGG = [64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512]  # VGG16, to conv4_3
+SLICES = (4, 9, 16, 23)  # where the published slices of LPIPS end
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +18,56 @@ def coded_pack(tiny_scenes, tmp_path_factory):
     path = tmp_path_factory.mktemp("coded-pack") / "pack.zip"
     write_pack(path, [tiny_scenes(2, (64, 128))], [25, 40], get_codec("bpg"))
     return read_pack(path)
+
+
+@pytest.fixture(scope="session")
+def vgg_trunk():
+    """VGG16's layers to conv4_3 in torchvision's order, of random weights."""
+    torch.manual_seed(0)
+    layers, channels = [], 3
+    for width in VGG:
+        if width == "M":
+            layers.append(nn.MaxPool2d(2, 2))
+        else:
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            channels = width
+    return nn.Sequential(*layers)
+
+
+@pytest.fixture(scope="session")
+def vgg_file(vgg_trunk, tmp_path_factory):
+    """The same as LPIPS's weights have it."""
+    state = {}
+    for name, tensor in vgg_trunk.state_dict().items():
+        index = int(name.split(".")[0])
+        number = 1 + sum(index >= end for end in SLICES)
+        state[f"net.slice{number}.{name}"] = tensor
+    path = tmp_path_factory.mktemp("vgg") / "vgg.pt"
+    torch.save(state, path)
+    return path
+
+
+class Alone(TorchDispatchMode):
+    """Finds what a CUDA graph cannot hold: waiting for a number, masks, and tensors made from Python's numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func._schema.name.removeprefix("aten::")
+        if name in ("_local_scalar_dense", "nonzero", "lift_fresh"):
+            self.found.add(name)
+        places = args[1] if name.startswith(("index", "_index")) and len(args) > 1 else ()
+        if isinstance(places, list | tuple) and any(x is not None and x.dtype == torch.bool for x in places):
+            self.found.add("mask")
+        return func(*args, **kwargs or {})
+
+
+@pytest.fixture
+def alone():
+    """Sees whether work stays on the device, as `spic.training.recorded` needs it; shown first what it is to find."""
+    with Alone() as mode:
+        torch.ones(3)[torch.tensor([True, False, True])].sum().item()
+    assert mode.found == {"_local_scalar_dense", "lift_fresh", "mask"} | (mode.found & {"nonzero"})
+    return Alone

@@ -43,19 +43,23 @@ def trainer(coded_pack, tiny_decoder, make):
 @pytest.fixture
 def train(coded_pack, tiny_decoder, make, monkeypatch):
     """`train_adversarial` from random weights; may die at a step, then with a checkpoint of the one before."""
-    real = Trainer.losses
+    real = Trainer.draw
 
     def train(folder, steps=4, die_at=None, init=tiny_decoder, numbers=None, **options):
-        def losses(self, rng, step):
+        def draw(self, rng, step):
             if step == die_at:
                 raise Killed
             return real(self, rng, step)
 
-        monkeypatch.setattr(Trainer, "losses", losses)
+        monkeypatch.setattr(Trainer, "draw", draw)
         options = {"checkpoint_seconds": -1, "init": init, **options}
         return train_adversarial(coded_pack, folder, Budget(steps=steps), make(**(numbers or {})), **options)
 
     return train
+
+
+def losses(trainer, seed, step):
+    return trainer.losses(**trainer.draw(np.random.default_rng(seed), step))
 
 
 def same(a, b):
@@ -75,7 +79,7 @@ def test_gradients_reach_their_own_network_alone(trainer):
         d.load_state_dict(state)
         g.zero_grad()
         d.zero_grad()
-        parts = trainer.losses(np.random.default_rng(3), 100)
+        parts = losses(trainer, 3, 100)
         sum(parts[name] for name in names).backward()
         return gradients(g), gradients(d)
 
@@ -93,7 +97,7 @@ def test_gradients_reach_their_own_network_alone(trainer):
 
 def test_what_learns_from_what(trainer):
     """The segmenter from its two losses, the patch discriminators from the hinge, the decoder from all of its own."""
-    parts = trainer.losses(np.random.default_rng(3), 0)
+    parts = losses(trainer, 3, 0)
     d = {name: p for name, p in trainer.discriminators.named_parameters() if p.requires_grad}
     for loss, learner in (("on_drawn", "segmenter"), ("on_real", "segmenter"), ("hinge", "patches")):
         grads = torch.autograd.grad(parts[loss], list(d.values()), retain_graph=True, allow_unused=True)
@@ -107,7 +111,7 @@ def test_adversarial_losses_come_in_slowly(trainer):
     """Not at all in the first `hold` steps, fully after twice as many; all other losses count from the start."""
     r = trainer.recipe
     for step, share in ((0, 0), (2, 0), (3, 0.5), (4, 1), (9, 1)):
-        parts = trainer.losses(np.random.default_rng(step), step)
+        parts = losses(trainer, step, step)
         likeness = r.pixels * parts["pixels"] + r.low * parts["low"] + r.colour * parts["colour"]
         likeness = likeness + r.features * parts["features"] + r.grid * parts["grid"] + r.texture * parts["texture"]
         likeness = likeness + r.spectrum * parts["spectrum"]
@@ -124,10 +128,8 @@ def test_a_step_is_the_same_again(trainer):
     for _ in range(2):
         trainer.discriminators.load_state_dict(state)
         torch.randn(3)
-        seen.append({name: x.item() for name, x in trainer.losses(np.random.default_rng(5), 3).items()})
-    assert seen[0] == seen[1] and seen[0] != {
-        name: x.item() for name, x in trainer.losses(np.random.default_rng(6), 3).items()
-    }
+        seen.append({name: x.item() for name, x in losses(trainer, 5, 3).items()})
+    assert seen[0] == seen[1] and seen[0] != {name: x.item() for name, x in losses(trainer, 6, 3).items()}
 
 
 def test_killed_and_resumed_is_the_same_training(train, coded_pack, monkeypatch, tmp_path):
@@ -173,7 +175,7 @@ def test_discriminators_learn_to_tell(trainer):
     errors = []
     for step in range(10):
         optimizer.zero_grad()
-        parts = trainer.losses(np.random.default_rng(step), 0)
+        parts = losses(trainer, step, 0)
         parts["loss"].backward()
         optimizer.step()
         errors.append((parts["on_real"] + parts["on_drawn"] + parts["hinge"]).item())
@@ -194,20 +196,21 @@ def test_weights_load_in_the_decoder(train, coded_pack, tmp_path):
 def test_what_is_trained_is_what_is_sampled(trainer, coded_pack):
     """A crop of the whole image at the timestep of sampling is drawn as the sampler draws it, up to clipping."""
     trainer.asked.spread = 0
-    batch, x_t, t = trainer.asked.next(trainer.model, trainer.batches.draw, 2, np.random.default_rng(0))
+    given = trainer.asked.next(trainer.model, trainer.batches.draw, 2, np.random.default_rng(0))
     with torch.no_grad():
-        drawn = trainer.model(x_t, t, batch.ssm, batch.coarse)
-        sampled = sample(trainer.model, batch.ssm, batch.coarse, noise=[0, 0], **trainer.config["sampling"])
+        drawn = trainer.model(given["x_t"], given["t"], given["ssm"], given["coarse"])
+        sampled = sample(trainer.model, given["ssm"], given["coarse"], noise=[0, 0], **trainer.config["sampling"])
     torch.testing.assert_close(drawn.clamp(-1, 1), sampled, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("start", "lowest", "highest"), [(None, 180, 220), (0, 0, 20), (999, 979, 999)])
 def test_timesteps(start, lowest, highest, coded_pack, tiny_decoder, make):
     trainer = Trainer(coded_pack, None, make(start=start), tiny_decoder, "cpu", "float32")
-    batch, x_t, t = trainer.asked.next(trainer.model, trainer.batches.draw, 64, np.random.default_rng(0))
-    assert lowest <= t.min() < lowest + 6 and highest - 6 < t.max() <= highest and trainer.asked.judged(t) is None
+    given = trainer.asked.next(trainer.model, trainer.batches.draw, 64, np.random.default_rng(0))
+    t = given["t"]
+    assert lowest <= t.min() < lowest + 6 and highest - 6 < t.max() <= highest and "near" not in given
     expected = alphas_cumprod()[t.numpy()] ** 0.5
-    flat = (x_t / trainer.model.enlarge(batch.coarse)).median(3).values.median(2).values[:, 0]
+    flat = (given["x_t"] / trainer.model.enlarge(given["coarse"])).median(3).values.median(2).values[:, 0]
     assert np.allclose(flat, expected, atol=1e-3)
 
 
@@ -231,12 +234,12 @@ def test_far_steps_are_judged_by_their_pixels_alone(coded_pack, tiny_decoder, ma
     seen = []
     compare = trainer.compare
     trainer.compare = lambda drawn, *rest: seen.append(len(drawn)) or compare(drawn, *rest)
-    first = trainer.losses(np.random.default_rng(0), 9)
+    first = losses(trainer, 0, 9)
     assert not seen and first["loss"] > 0 and first["on_drawn"] == 0 and set(first) == set(recipe.LOSSES)
     first["loss"].backward()
     assert all(p.grad is None for p in trainer.discriminators.parameters())
     for step in range(1, 24):
-        found = trainer.losses(np.random.default_rng(step), 9)
+        found = losses(trainer, step, 9)
     assert seen and found["loss"].isfinite()
 
 
@@ -262,19 +265,33 @@ def test_real_images_are_as_smooth_as_drawn_ones(smooth, coded_pack, tiny_decode
     numbers = make(network={**NETWORK, "low_pass": smooth})
     trainer = Trainer(coded_pack, None, numbers, tiny_decoder, "cpu", "float32")
     plain = trainer.batches.draw(2, np.random.default_rng(0))
-    shown = trainer.draw(trainer.batches, 2, np.random.default_rng(0))
+    shown = trainer.crops(trainer.batches, 2, np.random.default_rng(0))
     torch.testing.assert_close(shown.images, low_pass(plain.images) if smooth else plain.images)
     assert torch.equal(shown.coarse, plain.coarse) and torch.equal(shown.labels, plain.labels)
 
 
-def test_the_segmenter_sees_other_sizes(coded_pack, tiny_decoder, make):
-    """Both images alike, and the labels where they were."""
-    trainer = Trainer(coded_pack, None, make(zooms=(0.5, 2.0)), tiny_decoder, "cpu", "float32")
-    sizes, features = [], trainer.discriminators.features
-    trainer.discriminators.features = lambda x: sizes.append(tuple(x.shape[2:])) or features(x)
-    for step in range(6):
-        assert trainer.losses(np.random.default_rng(step), 9)["loss"].isfinite()
-    assert set(sizes) == {(32, 32), (128, 128)} and sizes[::2] == sizes[1::2]
+def test_the_segmenter_sees_other_places_and_sizes(coded_pack, tiny_decoder, make, monkeypatch):
+    """Both images alike, and the labels where they are; the patch discriminators see the pixels as they are."""
+    calls, real = [], recipe.warped
+    monkeypatch.setattr(recipe, "warped", lambda x, warp: calls.append((x.shape, warp)) or real(x, warp))
+    for numbers, count in (({"zoom": 1.0, "turn": 0.0}, 0), ({"turn": 0.0}, 3), ({"zoom": 1.0}, 3)):
+        trainer = Trainer(coded_pack, None, make(**numbers), tiny_decoder, "cpu", "float32")
+        calls.clear()
+        assert losses(trainer, 0, 9)["loss"].isfinite()
+        assert len(calls) == count and all(torch.equal(warp, calls[0][1]) for _, warp in calls)
+
+
+@pytest.mark.parametrize("numbers", [{}, {"sampler": "published", "batch": 3}, {"sampler": "ancestral", "batch": 3}])
+def test_a_step_is_work_of_the_device_alone(numbers, coded_pack, tiny_decoder, make, vgg_file, alone):
+    """So that it can be recorded: see `spic.training.recorded`."""
+    trainer = Trainer(coded_pack, None, make(hold=0, **numbers), tiny_decoder, "cpu", "bfloat16", vgg_file)
+    for step in range(12):
+        given = trainer.draw(np.random.default_rng(step), step)
+        if step == 0:
+            losses(trainer, 0, 0)["loss"].backward()  # what is made once is made
+        with alone() as mode:
+            trainer.losses(**given)["loss"].backward()
+        assert not mode.found
 
 
 def test_old_weights_grow(tiny_decoder, coded_pack, make, tmp_path):
@@ -320,7 +337,7 @@ def test_one_condition_alone(condition, train, tiny_decoder, coded_pack, monkeyp
     seen = []
     real = Discriminators.patch_scores
 
-    def watched(self, x, c, ssm, shift):
+    def watched(self, x, c, ssm, shift=None):
         seen.append((c, ssm))
         return real(self, x, c, ssm, shift)
 
@@ -362,7 +379,7 @@ def test_weights_that_do_not_do(train, tiny_decoder, coded_pack, make, tmp_path)
     "wrong",
     [{"window": (128, 250)}, {"window": (0, 64)}, {"window": (64,)}, {"batch": 0}, {"spread": -1}, {"hold": -1}]
     + [{"start": start} for start in (-1, 1000)]
-    + [{"sampler": "ddim"}, {"sampler": "none"}],
+    + [{"sampler": "ddim"}, {"sampler": "none"}, {"zoom": 0.5}, {"zoom": float("nan")}, {"turn": -1}],
 )
 def test_recipes_that_can_not_be(wrong):
     with pytest.raises(ConfigError):
@@ -371,7 +388,7 @@ def test_recipes_that_can_not_be(wrong):
 
 def test_bfloat16(coded_pack, tiny_decoder, make):
     trainer = Trainer(coded_pack, None, make(), tiny_decoder, "cpu", "bfloat16")
-    parts = trainer.losses(np.random.default_rng(0), 9)
+    parts = losses(trainer, 0, 9)
     parts["loss"].backward()
     for module in (trainer.model, trainer.discriminators):
         assert all(p.grad.isfinite().all() for p in module.parameters() if p.grad is not None)

@@ -8,7 +8,7 @@ from spic.scsrdm import load_checkpoint, sample
 from spic.scsrdm.sampling import Sampling
 from spic.training import chains
 from spic.training.batches import Batches
-from spic.training.chains import Chains, OneStep
+from spic.training.chains import Chains
 
 WINDOW = (64, 64)
 
@@ -31,17 +31,22 @@ def test_against_the_sampler(sampler, network, draw, monkeypatch):
     monkeypatch.setattr(running, "_timesteps", lambda rng: sampling.chain)
     rng, mine, drawn = np.random.default_rng(0), [], []
     make = running._noise
-    monkeypatch.setattr(running, "_noise", lambda rng: drawn.append(make(rng)) or drawn[-1])
+
+    def noise(rng, shape):
+        drawn.extend(make(rng, shape).reshape(-1, *running.x_t.shape[1:]))
+        return drawn[-1].reshape(shape)
+
+    monkeypatch.setattr(running, "_noise", noise)
     with torch.no_grad():
         for _ in range(20):
-            batch, x_t, t = running.next(network, draw, 1, rng)
-            mine.append((int(t), x_t))
-            running.advance(network(x_t, t, batch.ssm, batch.coarse), rng)
+            given = running.next(network, draw, 1, rng)
+            mine.append((int(given["t"]), given["x_t"]))
+            running.advance(network(given["x_t"], given["t"], given["ssm"], given["coarse"]), given)
         theirs, left = [], iter(drawn)
         sample(
             network,
-            batch.ssm,
-            batch.coarse,
+            given["ssm"],
+            given["coarse"],
             noise=lambda shape: next(left, torch.zeros(shape[1:]))[None],
             sampling=sampling,
             callback=lambda seen: theirs.append((seen["t"], seen["x"])),
@@ -56,11 +61,11 @@ def test_chains_end_and_begin_anew(network, draw):
     running, rng = Chains(Sampling("published", 20), 3, WINDOW, 12), np.random.default_rng(1)
     seen, lengths = [[] for _ in range(3)], []
     for _ in range(300):
-        batch, x_t, t = running.next(network, draw, 3, rng)
-        running.advance(batch.images, rng)
-        for i, step in enumerate(t.tolist()):
+        given = running.next(network, draw, 3, rng)
+        running.advance(given["images"], given)
+        for i, step in enumerate(given["t"].tolist()):
             if step == 192:
-                torch.testing.assert_close(x_t[i], network.enlarge(batch.coarse)[i])
+                torch.testing.assert_close(given["x_t"][i], network.enlarge(given["coarse"])[i])
                 lengths += [len(seen[i])] * bool(seen[i])
                 assert not seen[i] or seen[i][-1] == 0
                 seen[i] = []
@@ -69,20 +74,40 @@ def test_chains_end_and_begin_anew(network, draw):
     assert min(lengths) == 4 and max(lengths) == 20 and {8} < set(lengths) - {4, 20}
 
 
-def test_what_is_judged():
-    t = torch.tensor([0, 50, 60, 192])
-    assert Chains(Sampling(), 1, WINDOW, 12).judged(t).tolist() == [True, True, False, False]
-    assert OneStep(200, 20).judged(t) is None and chains.SHARP == 60
+def test_what_is_judged(network, draw):
+    """The last steps, and each chain is on one side; few numbers of chains, so that few steps are recorded."""
+    running, rng = Chains(Sampling("published", 20), 3, WINDOW, 12), np.random.default_rng(1)
+    for _ in range(30):
+        given = running.next(network, draw, 3, rng)
+        running.advance(given["images"], given)
+        near, far = set(given["near"].tolist()), set(given["far"].tolist())
+        assert sorted([*near, *far]) == [0, 1, 2] and near == {
+            i for i in range(3) if given["t"][i] < chains.SHARP == 60
+        }
+        assert {len(given["near"]), len(given["far"])} <= {0, 2, 4} and given["share"] == pytest.approx(len(near) / 3)
+
+
+def test_chains_are_kept(network, draw):
+    """All that is to come is in the state."""
+    a, b = (Chains(Sampling("ancestral", 20), 3, WINDOW, 12) for _ in range(2))
+    for step in range(12):
+        given = a.next(network, draw, 3, np.random.default_rng(step))
+        a.advance(given["images"], given)
+    b.load_state_dict(a.state_dict())
+    assert b.left == a.left and len({len(steps) for steps in a.left}) > 1
+    ones, others = (running.next(network, draw, 3, np.random.default_rng(99)) for running in (a, b))
+    assert ones.keys() == others.keys() and all(torch.equal(ones[name], others[name]) for name in ones)
 
 
 def test_a_chain_does_not_wander(network, draw):
     """Given the true image at each step, the state stays the image and noise of that step's variance."""
     running, rng = Chains(Sampling("ancestral", 20), 4, WINDOW, 12), np.random.default_rng(2)
     for _ in range(40):
-        batch, x_t, t = running.next(network, draw, 4, rng)
+        given = running.next(network, draw, 4, rng)
+        x_t, t, images = given["x_t"], given["t"], given["images"]
         abar = torch.from_numpy(chains.alphas_cumprod()[t.numpy()]).view(-1, 1, 1, 1).float()
-        off = (x_t - abar.sqrt() * batch.images)[t < 150]
+        off = (x_t - abar.sqrt() * images)[t < 150]
         if len(off):
             expected = (1 - abar).sqrt()[t < 150].flatten()
             assert torch.allclose(off.std((1, 2, 3)), expected, rtol=0.35, atol=0.02)
-        running.advance(batch.images, rng)
+        running.advance(images, given)

@@ -132,7 +132,7 @@ def test_a_run_that_is_done_leaves_its_weights_once_more(command, tmp_path):
         (["--recipe", '{"window": [60, 64]}'], "multiples of 64"),
         (["--recipe", "[1]"], "--recipe"),
         (["--minutes", "1"], "--steps or --minutes"),
-        (["--recipe", '{"zooms": [0]}'], "zooms [0]"),
+        (["--recipe", '{"zoom": 0}'], "zoom 0, turn 8.0"),
         (["--init", "none"], "none"),
         (["--discriminators", "none"], "none: no such file"),
         (["--lite2", "none"], "none: no such file"),

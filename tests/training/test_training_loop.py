@@ -90,7 +90,7 @@ def test_ema_against_the_recurrence():
         with torch.no_grad():
             module.weight.fill_(step)
             module.num_batches_tracked.fill_(step)
-        ema.update(module, step)
+        ema.update(step)
         decay = min(0.6, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * step
         assert ema.state["weight"].item() == pytest.approx(expected, rel=1e-5)
