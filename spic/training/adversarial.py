@@ -18,7 +18,7 @@ from spic.scsrdm.refine import low_pass
 from spic.scsrdm.sampler import sample
 from spic.scsrdm.sampling import NUM_TIMESTEPS, STEPS, Sampling
 from spic.training import losses
-from spic.training.batches import Batch, Batches
+from spic.training.batches import Batch, Batches, put
 from spic.training.chains import CHAINED, Chains, OneStep
 from spic.training.decoder import CONDITIONS, recipe_of
 from spic.training.discriminators import Discriminators
@@ -154,8 +154,8 @@ class Trainer:
     def views(self, rng, count: int, adversarial: float) -> dict:
         """What `compare` needs beside the images; `adversarial` in 0..1 scales the decoder's adversarial losses."""
         r = self.recipe
-        found = views(rng, count, r.window, r.compared, r.zoom, r.turn) | {"adversarial": np.float32(adversarial)}
-        return {name: torch.from_numpy(np.asarray(value)).to(self.device) for name, value in found.items()}
+        found = views(rng, count, r.window, r.compared, r.zoom, r.turn) | {"adversarial": adversarial}
+        return {name: put(value, self.device) for name, value in found.items()}
 
     def draw(self, rng, step: int) -> dict:
         """All tensors of one step."""

@@ -98,7 +98,7 @@ class Batches:
         left = rng.integers(self.coarse.shape[3] - width + 1, size=count)
         coded = rng.integers(len(self.coarse), size=count)
         source = (rng.random(count) >= self.truth) & (len(self.maps) > 1)
-        flip = torch.from_numpy(rng.random(count) < 0.5).to(self.device)
+        flip = self._put(rng.random(count) < 0.5)
         light = self._light(count, rng)
 
         def index(start, length, scale):
@@ -136,8 +136,13 @@ class Batches:
         return light
 
     def _put(self, values):
-        values = torch.from_numpy(np.asarray(values))
-        return (values.float() if values.is_floating_point() else values).to(self.device)
+        return put(values, self.device)
+
+
+def put(values, device) -> torch.Tensor:
+    """Numbers on the device, those with a fraction as float32. What the device does is not waited for."""
+    values = torch.from_numpy(np.asarray(values))
+    return (values.float() if values.is_floating_point() else values).to(device, non_blocking=True)
 
 
 def predicted_maps(pack: Pack, weights, device: str) -> np.ndarray:

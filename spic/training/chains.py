@@ -11,6 +11,7 @@ from torch import nn
 
 from spic.scsrdm.sampling import NUM_TIMESTEPS, Sampling, even_timesteps
 from spic.scsrdm.schedule import Chain, alphas_cumprod
+from spic.training.batches import put
 
 CHAINED = ("published", "ancestral")  # samplers that `Chains` knows
 SHARP = 60  # below this timestep a chain draws detail, and is judged by it; above it, it finds the mean
@@ -30,7 +31,7 @@ class OneStep(nn.Module):
         """The tensors of a batch of `draw(count, rng)`, its `x_t`, float32 (N, 3, H, W), and timesteps `t`, (N,)."""
         batch = draw(count, rng)
         t = self.start + rng.integers(-self.spread, self.spread + 1, size=count)
-        t = torch.from_numpy(np.clip(t, 0, NUM_TIMESTEPS - 1)).to(self.abar.device)
+        t = put(np.clip(t, 0, NUM_TIMESTEPS - 1), self.abar.device)
         return {**vars(batch), "x_t": self.abar[t].sqrt().view(-1, 1, 1, 1) * network.enlarge(batch.coarse), "t": t}
 
     def advance(self, x0, given):
@@ -91,7 +92,7 @@ class Chains(nn.Module):
         given = {name: getattr(self, name) for name in ("images", "labels", "ssm", "coarse")}
         given |= {"x_t": self.x_t.clone(), "t": self._put(t)}
         given |= {"near": self._numbers(t < SHARP), "far": self._numbers(t >= SHARP)}
-        given["share"] = self._put(np.float32([np.mean(t < SHARP)]))[0]
+        given["share"] = self._put(np.mean(t < SHARP))
         return given | {"moves": self._put(self._moves()), "noise": self._noise(rng, self.x_t.shape)}
 
     @torch.no_grad()
@@ -137,4 +138,4 @@ class Chains(nn.Module):
         return self._put(np.resize(found, -(-len(found) // group) * group))
 
     def _put(self, values):
-        return torch.from_numpy(values).to(self.x_t.device)
+        return put(values, self.x_t.device)
