@@ -150,7 +150,10 @@ class Trainer:
         self.images, self.labels = (torch.from_numpy(stack).to(device) for stack in (pack.pictures, pack.labels))
 
     def draw(self, rng: np.random.Generator, step: int) -> dict:
-        """What `losses` takes: whole frames of a batch, and the numbers that say what becomes of them."""
+        """What `losses` takes: whole frames of a batch, and the numbers that say what becomes of them.
+
+        The same on every device, apart from `noise`, which is drawn there.
+        """
         recipe, count = self.recipe, self.recipe.batch
         index = torch.from_numpy(rng.choice(len(self.pack), size=count, p=self.odds)).to(self.device)
         numbers = {
