@@ -162,7 +162,6 @@ def test_targets_that_cannot_be_written(files):
 def small_training(monkeypatch, tiny_net, tiny_segmenter_net):
     """Trainings of seconds: small frames, crops and networks."""
     monkeypatch.setattr(packs, "FRAME_SIZE", (48, 64))
-    monkeypatch.setattr(segmenter_recipe, "CROP", (32, 48))
     monkeypatch.setattr(decoder_recipe, "CROP", (16, 32))
     monkeypatch.setattr(decoder_recipe, "SMALL", {**decoder_recipe.SMALL, **tiny_net})
     monkeypatch.setattr(segmenter_recipe, "load_imagenet", lambda encoder, name: None)
@@ -177,6 +176,9 @@ def test_train_segmenter(small_training, files, scene):
     pack, folder = files / "pack.zip", files / "runs" / "seg"
     assert "3 pictures" in run("train", "pack", pack, "--scenes", 3)
     command = ["train", "segmenter", pack, folder, "--steps", 3, "--leave-out", "scene_00002", *MACHINE]
+    assert "crop: sides are multiples of 32; got (30, 64)" in fail(*command, "--crop", 30, 64)
+    assert not folder.exists()
+    command += ["--crop", 32, 64, "--zoom", 0.7, 1.5, "--turn", 5, "--mixed", 0.3, "--lovasz", 0.1]
     first = run(*command)
     assert {path.name for path in folder.iterdir()} == {
         *("checkpoint.pt", "log.csv", "evaluation.csv"),

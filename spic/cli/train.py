@@ -76,11 +76,17 @@ def segmenter(
         str | None, typer.Option(help="ImageNet encoder: lite1 (pyramid's default), lite2 (street's), none.")
     ] = None,
     scene_share: Annotated[float, typer.Option(min=0, max=1, help="Share of drawn scenes in a batch.")] = 0.2,
+    crop: Annotated[tuple[int, int], typer.Option(help="Height and width of the crops.")] = (192, 384),
+    zoom: Annotated[tuple[float, float], typer.Option(help="Range of their zoom.")] = (0.5, 2.0),
+    turn: Annotated[float, typer.Option(help="Largest angle by which they are turned, degrees.")] = 8.0,
+    mixed: Annotated[float, typer.Option(help="Share that takes classes, mostly rare ones, from another crop.")] = 0.5,
+    lovasz: Annotated[float, typer.Option(help="Weight of the Lovasz-softmax loss.")] = 0.0,
 ):
     """Train a segmenter and write FOLDER/street-segmenter."""
     from spic.training.segmenter import Recipe, train_segmenter
 
-    recipe = Recipe(network, encoder, batch=batch, scene_share=scene_share, learning_rate=learning_rate)
+    sizes = {"batch": batch, "scene_share": scene_share, "learning_rate": learning_rate, "lovasz": lovasz}
+    recipe = Recipe(network, encoder, **sizes, crop=crop, zoom=zoom, turn=turn, mixed=mixed)
     state, config = train_segmenter(
         recipe=recipe, init=init, **_given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed)
     )

@@ -1,66 +1,163 @@
-"""Random crops and colours for training batches; everything from one numpy generator per step."""
+"""Crops of a segmenter's batches: window, mixture and light.
+
+The numbers come from one numpy generator per step (`draw_...`), the arithmetic is on tensors of fixed shapes: nothing
+waits for the device, so that a step can be captured as a CUDA graph.
+"""
 
 import numpy as np
-from PIL import Image
+import torch
+import torch.nn.functional as F
+
+ASPECT = 1.18  # most by which a window's two zooms may differ, as a factor
+_CORNERS = np.array([(x, y) for y in (-1, 1) for x in (-1, 1)])
 
 
-def random_crop(pictures: list, size, rng: np.random.Generator, zoom=(1.0, 1.0), fill=0) -> list[np.ndarray]:
-    """Cut the same random window out of aligned maps, after a random zoom and a random left-right flip.
+def draw_windows(rng: np.random.Generator, count: int, frame, size, zoom=(0.5, 2.0), turn: float = 8.0) -> np.ndarray:
+    """Random windows in frames: zoomed, a little stretched, turned, flipped left to right for half of them.
+
+    A window is put where it lies within the frame, and one that is larger where the frame lies within it, turns aside.
 
     Parameters
     ----------
-    pictures : list of numpy.ndarray
-        uint8 (H, W, 3) images (bilinear zoom) and (H, W) label maps (nearest), aligned.
-    size : (int, int)
-        Height and width of the result.
+    frame, size : (int, int)
+        Height and width of the frames, and of what is cut out of them.
     zoom : (float, float)
-        Range of the zoom factor; it is drawn log-uniformly.
-    fill : int
-        Value of label maps outside the frame (void), where the zoomed frame is smaller than the window.
+        Range of the zoom factor, which is drawn log-uniformly.
+    turn : float
+        Largest angle, degrees.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (count, 4, 2, 3), what `cut` takes: affine maps from a pixel of the crop, (x, y) from its centre, to the
+        place in the frame, from its centre. Four of them per crop, for the mean over a pixel: where the crop is a
+        reduced image they differ by up to half a pixel of the crop, elsewhere they are the same.
     """
-    height, width = pictures[0].shape[:2]
-    factor = float(np.exp(rng.uniform(*np.log(zoom))))
-    wanted = (round(size[0] / factor), round(size[1] / factor))  # the window in source pixels
-    top = rng.integers(min(0, height - wanted[0]), max(0, height - wanted[0]) + 1)
-    left = rng.integers(min(0, width - wanted[1]), max(0, width - wanted[1]) + 1)
-    flip = rng.random() < 0.5
-    return [_window(picture, top, left, wanted, size, fill, flip) for picture in pictures]
+    factor = np.exp(rng.uniform(*np.log(zoom), size=count))
+    aspect = np.exp(rng.uniform(-1, 1, size=count) * np.log(ASPECT) / 2)
+    zooms = np.stack([factor * aspect, factor / aspect], 1)  # of x and y
+    angle = np.deg2rad(rng.uniform(-turn, turn, size=count))
+    flip = np.where(rng.random(count) < 0.5, -1.0, 1.0)
+    room = np.array([frame[1], frame[0]]) - np.array([size[1], size[0]]) / zooms
+    centre = rng.uniform(-0.5, 0.5, size=(count, 2)) * np.abs(room)
+    rotation = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], 1).reshape(count, 2, 2)
+    return windows(rotation / zooms[:, None] * np.stack([flip, np.ones(count)], 1)[:, None], centre, zooms)
 
 
-def _window(picture, top, left, wanted, size, fill, flip):
-    bottom, right = top + wanted[0], left + wanted[1]
-    part = picture[max(0, top) : bottom, max(0, left) : right]
-    pad = [(max(0, -top), max(0, bottom - picture.shape[0])), (max(0, -left), max(0, right - picture.shape[1]))]
-    if any(sum(side) for side in pad):
-        constant = 0 if picture.ndim == 3 else fill
-        part = np.pad(part, pad + [(0, 0)] * (picture.ndim - 2), constant_values=constant)
-    if wanted != tuple(size):
-        mode = Image.Resampling.BILINEAR if picture.ndim == 3 else Image.Resampling.NEAREST
-        part = np.asarray(Image.fromarray(part).resize((size[1], size[0]), mode))
-    return np.ascontiguousarray(part[:, ::-1] if flip else part)
+def windows(linear: np.ndarray, centre: np.ndarray, zooms: np.ndarray) -> np.ndarray:
+    """What `draw_windows` returns, of matrices (N, 2, 2), centres (N, 2) and zooms (N, 2), in x and y."""
+    spread = np.clip((1 - zooms) / 2, 0, 0.25)[:, None] * _CORNERS  # (N, 4, 2): halves of a halved image
+    places = centre[:, None] + np.einsum("nij,nkj->nki", linear, spread)
+    return np.concatenate([np.repeat(linear[:, None], 4, 1), places[..., None]], -1).astype(np.float32)
 
 
-def jitter_colors(picture: np.ndarray, rng: np.random.Generator, strength: float = 0.3) -> np.ndarray:
-    """Random gamma, contrast, saturation and white balance on uint8 (H, W, 3), as weather and cameras vary."""
-    x = picture.astype(np.float32) / 255
-    x = x ** np.exp(rng.uniform(-strength, strength))
-    x = (x - x.mean()) * np.exp(rng.uniform(-strength, strength)) + x.mean()
-    gray = x.mean(axis=2, keepdims=True)
-    x = gray + (x - gray) * np.exp(rng.uniform(-strength, strength))
-    x = x * np.exp(rng.uniform(-strength / 3, strength / 3, size=3))
-    return (np.clip(x, 0, 1) * 255 + 0.5).astype(np.uint8)
+def cut(images: torch.Tensor, labels: torch.Tensor, maps: torch.Tensor, size, void: int):
+    """Windows of frames, images and labels alike.
 
+    Parameters
+    ----------
+    images, labels : torch.Tensor
+        uint8 (N, H, W, 3) and (N, H, W).
+    maps : torch.Tensor
+        float32 (N, 4, 2, 3) of `draw_windows`.
+    size : (int, int)
+        Height and width of the windows.
+    void : int
+        Label of what lies outside the frame; the image is mirrored there.
 
-def other_light(picture: np.ndarray, rng: np.random.Generator, share: float = 0.4) -> np.ndarray:
-    """Another light on uint8 (H, W, 3), for `share` of the calls: darker, flatter, tinted, less saturated, grainy.
-
-    Training frames are mostly taken by day; dusk and tunnels are not among them.
+    Returns
+    -------
+    torch.Tensor, torch.Tensor
+        float32 (N, 3, height, width) in [0, 1], bilinear; int64 (N, height, width), nearest.
     """
-    if rng.random() >= share:
-        return picture
-    x = np.maximum(picture.astype(np.float32) / 255, 1e-4)
-    x = rng.uniform(0.35, 1.05) * x ** rng.uniform(0.7, 1.9) * np.exp(rng.normal(0, 0.12, size=3))
-    gray = x.mean(axis=2, keepdims=True)
-    x = gray + (x - gray) * rng.uniform(0.2, 1.2)
-    x = x + rng.uniform(0, 0.03) * rng.standard_normal(x.shape, dtype=np.float32)
-    return (np.clip(x, 0, 1) * 255 + 0.5).astype(np.uint8)
+    height, width = size
+    rows = torch.arange(height, device=maps.device).view(-1, 1) - (height - 1) / 2
+    columns = torch.arange(width, device=maps.device) - (width - 1) / 2
+    maps = torch.cat([maps, maps.mean(1, keepdim=True)], 1)[..., None, None]
+    # By elements, not as a product of matrices, which may be rounded to ten bits on a GPU.
+    x, y = (maps[:, :, i, 0] * columns + maps[:, :, i, 1] * rows + maps[:, :, i, 2] for i in (0, 1))
+    grid = torch.stack([x * (2 / labels.shape[2]), y * (2 / labels.shape[1])], -1)  # (N, 5, height, width, 2)
+    parts = F.grid_sample(
+        images.permute(0, 3, 1, 2).float() / 255,
+        grid[:, :4].flatten(1, 2),
+        padding_mode="reflection",
+        align_corners=False,
+    )
+    known = F.grid_sample(labels[:, None].float() - void, grid[:, 4], mode="nearest", align_corners=False)
+    return parts.unflatten(2, (4, height)).mean(2), known[:, 0].long() + void
+
+
+def draw_pasted(rng: np.random.Generator, count: int, odds: np.ndarray, share: float) -> np.ndarray:
+    """Which classes each of `count` crops takes from its neighbour: bool (count, len(odds)); none but for `share`."""
+    return (rng.random((count, 1)) < share) & (rng.random((count, len(odds))) < odds)
+
+
+def paste(images: torch.Tensor, labels: torch.Tensor, pasted: torch.Tensor):
+    """Put the pixels of some classes of each crop's neighbour in the batch over the crop, image and labels alike.
+
+    Source: ClassMix (Olsson et al. 2021). Before the light is drawn, so that it is one light and no edge of brightness
+    tells what was pasted.
+
+    Parameters
+    ----------
+    images, labels : torch.Tensor
+        float32 (N, 3, H, W) and int64 (N, H, W).
+    pasted : torch.Tensor
+        bool (N, ids): which ids are taken over.
+    """
+    others = labels.roll(1, 0)
+    over = pasted.gather(1, others.flatten(1)).view_as(labels)
+    return torch.where(over[:, None], images.roll(1, 0), images), torch.where(over, others, labels)
+
+
+def draw_light(rng: np.random.Generator, count: int, strength: float = 0.4, other: float = 0.4) -> dict:
+    """Numbers of `relight` for `count` images: as weather and cameras vary; `other` of them in another light.
+
+    Another light is darker, flatter, tinted, less saturated and grainy: training frames are mostly taken by day; dusk
+    and tunnels are not among them. Three images in ten are blurred or sharpened.
+
+    Parameters
+    ----------
+    strength : float
+        Largest natural logarithm of the factors by which gamma, contrast and saturation vary; tints do by a third.
+    other : float
+        Share of the images in another light.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        float32 `gamma`, `contrast`, `saturation`, `blur` and `grain` (count,); `tint` (count, 3).
+    """
+    on = rng.random(count) < other
+
+    def jitter(*shape, by=strength):
+        return np.exp(rng.uniform(-by, by, size=(count, *shape)))
+
+    def only(where, values, rest):
+        return np.where(where.reshape(-1, *[1] * (values.ndim - 1)), values, rest)
+
+    tint = rng.uniform(0.35, 1.05, size=(count, 1)) * np.exp(rng.normal(0, 0.12, size=(count, 3)))
+    numbers = {
+        "gamma": jitter() * only(on, rng.uniform(0.7, 1.9, size=count), 1.0),
+        "contrast": jitter(),
+        "saturation": jitter() * only(on, rng.uniform(0.2, 1.2, size=count), 1.0),
+        "tint": jitter(3, by=strength / 3) * only(on, tint, 1.0),
+        "blur": only(rng.random(count) < 0.3, rng.uniform(-0.5, 1.0, size=count), 0.0),
+        "grain": only(on, rng.uniform(0, 0.03, size=count), 0.0),
+    }
+    return {name: values.astype(np.float32) for name, values in numbers.items()}
+
+
+def relight(images, *, gamma, contrast, saturation, tint, blur, grain, noise) -> torch.Tensor:
+    """Images (N, 3, H, W) in [0, 1] in the light of `draw_light`, with `noise`, (N, 3, H, W) of deviation 1.
+
+    `blur` is the share of the mean over 3x3 pixels in each; a negative one sharpens.
+    """
+    gamma, contrast, saturation, blur, grain = (v.view(-1, 1, 1, 1) for v in (gamma, contrast, saturation, blur, grain))
+    x = images.clamp(min=0) ** gamma
+    mean = x.mean((1, 2, 3), keepdim=True)
+    x = mean + (x - mean) * contrast
+    gray = x.mean(1, keepdim=True)
+    x = (gray + (x - gray) * saturation) * tint[:, :, None, None]
+    soft = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+    return (x + (soft - x) * blur + noise * grain).clamp(0, 1)

@@ -1,5 +1,6 @@
 """Recipe of the segmenters: weighted cross-entropy on CamVid's training split and scenes."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
@@ -13,16 +14,16 @@ from spic.networks.efficientnet import LITE
 from spic.networks.imagenet import load_imagenet
 from spic.pictures.labels import get_label_space
 from spic.segmentation.segmenter import NETWORKS, network_name
-from spic.training.augment import jitter_colors, other_light, random_crop
+from spic.training.augment import cut, draw_light, draw_pasted, draw_windows, paste, relight
 from spic.training.batches import scene_odds
 from spic.training.loop import Budget, Optimization, origin, train
+from spic.training.lovasz import lovasz_softmax
 from spic.training.pack import Pack
 from spic.weights import load_state, read_weights
 
 ENCODERS = {"street": "lite2", "pyramid": "lite1", "dense": None}  # and lite0 belongs to `fd_lite0`
-ZOOM = (0.5, 2.0)
 RARE = ("pole", "sign", "pedestrian", "bicyclist", "fence")  # classes whose frames come more often
-CROP = (192, 384)  # smaller than the working size: more steps a minute
+PASTED = (0.4, 0.9)  # odds that a class is pasted from another crop, and of a rare one
 
 
 def class_weights(labels: np.ndarray, num_classes: int, power: float = 0.5, ceiling: float = 6.0) -> np.ndarray:
@@ -58,11 +59,29 @@ class Recipe:
     shape : dict
         Fields of the network's config over its defaults.
     batch : int
-        Crops per step, of `CROP` pixels.
+        Crops per step.
     scene_share : float
         Share of drawn street scenes in the batches, where the pack has both kinds.
     learning_rate : float
         Peak rate of AdamW.
+    crop : (int, int)
+        Height and width of the crops, multiples of what the network takes; smaller than the working size: more steps
+        per minute.
+    zoom : (float, float)
+        Range in which crops are reduced or enlarged.
+    turn : float
+        Largest angle by which they are turned, degrees.
+    mixed : float
+        Share of crops that take some classes, the `RARE` ones mostly, from another crop of the batch.
+    colors : float
+        Strength of the random colours, `spic.training.augment.draw_light`.
+    lovasz : float
+        Weight of the Lovasz-softmax loss beside cross-entropy: it rates small classes like large ones, as mIoU does.
+
+    Raises
+    ------
+    ConfigError
+        There is no such network or encoder; a number is out of its range.
     """
 
     network: str = "street"
@@ -71,6 +90,12 @@ class Recipe:
     batch: int = 8
     scene_share: float = 0.2
     learning_rate: float = 2e-3
+    crop: tuple[int, int] = (192, 384)
+    zoom: tuple[float, float] = (0.5, 2.0)
+    turn: float = 8.0
+    mixed: float = 0.5
+    colors: float = 0.4
+    lovasz: float = 0.0
 
     def __post_init__(self):
         if self.network not in NETWORKS:
@@ -80,10 +105,21 @@ class Recipe:
         if self.encoder not in (None, *known):
             raise ConfigError(f"encoder {self.encoder!r}: for the network {self.network} there are {', '.join(known)}")
         object.__setattr__(self, "encoder", self.encoder or usual or "none")
+        multiple = NETWORKS[self.network][3]
+        for wrong, what in (
+            (any(side < multiple or side % multiple for side in self.crop), f"crop: sides are multiples of {multiple}"),
+            (not 0 < self.zoom[0] <= self.zoom[1] < math.inf, "zoom: from above 0, up to a number that is not smaller"),
+            (not 0 <= self.turn <= 180, "turn: from 0 to 180 degrees"),
+            (not 0 <= self.mixed <= 1, "mixed: a share, from 0 to 1"),
+            (not 0 <= self.colors <= 2, "colors: from 0 to 2"),
+            (not 0 <= self.lovasz < math.inf, "lovasz: 0 or above"),
+        ):
+            if wrong:
+                raise ConfigError(f"{what}; got {getattr(self, what.partition(':')[0])}")
 
 
 class Trainer:
-    """The network, what it is shown, and the loss of one step."""
+    """The network, what it is shown (`draw`), and the loss of one step (`losses`)."""
 
     def __init__(self, pack: Pack, recipe: Recipe, init, device: str, dtype: str):
         self.pack, self.recipe, self.device, self.dtype = pack, recipe, device, dtype
@@ -107,20 +143,48 @@ class Trainer:
         real = np.array([source != "street_scenes" for source in pack.sources])
         weights = class_weights(pack.labels[real] if real.any() else pack.labels, space.num_classes)
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
-        self.odds = sampling_odds(pack, recipe.scene_share, [space.id(name) for name in RARE if name in space.classes])
+        rare = [space.id(name) for name in RARE if name in space.classes]
+        self.odds = sampling_odds(pack, recipe.scene_share, rare)
+        self.pasted = np.zeros(space.void + 1)  # void never is
+        self.pasted[: space.num_classes], self.pasted[rare] = PASTED
+        self.images, self.labels = (torch.from_numpy(stack).to(device) for stack in (pack.pictures, pack.labels))
 
-    def losses(self, rng, _) -> dict:
-        """Cross-entropy on a batch of random crops in random colours."""
-        images, labels = [], []
-        for i in rng.choice(len(self.pack), size=self.recipe.batch, p=self.odds):
-            image, label = random_crop([self.pack.pictures[i], self.pack.labels[i]], CROP, rng, ZOOM, self.space.void)
-            images.append(other_light(jitter_colors(image, rng), rng))
-            labels.append(label)
-        x = self.normalize(torch.from_numpy(np.stack(images)).to(self.device))
-        target = torch.from_numpy(np.stack(labels)).to(self.device).long()
+    def draw(self, rng: np.random.Generator, step: int) -> dict:
+        """What `losses` takes: whole frames of a batch, and the numbers that say what becomes of them.
+
+        The same on every device, apart from `noise`, which is drawn there.
+        """
+        recipe, count = self.recipe, self.recipe.batch
+        index = torch.from_numpy(rng.choice(len(self.pack), size=count, p=self.odds)).to(self.device)
+        numbers = {
+            "maps": draw_windows(rng, count, self.labels.shape[1:], recipe.crop, recipe.zoom, recipe.turn),
+            "pasted": draw_pasted(rng, count, self.pasted, recipe.mixed),
+            **draw_light(rng, count, recipe.colors),
+        }
+        source = torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
+        return {
+            "images": self.images[index],
+            "labels": self.labels[index],
+            "noise": torch.randn((count, 3, *recipe.crop), generator=source, device=self.device),
+            **{name: torch.from_numpy(values).to(self.device) for name, values in numbers.items()},
+        }
+
+    def losses(self, images, labels, maps, pasted, **light) -> dict:
+        """Cross-entropy on crops of these frames in these colours; nothing in here waits for the device."""
+        x, target = self.crops(images, labels, maps, pasted, **light)
         with autocast(self.device, self.dtype):
-            logits = self.model(x)
-        return {"loss": F.cross_entropy(logits.float(), target, weight=self.weights, ignore_index=self.space.void)}
+            logits = self.model(self.normalize(x.permute(0, 2, 3, 1) * 255))
+        logits, void = logits.float(), self.space.void
+        loss = F.cross_entropy(logits, target, weight=self.weights, ignore_index=void)
+        if not self.recipe.lovasz:
+            return {"loss": loss}
+        small = lovasz_softmax(logits[..., ::2, ::2], target[..., ::2, ::2], void)  # a quarter of the pixels: sorting
+        return {"loss": loss + self.recipe.lovasz * small, "cross_entropy": loss, "lovasz": small}
+
+    def crops(self, images, labels, maps, pasted, **light) -> tuple[torch.Tensor, torch.Tensor]:
+        """Crops, float32 (N, 3, H, W) in [0, 1], and their labels, int64 (N, H, W)."""
+        x, target = paste(*cut(images, labels, maps, self.recipe.crop, self.space.void), pasted)
+        return relight(x, **light), target
 
 
 def train_segmenter(
@@ -159,7 +223,7 @@ def train_segmenter(
     look = partial(validate, normalize=trainer.normalize, pack=validation, space=space, device=device, dtype=dtype)
     state = train(
         trainer.model,
-        trainer.losses,
+        lambda rng, step: trainer.losses(**trainer.draw(rng, step)),
         folder,
         budget,
         Optimization(recipe.learning_rate, weight_decay=1e-4, ema_decay=0.995, seed=seed),

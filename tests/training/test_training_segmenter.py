@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from spic.errors import ConfigError, WeightsError
 from spic.networks import imagenet
@@ -38,7 +39,6 @@ def pack(tiny_scenes, tmp_path_factory):
 @pytest.fixture
 def train(pack, tiny_segmenter_net, monkeypatch):
     """`train_segmenter` on small crops, with a checkpoint after every step; may die at a step."""
-    monkeypatch.setattr(recipe, "CROP", (32, 48))
     monkeypatch.setattr(recipe, "train", partial(recipe.train, checkpoint_seconds=-1))
     shape, net, real, multiple = recipe.NETWORKS["street"]
 
@@ -54,7 +54,7 @@ def train(pack, tiny_segmenter_net, monkeypatch):
 
         monkeypatch.setitem(recipe.NETWORKS, "street", (shape, net, normalize, multiple))
         names = [name for name in options if name in recipe.Recipe.__dataclass_fields__]
-        numbers = {"shape": tiny_segmenter_net, "encoder": "none", "batch": 2}
+        numbers = {"shape": tiny_segmenter_net, "encoder": "none", "batch": 2, "crop": (32, 64)}
         numbers |= {name: options.pop(name) for name in names}
         return recipe.train_segmenter(pack, folder, Budget(steps=steps), recipe.Recipe(**numbers), **options)
 
@@ -163,6 +163,107 @@ def test_dense_starts_from_scratch(train, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="'lite9': for the network street there are lite1, lite2, none"):
         train(tmp_path / "other", encoder="lite9")
     assert not (tmp_path / "other").exists()
+
+
+SMALL = {"street": {"width": 0.25, "depth": 0.3, "stem": 8, "decoder": [8] * 4}, "dense": DENSE}
+SMALL["pyramid"] = {"width": 0.25, "depth": 0.3, "pyramid": 8}
+
+
+class Watched(TorchDispatchMode):
+    """Refuses what a CUDA graph can not capture: waiting for a number, shapes by content, copies between devices."""
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        name, tensors = str(op), [a for a in args if isinstance(a, torch.Tensor)]
+        assert not any(wrong in name for wrong in ("_local_scalar_dense", "nonzero", "lift_fresh", "masked_select")), (
+            name
+        )
+        if "index" in name and isinstance(args[1], list | tuple):
+            assert not any(i is not None and i.dtype == torch.bool for i in args[1]), name
+        if "copy" in name or name.startswith("aten.to."):
+            wanted = (kwargs or {}).get("device") or tensors[-1].device
+            assert torch.device(wanted) == tensors[0].device, name
+        return op(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("network", sorted(SMALL))
+def test_a_step_waits_for_nothing(pack, network):
+    """On tensors without content: nothing could be looked at, and nothing comes from the host."""
+    numbers = recipe.Recipe(network, "none", SMALL[network], batch=2, crop=(32, 64), mixed=1.0, lovasz=0.5)
+    trainer = recipe.Trainer(pack, numbers, None, "cpu", "float32")
+    given = {name: value.to("meta") for name, value in trainer.draw(np.random.default_rng(0), 0).items()}
+    trainer.model.to("meta")
+    trainer.weights = trainer.weights.to("meta")
+    with Watched():
+        losses = trainer.losses(**given)
+        losses["loss"].backward()
+    assert set(losses) == {"loss", "cross_entropy", "lovasz"}
+    assert all(value.shape == () and value.device.type == "meta" for value in losses.values())
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda x: x.sum().item(),
+        lambda x: x[x > 0],
+        lambda x: x * torch.tensor([1.0, 2.0]),
+        lambda x: x.sum().to("meta"),
+    ],
+)
+def test_what_is_watched_for(look):
+    with pytest.raises(AssertionError), Watched():
+        look(torch.ones(2))
+
+
+def test_a_batch_comes_from_its_generator(pack):
+    numbers = {"network": "dense", "shape": DENSE, "batch": 3, "crop": (32, 64)}
+    trainer = recipe.Trainer(pack, recipe.Recipe(**numbers), None, "cpu", "float32")
+    first, again, other = (trainer.draw(np.random.default_rng(seed), 7) for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in ("images", "maps", "noise", "tint"))
+    assert {name: (value.shape, value.dtype) for name, value in first.items()} == {
+        name: (value.shape, value.dtype) for name, value in other.items()
+    }
+    x, labels = trainer.crops(**first)
+    assert x.shape == (3, 3, 32, 64) and 0 <= x.min() < x.max() <= 1
+    assert labels.shape == (3, 32, 64) and set(labels.unique().tolist()) <= set(range(12))
+    rare = [CAMVID11.id(name) for name in recipe.RARE]
+    assert trainer.pasted[rare] == pytest.approx(0.9) and trainer.pasted[CAMVID11.void] == 0
+    assert trainer.pasted.sum() == pytest.approx(0.9 * 5 + 0.4 * 6)
+
+
+def test_losses_are_of_the_crops_labels(pack):
+    """A network that knows the labels of its crops has no loss; void costs nothing."""
+    numbers = recipe.Recipe("dense", shape=DENSE, batch=3, crop=(64, 96), zoom=(0.5, 0.5), lovasz=1.0)
+    trainer = recipe.Trainer(pack, numbers, None, "cpu", "float32")
+    given = trainer.draw(np.random.default_rng(3), 0)
+    _, labels = trainer.crops(**given)
+    assert (labels == CAMVID11.void).float().mean() > 0.2
+    known = 90 * torch.nn.functional.one_hot(labels, 12)[..., :11].permute(0, 3, 1, 2)
+    trainer.model = lambda x: known
+    assert {name: value.item() for name, value in trainer.losses(**given).items()} == pytest.approx(
+        {"loss": 0, "cross_entropy": 0, "lovasz": 0}, abs=1e-6
+    )
+    trainer.model = lambda x: known.roll(1, 1)
+    assert trainer.losses(**given)["lovasz"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("crop", (32, 40)),
+        ("crop", (0, 64)),
+        ("zoom", (2.0, 0.5)),
+        ("zoom", (0.0, 1.0)),
+        ("zoom", (0.5, float("inf"))),
+        ("turn", float("nan")),
+        ("mixed", 1.5),
+        ("colors", -0.1),
+        ("lovasz", float("inf")),
+    ],
+)
+def test_numbers_out_of_range(name, value):
+    with pytest.raises(ConfigError, match=f"^{name}: .*; got "):
+        recipe.Recipe(**{name: value})
 
 
 def test_a_training_can_start_from_weights(train, tmp_path, monkeypatch):
