@@ -15,10 +15,11 @@ from spic.networks.imagenet import load_imagenet
 from spic.pictures.labels import get_label_space
 from spic.segmentation.segmenter import NETWORKS, network_name
 from spic.training.augment import cut, draw_light, draw_pasted, draw_windows, paste, relight
-from spic.training.batches import scene_odds
+from spic.training.batches import put, scene_odds
 from spic.training.loop import Budget, Optimization, origin, train
 from spic.training.lovasz import lovasz_softmax
 from spic.training.pack import Pack
+from spic.training.recorded import Staged
 from spic.weights import load_state, read_weights
 
 ENCODERS = {"street": "lite2", "pyramid": "lite1", "dense": None}  # and lite0 belongs to `fd_lite0`
@@ -155,7 +156,7 @@ class Trainer:
         The same on every device, apart from `noise`, which is drawn there.
         """
         recipe, count = self.recipe, self.recipe.batch
-        index = torch.from_numpy(rng.choice(len(self.pack), size=count, p=self.odds)).to(self.device)
+        index = put(rng.choice(len(self.pack), size=count, p=self.odds), self.device)
         numbers = {
             "maps": draw_windows(rng, count, self.labels.shape[1:], recipe.crop, recipe.zoom, recipe.turn),
             "pasted": draw_pasted(rng, count, self.pasted, recipe.mixed),
@@ -166,7 +167,7 @@ class Trainer:
             "images": self.images[index],
             "labels": self.labels[index],
             "noise": torch.randn((count, 3, *recipe.crop), generator=source, device=self.device),
-            **{name: torch.from_numpy(values).to(self.device) for name, values in numbers.items()},
+            **{name: put(values, self.device) for name, values in numbers.items()},
         }
 
     def losses(self, images, labels, maps, pasted, **light) -> dict:
@@ -223,7 +224,7 @@ def train_segmenter(
     look = partial(validate, normalize=trainer.normalize, pack=validation, space=space, device=device, dtype=dtype)
     state = train(
         trainer.model,
-        lambda rng, step: trainer.losses(**trainer.draw(rng, step)),
+        Staged(trainer.draw, trainer.losses),
         folder,
         budget,
         Optimization(recipe.learning_rate, weight_decay=1e-4, ema_decay=0.995, seed=seed),
