@@ -79,7 +79,7 @@ def segmenter(
     crop: Annotated[tuple[int, int], typer.Option(help="Height and width of the crops.")] = (192, 384),
     zoom: Annotated[tuple[float, float], typer.Option(help="Range of their zoom.")] = (0.5, 2.0),
     turn: Annotated[float, typer.Option(help="Largest angle by which they are turned, degrees.")] = 8.0,
-    mixed: Annotated[float, typer.Option(help="Share that takes classes, mostly rare ones, from another crop.")] = 0.5,
+    mixed: Annotated[float, typer.Option(help="Share that takes classes, mostly rare ones, from another crop.")] = 0.0,
     lovasz: Annotated[float, typer.Option(help="Weight of the Lovasz-softmax loss.")] = 0.0,
 ):
     """Train a segmenter and write FOLDER/street-segmenter."""
