@@ -113,8 +113,9 @@ def paste(images: torch.Tensor, labels: torch.Tensor, pasted: torch.Tensor):
 def draw_light(rng: np.random.Generator, count: int, strength: float = 0.4, other: float = 0.4) -> dict:
     """Numbers of `relight` for `count` images: as weather and cameras vary; `other` of them in another light.
 
-    Another light is darker, flatter, tinted, less saturated and grainy: training frames are mostly taken by day; dusk
-    and tunnels are not among them. Three images in ten are blurred or sharpened.
+    Another light is darker, flatter, tinted, less saturated, grainy, and uneven over the image: training frames are
+    mostly taken by day, with a sky that is white all over; dusk, clouds and tunnels are not among them. Three images
+    in ten are blurred or sharpened.
 
     Parameters
     ----------
@@ -126,7 +127,8 @@ def draw_light(rng: np.random.Generator, count: int, strength: float = 0.4, othe
     Returns
     -------
     dict of str to numpy.ndarray
-        float32 `gamma`, `contrast`, `saturation`, `blur` and `grain` (count,); `tint` (count, 3).
+        float32 `gamma`, `contrast`, `saturation`, `blur` and `grain` (count,); `tint` (count, 3); `shade`, logarithms of
+        brightness at 4x8 places, (count, 1, 4, 8).
     """
     on = rng.random(count) < other
 
@@ -143,12 +145,13 @@ def draw_light(rng: np.random.Generator, count: int, strength: float = 0.4, othe
         "saturation": jitter() * only(on, rng.uniform(0.2, 1.2, size=count), 1.0),
         "tint": jitter(3, by=strength / 3) * only(on, tint, 1.0),
         "blur": only(rng.random(count) < 0.3, rng.uniform(-0.5, 1.0, size=count), 0.0),
-        "grain": only(on, rng.uniform(0, 0.03, size=count), 0.0),
+        "grain": only(on, rng.uniform(0, 0.05, size=count), 0.0),
+        "shade": only(on, rng.uniform(0, 0.3, size=(count, 1, 1, 1)) * rng.normal(size=(count, 1, 4, 8)), 0.0),
     }
     return {name: values.astype(np.float32) for name, values in numbers.items()}
 
 
-def relight(images, *, gamma, contrast, saturation, tint, blur, grain, noise) -> torch.Tensor:
+def relight(images, *, gamma, contrast, saturation, tint, blur, grain, shade, noise) -> torch.Tensor:
     """Images (N, 3, H, W) in [0, 1] in the light of `draw_light`, with `noise`, (N, 3, H, W) of deviation 1.
 
     `blur` is the share of the mean over 3x3 pixels in each; a negative one sharpens.
@@ -158,6 +161,7 @@ def relight(images, *, gamma, contrast, saturation, tint, blur, grain, noise) ->
     mean = x.mean((1, 2, 3), keepdim=True)
     x = mean + (x - mean) * contrast
     gray = x.mean(1, keepdim=True)
-    x = (gray + (x - gray) * saturation) * tint[:, :, None, None]
+    uneven = F.interpolate(shade, images.shape[2:], mode="bicubic", align_corners=False).exp()
+    x = (gray + (x - gray) * saturation) * tint[:, :, None, None] * uneven
     soft = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
     return (x + (soft - x) * blur + noise * grain).clamp(0, 1)

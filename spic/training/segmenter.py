@@ -75,8 +75,8 @@ class Recipe:
     mixed : float
         Share of crops that take some classes, the `RARE` ones mostly, from another crop of the batch. For long
         trainings: one of 6000 crops became worse.
-    colors : float
-        Strength of the random colours, `spic.training.augment.draw_light`.
+    colors, lights : float
+        Strength of the random colours, and share of crops in another light: `spic.training.augment.draw_light`.
     lovasz : float
         Weight of the Lovasz-softmax loss beside cross-entropy: it rates small classes like large ones, as mIoU does.
 
@@ -97,6 +97,7 @@ class Recipe:
     turn: float = 8.0
     mixed: float = 0.0
     colors: float = 0.4
+    lights: float = 0.4
     lovasz: float = 0.0
 
     def __post_init__(self):
@@ -114,6 +115,7 @@ class Recipe:
             (not 0 <= self.turn <= 180, "turn: from 0 to 180 degrees"),
             (not 0 <= self.mixed <= 1, "mixed: a share, from 0 to 1"),
             (not 0 <= self.colors <= 2, "colors: from 0 to 2"),
+            (not 0 <= self.lights <= 1, "lights: a share, from 0 to 1"),
             (not 0 <= self.lovasz < math.inf, "lovasz: 0 or above"),
         ):
             if wrong:
@@ -161,7 +163,7 @@ class Trainer:
         numbers = {
             "maps": draw_windows(rng, count, self.labels.shape[1:], recipe.crop, recipe.zoom, recipe.turn),
             "pasted": draw_pasted(rng, count, self.pasted, recipe.mixed),
-            **draw_light(rng, count, recipe.colors),
+            **draw_light(rng, count, recipe.colors, recipe.lights),
         }
         source = torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
         return {

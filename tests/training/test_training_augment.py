@@ -117,10 +117,22 @@ def test_pasted_pixels_bring_their_labels():
     assert some.any(1).mean() == pytest.approx(0.3, abs=0.06)
 
 
+def test_shades_are_smooth():
+    """They change the brightness of a gray image over its whole width, and little from pixel to pixel."""
+    numbers = {
+        name: torch.from_numpy(values) for name, values in draw_light(np.random.default_rng(1), 4, 0.0, 1.0).items()
+    }
+    numbers |= {"grain": torch.zeros(4), "blur": torch.zeros(4)}
+    found = relight(torch.full((4, 3, 64, 128), 0.3), noise=torch.zeros(4, 3, 64, 128), **numbers)[:, 0]
+    spread = found.std((1, 2)) / found.mean((1, 2))
+    assert (spread > 0.01).all() and (found.diff(dim=2).abs().mean((1, 2)) < 0.1 * found.std((1, 2))).all()
+
+
 def test_lights_against_numpy():
     rng = np.random.default_rng(5)
     images, noise = rng.random((6, 3, 7, 9), dtype=np.float32), rng.standard_normal((6, 3, 7, 9), dtype=np.float32)
     numbers = draw_light(rng, 6, 0.4, 1.0) | {"blur": np.array([-0.5, 0, 1, 0.5, 0, 0.2], np.float32)}
+    numbers["shade"][:] = numbers["shade"][:, :, :1, :1]  # even
     found = relight(
         torch.from_numpy(images), **{k: torch.from_numpy(v) for k, v in (numbers | {"noise": noise}).items()}
     )
@@ -129,7 +141,7 @@ def test_lights_against_numpy():
         x = image.transpose(1, 2, 0) ** n["gamma"]
         x = (x - x.mean()) * n["contrast"] + x.mean()
         gray = x.mean(-1, keepdims=True)
-        x = ((x - gray) * n["saturation"] + gray) * n["tint"]
+        x = ((x - gray) * n["saturation"] + gray) * n["tint"] * np.exp(n["shade"][0, 0, 0])
         ring = np.pad(x, ((1, 1), (1, 1), (0, 0)), constant_values=np.nan)
         soft = np.nanmean([ring[a : a + 7, b : b + 9] for a in range(3) for b in range(3)], 0)
         x = x * (1 - n["blur"]) + soft * n["blur"] + n["grain"] * noise[i].transpose(1, 2, 0)
