@@ -127,8 +127,8 @@ def draw_light(rng: np.random.Generator, count: int, strength: float = 0.4, othe
     Returns
     -------
     dict of str to numpy.ndarray
-        float32 `gamma`, `contrast`, `saturation`, `blur` and `grain` (count,); `tint` (count, 3); `shade`, logarithms of
-        brightness at 4x8 places, (count, 1, 4, 8).
+        float32 `gamma`, `contrast`, `saturation`, `blur` and `grain` (count,); `tint` (count, 3); `shade` (count, 1, 4,
+        8), logarithms of brightness at 4x8 places.
     """
     on = rng.random(count) < other
 
