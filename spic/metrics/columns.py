@@ -263,4 +263,8 @@ ROWS = (
     ),
     Metric("miou_judge_*", "mIoU by *", "confusion_by_*", **MIOU),
     Metric("miou_gt_*", "mIoU of * to ground truth", "confusion_gt_by_*", **MIOU, place=None),
+    Metric(
+        "miou_small_gt_*", "mIoU of signs and persons, * to ground truth", "confusion_gt_by_*", value=of.miou_small,
+        interval=of.miou_small_interval, each=None, place=None,
+    ),
 )  # fmt: skip

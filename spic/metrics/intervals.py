@@ -199,9 +199,12 @@ def recall_interval(counts: np.ndarray, **options) -> Interval:
     return sum_interval(_ratio, counts.reshape(len(counts), -1, 2).sum(axis=1), **options)
 
 
-def miou_interval(confusions: np.ndarray, absent: str = "skip", **options) -> Interval:
-    """Interval of `mean_iou` from the confusion matrices of the images, (N, C, C + 1); `options` as in `interval`."""
-    return sum_interval(lambda totals: _mean_ious(totals, absent), np.asarray(confusions), **options)
+def miou_interval(confusions: np.ndarray, absent: str = "skip", classes=None, **options) -> Interval:
+    """Interval of `mean_iou` from the confusion matrices of the images, (N, C, C + 1); `options` as in `interval`.
+
+    `classes`, a list of ids, are those whose IoU counts; None takes all.
+    """
+    return sum_interval(lambda totals: _mean_ious(totals, absent, classes), np.asarray(confusions), **options)
 
 
 def distance_interval(
@@ -258,11 +261,11 @@ def distance_interval(
     return Replicates(at(everything), left_out, len(groups), jackknife=True).interval(level)
 
 
-def _mean_ious(totals: np.ndarray, absent: str) -> np.ndarray:
+def _mean_ious(totals: np.ndarray, absent: str, classes=None) -> np.ndarray:
     """`mean_iou` of many matrices, (R, C, C + 1) to (R,)."""
     if absent not in ("skip", "zero"):
         raise ConfigError(f"absent must be 'skip' or 'zero', not {absent!r}")
-    intersection, union = intersection_and_union(totals)
+    intersection, union = (x if classes is None else x[:, classes] for x in intersection_and_union(totals))
     iou = np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
     if absent == "zero":
         return iou.mean(axis=1)

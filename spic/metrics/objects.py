@@ -17,7 +17,8 @@ SIZE_NAMES = ("below_64", "64_to_256", "above_256")
 FOUND_SHARE = 0.5
 
 PERSONS = ("pedestrian", "person", "bicyclist", "cyclist", "rider")  # what CamVid, Cityscapes and the paper call them
-SMALL = (*PERSONS, "sign", "traffic sign", "pole")
+SIGNS = ("sign", "traffic sign")
+SMALL = (*PERSONS, *SIGNS, "pole")
 
 
 def small_classes(space: LabelSpace) -> list[int]:

@@ -10,8 +10,8 @@ import numpy as np
 from spic.metrics import intervals
 from spic.metrics.distortion import finite_psnr
 from spic.metrics.frechet import frechet_distance, kid, squared_mmd
-from spic.metrics.miou import mean_iou, mean_of_present, miou_per_picture, pixel_accuracy
-from spic.metrics.objects import recall
+from spic.metrics.miou import iou_per_class, mean_iou, mean_of_present, miou_per_picture, pixel_accuracy
+from spic.metrics.objects import PERSONS, SIGNS, recall
 from spic.metrics.rate import bpp
 
 NAN = float("nan")
@@ -97,6 +97,23 @@ def miou_interval(evidence: Evidence, key: str) -> intervals.Interval:
 def miou_each(evidence: Evidence, key: str) -> np.ndarray:
     """Mean IoU of each image over the classes in it."""
     return miou_per_picture(evidence.scores[key], None)
+
+
+def miou_small(evidence: Evidence, key: str) -> float:
+    """Mean IoU of signs and persons alone, from the totals of the set; NaN in a label space without them."""
+    iou = iou_per_class(evidence.scores[key].sum(axis=0))[_signs_and_persons(evidence)]
+    return mean_of_present(iou) if evidence.absent == "skip" or not len(iou) else float(np.nan_to_num(iou).mean())
+
+
+def miou_small_interval(evidence: Evidence, key: str) -> intervals.Interval | None:
+    """Interval of that mean IoU."""
+    classes = _signs_and_persons(evidence)
+    options = {"classes": classes, "block": evidence.block}
+    return intervals.miou_interval(evidence.scores[key], evidence.absent, **options) if classes else None
+
+
+def _signs_and_persons(evidence):
+    return [i for i, name in enumerate(map(str, evidence.scores["classes"])) if name in (*PERSONS, *SIGNS)]
 
 
 def miou_all(evidence: Evidence, key: str) -> float:

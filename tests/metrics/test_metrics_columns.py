@@ -211,7 +211,7 @@ def test_a_further_judge_has_its_columns(offer, tmp_path):
     summaries = [chunk.summary("bpg", 0), chunk.summary("bpg", 30, 50)]
     tables = read_summaries(summaries)
     points = tables["points"]
-    further = ["miou_judge_esp-net", "miou_gt_esp-net"]
+    further = ["miou_judge_esp-net", "miou_gt_esp-net", "miou_small_gt_esp-net"]
     assert [name for name in points.columns if name not in point_columns()] == further
     assert [name for name in points.columns if name not in further] == point_columns()
     assert points["miou_judge_esp-net"][0] == 1 > points["miou_judge_esp-net"][1]
@@ -281,6 +281,24 @@ def test_a_mean_leaves_out_images_without_a_number():
     assert np.isnan(statistics.mean(evidence, "none"))
     low, high = statistics.mean_interval(evidence, "x")
     assert low < 1.5 < high
+
+
+def test_small_classes_have_an_iou_of_their_own():
+    """Signs and persons count, poles and roads do not; an absent class counts as the protocol says."""
+    rng, names = np.random.default_rng(0), ("road", "pole", "sign", "pedestrian", "bicyclist")
+    matrices = rng.integers(1, 9, (60, 5, 6))
+    matrices[:, 4] = matrices[:, :, 4] = 0  # no cyclist anywhere
+    scores = {"names": np.arange(60), "classes": np.array(names), "m": matrices}
+    total, ious = matrices.sum(0), []
+    for i in (2, 3):
+        ious.append(total[i, i] / (total[i].sum() + total[:, i].sum() - total[i, i]))
+    for absent, expected in (("skip", np.mean(ious)), ("zero", sum(ious) / 3)):
+        evidence = statistics.Evidence(scores, {}, {}, absent)
+        assert statistics.miou_small(evidence, "m") == pytest.approx(expected)
+        low, high = statistics.miou_small_interval(evidence, "m")
+        assert low < expected < high and high - low < 0.1
+    none = statistics.Evidence(scores | {"classes": np.array(["a", "b", "c", "d", "e"])}, {}, {})
+    assert np.isnan(statistics.miou_small(none, "m")) and statistics.miou_small_interval(none, "m") is None
 
 
 def test_every_column_is_documented():
