@@ -116,7 +116,6 @@ def _train(options) -> str:
         recipe = Recipe(**{"batch": options.batch, **json.loads(options.recipe)})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"--recipe {options.recipe}: {error}") from None
-    torch.backends.cudnn.benchmark = recipe.sampler == "noiseless"  # of a chain's batch some are judged, never as many
     if options.lite2:
         imagenet.FILES["lite2"] = options.lite2
     pack, validation = read_split(options.pack, options.leave_out)

@@ -24,7 +24,7 @@ def staged(device):
 
     def losses(x, step):
         squared = (module(x) - x.sum(1, keepdim=True)).square().mean()
-        return {"loss": squared, "step": step}
+        return {"loss": squared, "number": step}
 
     return module, Staged(draw, losses)
 
@@ -32,7 +32,7 @@ def staged(device):
 def test_two_stages_are_one_step():
     _, step = staged("cpu")
     losses = step(np.random.default_rng(0), 7)
-    assert losses["step"] == 7 and losses["loss"] > 0 and losses["loss"].requires_grad
+    assert losses["number"] == 7 and losses["loss"] > 0 and losses["loss"].requires_grad
 
 
 @pytest.mark.gpu
