@@ -18,8 +18,8 @@ LAST, PRESENT = VERSIONS[-2:]
 RESULTS = PUBLISHED / PRESENT / "camvid"
 RIVAL = "bpg"
 COMPARED = (  # columns of points.csv, in this order
-    *("bpp", "miou", "miou_gt", "miou_independent", "miou_judge_*", "miou_gt_*", "small_recall", "lpips", "fd_lite0"),
-    *("fd_patch", "fd_alex", "fid", "hatching*", "grid*", "texture_*"),
+    *("bpp", "miou", "miou_gt", "miou_independent", "miou_judge_*", "miou_gt_*", "miou_small_gt_*", "small_recall"),
+    *("lpips", "fd_lite0", "fd_patch", "fd_alex", "fid", "hatching*", "grid*", "texture_*"),
 )
 
 
