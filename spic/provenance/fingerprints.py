@@ -39,7 +39,7 @@ VERSIONS = {
     "decode": 1,
     "look": 1,
     "score": 2,
-    "summarize": 2,
+    "summarize": 3,
     "tables": 2,
     "compare": 2,
     "figures": 1,
