@@ -80,13 +80,14 @@ def segmenter(
     zoom: Annotated[tuple[float, float], typer.Option(help="Range of their zoom.")] = (0.5, 2.0),
     turn: Annotated[float, typer.Option(help="Largest angle by which they are turned, degrees.")] = 8.0,
     mixed: Annotated[float, typer.Option(help="Share that takes classes, mostly rare ones, from another crop.")] = 0.0,
+    lights: Annotated[float, typer.Option(help="Share in another light.")] = 0.4,
     lovasz: Annotated[float, typer.Option(help="Weight of the Lovasz-softmax loss.")] = 0.0,
 ):
     """Train a segmenter and write FOLDER/street-segmenter."""
     from spic.training.segmenter import Recipe, train_segmenter
 
     sizes = {"batch": batch, "scene_share": scene_share, "learning_rate": learning_rate, "lovasz": lovasz}
-    recipe = Recipe(network, encoder, **sizes, crop=crop, zoom=zoom, turn=turn, mixed=mixed)
+    recipe = Recipe(network, encoder, **sizes, crop=crop, zoom=zoom, turn=turn, mixed=mixed, lights=lights)
     state, config = train_segmenter(
         recipe=recipe, init=init, **_given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed)
     )
