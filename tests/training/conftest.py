@@ -47,27 +47,23 @@ def vgg_file(vgg_trunk, tmp_path_factory):
     return path
 
 
-class Alone(TorchDispatchMode):
-    """Finds what a CUDA graph cannot hold: waiting for a number, masks, and tensors made from Python's numbers."""
+class Watched(TorchDispatchMode):
+    """Refuses what a CUDA graph cannot hold: waiting for a number, shapes by content, copies between devices."""
 
-    def __init__(self):
-        super().__init__()
-        self.found = set()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = func._schema.name.removeprefix("aten::")
-        if name in ("_local_scalar_dense", "nonzero", "lift_fresh"):
-            self.found.add(name)
-        places = args[1] if name.startswith(("index", "_index")) and len(args) > 1 else ()
-        if isinstance(places, list | tuple) and any(x is not None and x.dtype == torch.bool for x in places):
-            self.found.add("mask")
-        return func(*args, **kwargs or {})
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        name, tensors = str(op), [a for a in args if isinstance(a, torch.Tensor)]
+        assert not any(wrong in name for wrong in ("_local_scalar_dense", "nonzero", "lift_fresh", "masked_select")), (
+            name
+        )
+        if "index" in name and isinstance(args[1], list | tuple):
+            assert not any(i is not None and i.dtype == torch.bool for i in args[1]), name
+        if "copy" in name or name.startswith("aten.to."):
+            wanted = (kwargs or {}).get("device") or tensors[-1].device
+            assert torch.device(wanted) == tensors[0].device, name
+        return op(*args, **(kwargs or {}))
 
 
 @pytest.fixture
-def alone():
-    """Sees whether work stays on the device, as `spic.training.recorded` needs it; shown first what it is to find."""
-    with Alone() as mode:
-        torch.ones(3)[torch.tensor([True, False, True])].sum().item()
-    assert mode.found == {"_local_scalar_dense", "lift_fresh", "mask"} | (mode.found & {"nonzero"})
-    return Alone
+def watched():
+    """A context in which work stays on its device, as `spic.training.recorded` needs it."""
+    return Watched

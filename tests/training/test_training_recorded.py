@@ -35,6 +35,21 @@ def test_two_stages_are_one_step():
     assert losses["number"] == 7 and losses["loss"] > 0 and losses["loss"].requires_grad
 
 
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda x: x.sum().item(),
+        lambda x: x[x > 0],
+        lambda x: x * torch.tensor([1.0, 2.0]),
+        lambda x: x.sum().to("meta"),
+    ],
+)
+def test_what_cannot_be_recorded(look, watched):
+    """The tests of trainings find it where there is no GPU."""
+    with pytest.raises(AssertionError), watched():
+        look(torch.ones(2))
+
+
 @pytest.mark.gpu
 @on_gpu
 def test_work_is_replayed():
