@@ -81,6 +81,7 @@ figures: $(VENV)/core
 TRAIN = $(BIN)/spic train
 HOW = --minutes $(MINUTES) --leave-out 0001TP
 MAPS = --ssm runs/segmenter/street-segmenter
+JUDGE = --scene-share 0.06 --mixed 0.5 --lovasz 0.5 --lights 0.7
 SECOND = $(TRAIN) adversarial runs/train.zip
 LOOKS = $(if $(VGG),--vgg $(VGG))
 ONE_STEP = --t-focus 0.9 --sampling-steps 1 --start 200
@@ -88,7 +89,7 @@ train: $(VENV)/core
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train]'
 	test -e runs/train.zip || $(TRAIN) pack runs/train.zip --root $(CAMVID) --scenes 400 $(QPS)
 	$(TRAIN) segmenter runs/train.zip runs/segmenter $(HOW) --network pyramid --scene-share 0.15 --seed 1
-	$(TRAIN) segmenter runs/train.zip runs/judge $(HOW) --network dense --scene-share 0.15 --seed 3
+	$(TRAIN) segmenter runs/train.zip runs/judge $(HOW) --network dense $(JUDGE) --seed 5
 	$(TRAIN) decoder runs/train.zip runs/decoder $(HOW) $(MAPS) $(ONE_STEP)
 	$(SECOND) runs/adversarial $(HOW) $(MAPS) $(LOOKS) --init runs/decoder/street-decoder
 

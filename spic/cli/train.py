@@ -76,11 +76,11 @@ def segmenter(
         str | None, typer.Option(help="ImageNet encoder: lite1 (pyramid's default), lite2 (street's), none.")
     ] = None,
     scene_share: Annotated[float, typer.Option(min=0, max=1, help="Share of drawn scenes in a batch.")] = 0.2,
-    crop: Annotated[tuple[int, int], typer.Option(help="Height and width of the crops.")] = (192, 384),
-    zoom: Annotated[tuple[float, float], typer.Option(help="Range of their zoom.")] = (0.5, 2.0),
-    turn: Annotated[float, typer.Option(help="Largest angle by which they are turned, degrees.")] = 8.0,
-    mixed: Annotated[float, typer.Option(help="Share that takes classes, mostly rare ones, from another crop.")] = 0.0,
-    lights: Annotated[float, typer.Option(help="Share in another light.")] = 0.4,
+    crop: Annotated[tuple[int, int], typer.Option(help="Height and width of the crops, pixels.")] = (192, 384),
+    zoom: Annotated[tuple[float, float], typer.Option(help="Range of the factor that enlarges crops.")] = (0.5, 2.0),
+    turn: Annotated[float, typer.Option(help="Largest angle by which crops are turned, degrees.")] = 8.0,
+    mixed: Annotated[float, typer.Option(help="Share of crops that take some classes of another one.")] = 0.0,
+    lights: Annotated[float, typer.Option(help="Share of crops in another light.")] = 0.4,
     lovasz: Annotated[float, typer.Option(help="Weight of the Lovasz-softmax loss.")] = 0.0,
 ):
     """Train a segmenter and write FOLDER/street-segmenter."""

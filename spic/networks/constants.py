@@ -8,9 +8,9 @@ from functools import cache
 import torch
 
 
-def constant(values, like: torch.Tensor) -> torch.Tensor:
+def constant(values: tuple, like: torch.Tensor) -> torch.Tensor:
     """A tensor of these numbers, a flat tuple, on another tensor's device and of its dtype: not to be changed."""
-    return _made(tuple(values), like.device, like.dtype)
+    return _made(values, like.device, like.dtype)
 
 
 @cache

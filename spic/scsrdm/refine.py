@@ -17,8 +17,8 @@ from spic.networks.constants import constant
 
 PATCH = 2
 LOW_PASS = 5  # pixels that the filter `low_pass` reaches
-_KERNEL = -reduce(np.convolve, LOW_PASS * [[-0.25, 0.5, -0.25]])  # its factors on these pixels, but for the middle one
-_KERNEL[LOW_PASS] += 1
+_REST = reduce(np.convolve, LOW_PASS * [[-0.25, 0.5, -0.25]])  # what `low_pass` takes away, as factors on these pixels
+_KERNEL = tuple((np.eye(1, 2 * LOW_PASS + 1, LOW_PASS)[0] - _REST).tolist())
 
 
 class Refine(nn.Module):

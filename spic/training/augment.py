@@ -70,21 +70,34 @@ def cut(images: torch.Tensor, labels: torch.Tensor, maps: torch.Tensor, size, vo
     torch.Tensor, torch.Tensor
         float32 (N, 3, height, width) in [0, 1], bilinear; int64 (N, height, width), nearest.
     """
+    grid = places(maps, size, labels.shape[1:])
+    return sampled(images.permute(0, 3, 1, 2).float() / 255, grid), sampled_labels(labels, grid, void)
+
+
+def places(maps: torch.Tensor, size, frame) -> torch.Tensor:
+    """Where the pixels of windows lie in frames, -1 to 1: (N, 5, height, width, 2); four places per pixel, its middle.
+
+    `maps` and `size` as for `cut`; `frame` is height and width of the frames.
+    """
     height, width = size
     rows = torch.arange(height, device=maps.device).view(-1, 1) - (height - 1) / 2
     columns = torch.arange(width, device=maps.device) - (width - 1) / 2
     maps = torch.cat([maps, maps.mean(1, keepdim=True)], 1)[..., None, None]
     # By elements, not as a product of matrices, which may be rounded to ten bits on a GPU.
     x, y = (maps[:, :, i, 0] * columns + maps[:, :, i, 1] * rows + maps[:, :, i, 2] for i in (0, 1))
-    grid = torch.stack([x * (2 / labels.shape[2]), y * (2 / labels.shape[1])], -1)  # (N, 5, height, width, 2)
-    parts = F.grid_sample(
-        images.permute(0, 3, 1, 2).float() / 255,
-        grid[:, :4].flatten(1, 2),
-        padding_mode="reflection",
-        align_corners=False,
-    )
+    return torch.stack([x * (2 / frame[1]), y * (2 / frame[0])], -1)
+
+
+def sampled(images: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    """Images (N, C, H, W) at the places of `places`, bilinear, mirrored beyond their borders; gradients go through."""
+    parts = F.grid_sample(images.float(), grid[:, :4].flatten(1, 2), padding_mode="reflection", align_corners=False)
+    return parts.unflatten(2, (4, grid.shape[2])).mean(2)
+
+
+def sampled_labels(labels: torch.Tensor, grid: torch.Tensor, void: int) -> torch.Tensor:
+    """Labels (N, H, W) at the places of `places`, int64, the nearest one; `void` beyond the borders."""
     known = F.grid_sample(labels[:, None].float() - void, grid[:, 4], mode="nearest", align_corners=False)
-    return parts.unflatten(2, (4, height)).mean(2), known[:, 0].long() + void
+    return known[:, 0].long() + void
 
 
 def draw_pasted(rng: np.random.Generator, count: int, odds: np.ndarray, share: float) -> np.ndarray:

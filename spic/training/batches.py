@@ -139,6 +139,15 @@ class Batches:
         return put(values, self.device)
 
 
+def normals(rng: np.random.Generator, shape, device) -> torch.Tensor:
+    """Standard normals, made on the device: millions of numbers per step would keep a processor busy.
+
+    On a GPU they are other ones than on a CPU.
+    """
+    generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+    return torch.randn(tuple(shape), device=device, generator=generator)
+
+
 def put(values, device) -> torch.Tensor:
     """Numbers on the device, those with a fraction as float32. What the device does is not waited for."""
     values = torch.from_numpy(np.asarray(values))

@@ -11,7 +11,7 @@ from torch import nn
 
 from spic.scsrdm.sampling import NUM_TIMESTEPS, Sampling, even_timesteps
 from spic.scsrdm.schedule import Chain, alphas_cumprod
-from spic.training.batches import put
+from spic.training.batches import normals, put
 
 CHAINED = ("published", "ancestral")  # samplers that `Chains` knows
 SHARP = 60  # below this timestep a chain draws detail, and is judged by it; above it, it finds the mean
@@ -91,7 +91,7 @@ class Chains(nn.Module):
         t = np.array([steps[-1] for steps in self.left])
         given = {name: getattr(self, name) for name in ("images", "labels", "ssm", "coarse")}
         given |= {"x_t": self.x_t.clone(), "t": self._put(t)}
-        given |= {"near": self._numbers(t < SHARP), "far": self._numbers(t >= SHARP)}
+        given |= {"near": self._numbers(t < SHARP, rng), "far": self._numbers(t >= SHARP, rng)}
         given["share"] = self._put(np.mean(t < SHARP))
         return given | {"moves": self._put(self._moves()), "noise": self._noise(rng, self.x_t.shape)}
 
@@ -128,13 +128,11 @@ class Chains(nn.Module):
         return [t for t in self.whole if t < SHARP or t == self.whole[-1] or rng.random() < keep]
 
     def _noise(self, rng, shape):
-        """Standard normals, made on the device: millions of numbers of each step would keep a processor busy."""
-        generator = torch.Generator(self.x_t.device).manual_seed(int(rng.integers(2**62)))
-        return torch.randn(tuple(shape), device=self.x_t.device, generator=generator)
+        return normals(rng, shape, self.x_t.device)
 
-    def _numbers(self, chosen):
-        """Where an array (N,) is true, filled up to a multiple of N / 2."""
-        found, group = np.flatnonzero(chosen), (len(chosen) + 1) // 2
+    def _numbers(self, chosen, rng):
+        """Where an array (N,) is true, in random order, filled up to a multiple of N / 2 from the first on."""
+        found, group = rng.permutation(np.flatnonzero(chosen)), (len(chosen) + 1) // 2
         return self._put(np.resize(found, -(-len(found) // group) * group))
 
     def _put(self, values):

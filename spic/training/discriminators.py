@@ -61,15 +61,15 @@ class Discriminators(nn.Module):
         """Logits (N, num_classes + 1, H, W); the last class is "drawn"."""
         return self.segmenter.decode(features, size).float()
 
-    def patch_scores(self, x, c, ssm, shift=None) -> list:
+    def patch_scores(self, x, c, ssm, shift=(0, 0)) -> list:
         """Scores of patches, high for real: at full and at half resolution.
 
         x, c : images and enlarged coarse images (N, 3, H, W); ssm : one-hot SSMs. Four rows and columns are left out,
-        `shift` (int64 (2,), each 0..4; none by default) of them above and at the left.
+        `shift` (int64 (2,), each 0..4) of them above and at the left.
         """
         y = torch.cat([x, c, ssm], dim=1)
         size = y.shape[-2] - SHIFT, y.shape[-1] - SHIFT
-        y = y[..., : size[0], : size[1]] if shift is None else window(y, shift, size)
+        y = window(y, shift, size)
         return [net(z).float() for net, z in zip(self.patches, (y, F.avg_pool2d(y, 2)), strict=True)]
 
     def state_dict(self, *args, **settings):

@@ -52,7 +52,7 @@ OPTIONS = {
     "--folder": {"type": Path, "help": "where checkpoint and logs are kept; OUT by default"},
     "--batch": {"type": int, "default": 32},
     "--recipe": {"default": "{}", "help": "JSON: numbers of spic.training.adversarial.Recipe"},
-    "--evaluate-every": {"type": int, "default": 500, "help": "steps between looks at the images left out"},
+    "--evaluate-every": {"type": int, "default": 500, "help": "steps between looks at the images left out; 0: none"},
     "--seed": {"type": int, "default": 0},
     "--device": {"default": "auto"},
     "--dtype": {"default": "auto"},

@@ -1,8 +1,8 @@
 """The loop all trainings share: bounded by steps or minutes, resumable, logged.
 
 What a step does depends only on the seed, its number and the state so far, so a training that was killed and started
-again goes on exactly where its last checkpoint stood: with ``--steps`` to the bit, with ``--minutes`` up to the
-learning rate, which then follows the clock.
+again goes on exactly where its last checkpoint stood: with ``--steps`` to the bit on a CPU, on a GPU up to rounding and
+noise, with ``--minutes`` up to the learning rate, which then follows the clock.
 """
 
 import csv
@@ -53,7 +53,8 @@ def cosine_rate(progress: float, warmup: float = 0.02) -> float:
 class Ema:
     """Exponential moving average of a module's parameters and buffers; young averages forget faster.
 
-    The decay at step n is min(decay, (1 + n) / (10 + n)), so the average of a short training is not its start.
+    The decay at step n is min(decay, (1 + n) / (10 + n)), so the average of a short training is not its start. It
+    follows the tensors that the module has when it is made: they may change in place, not be replaced.
     """
 
     def __init__(self, module: torch.nn.Module, decay: float):
@@ -121,8 +122,7 @@ def train(
         On its device already.
     loss_of : callable
         Given the random generator of this step and its number, returns a dict of scalar tensors; `loss` is minimised,
-        all are logged. A `spic.training.recorded.Staged` one is recorded as a CUDA graph where one process trains on a
-        GPU.
+        all are logged. A `Staged` one is recorded as a CUDA graph where one process trains on a GPU.
     folder : path-like
         Where `checkpoint.pt`, `log.csv` and `evaluation.csv` live; a checkpoint there is resumed.
     budget : Budget
@@ -188,12 +188,10 @@ class _Run:
         self.recipe, self.ranks, self.checkpoint_seconds, self.on_save = recipe, ranks, checkpoint_seconds, on_save
         self.modules = torch.nn.ModuleList([module, *companions.values()])
         self.device = next(module.parameters()).device
-        self.optimizer, self.recorded = (
-            torch.optim.AdamW(
-                groups or module.parameters(), lr=how.learning_rate, betas=how.betas, weight_decay=how.weight_decay
-            ),
-            None,
+        self.optimizer = torch.optim.AdamW(
+            groups or module.parameters(), lr=how.learning_rate, betas=how.betas, weight_decay=how.weight_decay
         )
+        self.recorded = None
         self.ema = Ema(module, how.ema_decay)
         self.step, self.seconds, self.rows, self.saved = 0, 0.0, [], time.monotonic()
 
@@ -228,7 +226,7 @@ class _Run:
         self.optimizer.load_state_dict(state)
         for group in self.optimizer.param_groups:
             group["lr"] = torch.zeros((), device=self.device)
-        self.recorded = Recorded(lambda **inputs: self.descend(staged.losses(**inputs)))
+        self.recorded = Recorded(lambda **inputs: self.descend(staged.losses(**inputs)), self.device)
 
     def save(self) -> None:
         if self.rows:

@@ -15,7 +15,7 @@ from spic.networks.imagenet import load_imagenet
 from spic.pictures.labels import get_label_space
 from spic.segmentation.segmenter import NETWORKS, network_name
 from spic.training.augment import cut, draw_light, draw_pasted, draw_windows, paste, relight
-from spic.training.batches import put, scene_odds
+from spic.training.batches import normals, put, scene_odds
 from spic.training.loop import Budget, Optimization, origin, train
 from spic.training.lovasz import lovasz_softmax
 from spic.training.pack import Pack
@@ -111,7 +111,7 @@ class Recipe:
         multiple = NETWORKS[self.network][3]
         for wrong, what in (
             (any(side < multiple or side % multiple for side in self.crop), f"crop: sides are multiples of {multiple}"),
-            (not 0 < self.zoom[0] <= self.zoom[1] < math.inf, "zoom: from above 0, up to a number that is not smaller"),
+            (not 0 < self.zoom[0] <= self.zoom[1] < math.inf, "zoom: lowest and highest factor, both above 0"),
             (not 0 <= self.turn <= 180, "turn: from 0 to 180 degrees"),
             (not 0 <= self.mixed <= 1, "mixed: a share, from 0 to 1"),
             (not 0 <= self.colors <= 2, "colors: from 0 to 2"),
@@ -165,11 +165,10 @@ class Trainer:
             "pasted": draw_pasted(rng, count, self.pasted, recipe.mixed),
             **draw_light(rng, count, recipe.colors, recipe.lights),
         }
-        source = torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
         return {
             "images": self.images[index],
             "labels": self.labels[index],
-            "noise": torch.randn((count, 3, *recipe.crop), generator=source, device=self.device),
+            "noise": normals(rng, (count, 3, *recipe.crop), self.device),
             **{name: put(values, self.device) for name, values in numbers.items()},
         }
 
@@ -182,7 +181,7 @@ class Trainer:
         loss = F.cross_entropy(logits, target, weight=self.weights, ignore_index=void)
         if not self.recipe.lovasz:
             return {"loss": loss}
-        small = lovasz_softmax(logits[..., ::2, ::2], target[..., ::2, ::2], void)  # a quarter of the pixels: sorting
+        small = lovasz_softmax(logits[..., ::2, ::2], target[..., ::2, ::2], void)  # sorting all pixels is slow
         return {"loss": loss + self.recipe.lovasz * small, "cross_entropy": loss, "lovasz": small}
 
     def crops(self, images, labels, maps, pasted, **light) -> tuple[torch.Tensor, torch.Tensor]:

@@ -272,13 +272,13 @@ def test_real_images_are_as_smooth_as_drawn_ones(smooth, coded_pack, tiny_decode
 
 def test_the_segmenter_sees_other_places_and_sizes(coded_pack, tiny_decoder, make, monkeypatch):
     """Both images alike, and the labels where they are; the patch discriminators see the pixels as they are."""
-    calls, real = [], recipe.warped
-    monkeypatch.setattr(recipe, "warped", lambda x, warp: calls.append((x.shape, warp)) or real(x, warp))
-    for numbers, count in (({"zoom": 1.0, "turn": 0.0}, 0), ({"turn": 0.0}, 3), ({"zoom": 1.0}, 3)):
+    calls, real = [], recipe.sampled
+    monkeypatch.setattr(recipe, "sampled", lambda x, grid: calls.append((x.shape, grid)) or real(x, grid))
+    for numbers, count in (({"zoom": 1.0, "turn": 0.0}, 0), ({"turn": 0.0}, 2), ({"zoom": 1.0}, 2)):
         trainer = Trainer(coded_pack, None, make(**numbers), tiny_decoder, "cpu", "float32")
         calls.clear()
         assert losses(trainer, 0, 9)["loss"].isfinite()
-        assert len(calls) == count and all(torch.equal(warp, calls[0][1]) for _, warp in calls)
+        assert len(calls) == count and all(torch.equal(grid, calls[0][1]) for _, grid in calls)
 
 
 @pytest.mark.parametrize("numbers", [{}, {"sampler": "published", "batch": 3}, {"sampler": "ancestral", "batch": 3}])
@@ -336,7 +336,7 @@ def test_one_condition_alone(condition, train, tiny_decoder, coded_pack, monkeyp
     seen = []
     real = Discriminators.patch_scores
 
-    def watched(self, x, c, ssm, shift=None):
+    def watched(self, x, c, ssm, shift):
         seen.append((c, ssm))
         return real(self, x, c, ssm, shift)
 

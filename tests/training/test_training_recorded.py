@@ -1,5 +1,7 @@
 """Recorded steps are the steps that were recorded."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -62,7 +64,7 @@ def test_work_is_replayed():
         total.add_(x.sum())
         return 2 * x
 
-    recorded, results = Recorded(work), []
+    recorded, results = Recorded(work, torch.device("cuda")), []
     for i in range(12):
         results.append(recorded({"x": torch.full((3 + i % 2,), float(i), device="cuda")}))
     assert [result.tolist() for result in results] == [[2.0 * i] * (3 + i % 2) for i in range(12)]
@@ -73,7 +75,7 @@ def test_work_is_replayed():
 @on_gpu
 @pytest.mark.parametrize("steps", [2, 30])
 def test_against_steps_that_are_not_recorded(steps, tmp_path):
-    """The same weights at the end, and the same learning rates on the way; stopped and started anew, too."""
+    """The same weights at the end, and the same learning rates on the way."""
     ends = []
     for name, wrap in (("recorded", lambda step: step), ("plain", lambda step: lambda *given: step(*given))):
         module, step = staged("cuda")
@@ -83,6 +85,45 @@ def test_against_steps_that_are_not_recorded(steps, tmp_path):
     torch.testing.assert_close(*ends)
     logs = [(tmp_path / name / "log.csv").read_text().splitlines()[-1].split(",") for name in ("recorded", "plain")]
     assert logs[0][2] == logs[1][2] and float(logs[0][3]) == pytest.approx(float(logs[1][3]), rel=1e-4)
+
+
+@pytest.mark.gpu
+@on_gpu
+def test_stopped_and_started_anew(tmp_path):
+    """Recorded or not, before and after."""
+    ends = []
+    for name, modes in (("a", (1, 1)), ("b", (1, 0)), ("c", (0, 1)), ("d", (0, 0))):
+        for mode, steps in zip(modes, (10, 30), strict=True):
+            module, step = staged("cuda")
+            train(
+                module, step if mode else partial(_call, step), tmp_path / name, Budget(steps=steps), Optimization(1e-2)
+            )
+        ends.append(torch.cat([p.detach().flatten() for p in module.parameters()]))
+    for end in ends[1:]:
+        torch.testing.assert_close(end, ends[0])
+
+
+def _call(step, *given):
+    return step(*given)
+
+
+def test_a_recorded_training_goes_on_without_a_gpu(tmp_path):
+    """Its optimizer's settings are those of a CUDA graph; here, steps are taken one by one again."""
+    ends = []
+    for name in ("plain", "was recorded"):
+        path, how = tmp_path / name / "checkpoint.pt", Optimization(1e-2, ema_decay=0.9)
+        module, step = staged("cpu")
+        train(module, step, path.parent, Budget(steps=5), how, checkpoint_seconds=-1)
+        state = torch.load(path)
+        state["step"], state["seconds"] = 3, 0.0
+        if name != "plain":
+            for group in state["optimizer"]["param_groups"]:
+                group |= {"capturable": True, "fused": True, "lr": torch.tensor(0.5)}
+        torch.save(state, path)
+        module, step = staged("cpu")
+        train(module, step, path.parent, Budget(steps=5), how)
+        ends.append(torch.cat([p.detach().flatten() for p in module.parameters()]))
+    assert torch.equal(*ends)
 
 
 @pytest.mark.gpu
