@@ -16,7 +16,7 @@ from spic.benchmark.method import Method, Settings
 from spic.benchmark.methods import get_method, point_name
 from spic.benchmark.observations import check_names
 from spic.benchmark.protocols import Protocol
-from spic.benchmark.scores import CONSTANT, first_pictures, read_scores
+from spic.benchmark.scores import first_pictures, of_set, read_scores
 from spic.benchmark.symbols import SymbolMethod
 from spic.channel.losses import check_known
 from spic.channel.realisations import Realisations, channel_uses, schemes, shares
@@ -239,7 +239,7 @@ def averaged(sources: list[dict], weights: np.ndarray, reading: Reading) -> dict
     """
     arrays = {}
     for key, own in sources[0].items():
-        if key in CONSTANT or own.dtype.kind not in "biuf" or not all(key in other for other in sources):
+        if of_set(key) or own.dtype.kind not in "biuf" or not all(key in other for other in sources):
             arrays[key] = own
         else:
             found = [_finite(key, source) for source in sources]

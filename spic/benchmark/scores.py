@@ -52,7 +52,7 @@ def score(
     objects : int64 (N, K, 3, 2), found and total small objects of K classes in 3 sizes (`spic.metrics.small_objects`)
     persons : bool (K,), which of those classes are pedestrians or cyclists
     psnr, ms_ssim, lpips : float64 (N,), and what other paired observations record of each picture (N, ...)
-    classes, judge_classes, object_classes : str
+    classes, judge_classes, classes_by_<name>, object_classes : str
 
     Raises
     ------
@@ -128,19 +128,21 @@ def read_features(folders) -> dict[str, np.ndarray]:
 
 def first_pictures(arrays: dict, count: int | None) -> dict:
     """The same arrays for the first `count` images; None keeps all."""
-    one_each = [key for key in arrays if key not in CONSTANT and arrays[key].shape[:1] == arrays["names"].shape]
+    one_each = [key for key in arrays if not of_set(key) and arrays[key].shape[:1] == arrays["names"].shape]
     return arrays | {key: arrays[key][:count] for key in one_each}
 
 
-# Arrays of a set, with no entry for each image.
-CONSTANT = ("height", "width", "classes", "judge_classes", "object_classes", "persons")
+def of_set(key: str) -> bool:
+    """Whether an array is one of a set, without an entry for each image."""
+    known = ("height", "width", "classes", "judge_classes", "object_classes", "persons")
+    return key in known or key.startswith("classes_by_")
 
 
 def _join(chunks: list[dict], where) -> dict[str, np.ndarray]:
     if any(chunk.keys() != chunks[0].keys() for chunk in chunks):
         raise DataError(f"{where} and its neighbours hold different scores; remove them and run again")
     return {
-        key: value if key in CONSTANT else np.concatenate([chunk[key] for chunk in chunks])
+        key: value if of_set(key) else np.concatenate([chunk[key] for chunk in chunks])
         for key, value in chunks[0].items()
     }
 
@@ -175,9 +177,9 @@ def _judged(originals: Maps, name: str, seen: dict, names, truth) -> dict:
     if label_space(seen["space"]) != space:
         raise DataError(f"{originals.looks}: maps by another {name} than those of the reconstructions")
     arrays = _confusions(_by(name), base["labels"], seen["labels"], truth, space, originals.truth_space)
+    arrays["judge_classes" if name == "judge" else f"classes{_by(name)}"] = np.array(space.classes)
     if name != "judge":
         return arrays
-    arrays["judge_classes"] = np.array(space.classes)
     try:
         classes, persons = metrics.small_classes(space), metrics.person_classes(space)
     except ConfigError:  # a label space without streets' small objects

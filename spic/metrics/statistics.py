@@ -100,20 +100,21 @@ def miou_each(evidence: Evidence, key: str) -> np.ndarray:
 
 
 def miou_small(evidence: Evidence, key: str) -> float:
-    """Mean IoU of signs and persons alone, from the totals of the set; NaN in a label space without them."""
-    iou = iou_per_class(evidence.scores[key].sum(axis=0))[_signs_and_persons(evidence)]
+    """Mean IoU of signs and persons alone, from the totals of the set; NaN in a judge's label space without them."""
+    iou = iou_per_class(evidence.scores[key].sum(axis=0))[_signs_and_persons(evidence, key)]
     return mean_of_present(iou) if evidence.absent == "skip" or not len(iou) else float(np.nan_to_num(iou).mean())
 
 
 def miou_small_interval(evidence: Evidence, key: str) -> intervals.Interval | None:
     """Interval of that mean IoU."""
-    classes = _signs_and_persons(evidence)
+    classes = _signs_and_persons(evidence, key)
     options = {"classes": classes, "block": evidence.block}
     return intervals.miou_interval(evidence.scores[key], evidence.absent, **options) if classes else None
 
 
-def _signs_and_persons(evidence):
-    return [i for i, name in enumerate(map(str, evidence.scores["classes"])) if name in (*PERSONS, *SIGNS)]
+def _signs_and_persons(evidence, key):
+    classes = evidence.scores.get(key.replace("confusion_gt", "classes"), ())  # of the judge, not of the SSM
+    return [i for i, name in enumerate(map(str, classes)) if name in (*PERSONS, *SIGNS)]
 
 
 def miou_all(evidence: Evidence, key: str) -> float:

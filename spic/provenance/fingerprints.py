@@ -38,7 +38,7 @@ VERSIONS = {
     "count": 1,
     "decode": 1,
     "look": 1,
-    "score": 2,
+    "score": 3,
     "summarize": 3,
     "tables": 2,
     "compare": 2,

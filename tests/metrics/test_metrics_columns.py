@@ -288,17 +288,23 @@ def test_small_classes_have_an_iou_of_their_own():
     rng, names = np.random.default_rng(0), ("road", "pole", "sign", "pedestrian", "bicyclist")
     matrices = rng.integers(1, 9, (60, 5, 6))
     matrices[:, 4] = matrices[:, :, 4] = 0  # no cyclist anywhere
-    scores = {"names": np.arange(60), "classes": np.array(names), "m": matrices}
+    key = "confusion_gt_by_city"
+    scores = {
+        "names": np.arange(60),
+        "classes": np.array(["sign", "a"]),
+        "classes_by_city": np.array(names),
+        key: matrices,
+    }
     total, ious = matrices.sum(0), []
     for i in (2, 3):
         ious.append(total[i, i] / (total[i].sum() + total[:, i].sum() - total[i, i]))
     for absent, expected in (("skip", np.mean(ious)), ("zero", sum(ious) / 3)):
         evidence = statistics.Evidence(scores, {}, {}, absent)
-        assert statistics.miou_small(evidence, "m") == pytest.approx(expected)
-        low, high = statistics.miou_small_interval(evidence, "m")
+        assert statistics.miou_small(evidence, key) == pytest.approx(expected)
+        low, high = statistics.miou_small_interval(evidence, key)
         assert low < expected < high and high - low < 0.1
-    none = statistics.Evidence(scores | {"classes": np.array(["a", "b", "c", "d", "e"])}, {}, {})
-    assert np.isnan(statistics.miou_small(none, "m")) and statistics.miou_small_interval(none, "m") is None
+    none = statistics.Evidence(scores | {"classes_by_city": np.array(["a", "b", "c", "d", "e"])}, {}, {})
+    assert np.isnan(statistics.miou_small(none, key)) and statistics.miou_small_interval(none, key) is None
 
 
 def test_every_column_is_documented():
