@@ -285,7 +285,7 @@ def test_the_segmenter_sees_other_places_and_sizes(coded_pack, tiny_decoder, mak
 def test_a_step_is_work_of_the_device_alone(numbers, coded_pack, tiny_decoder, make, vgg_file, watched):
     """So that it can be recorded: see `spic.training.recorded`."""
     trainer = Trainer(coded_pack, None, make(hold=0, **numbers), tiny_decoder, "cpu", "bfloat16", vgg_file)
-    for step in range(24):
+    for step in range(16):
         given = trainer.draw(np.random.default_rng(step), step)
         with watched() if step > 11 else nullcontext():  # what is made once is made in the first steps
             trainer.losses(**given)["loss"].backward()
