@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from spic.errors import ConfigError, DataError, WeightsError
+from spic.pictures.labels import one_hot
 from spic.scsrdm import build, load_checkpoint, sample, save_checkpoint
 from spic.scsrdm.decoder import Decoder
-from spic.scsrdm.refine import low_pass
+from spic.scsrdm.refine import half_chroma, low_pass
 from spic.scsrdm.schedule import alphas_cumprod
 from spic.training import adversarial as recipe
-from spic.training.adversarial import DRAWING, Recipe, Trainer, train_adversarial
+from spic.training.adversarial import DRAWING, Recipe, Trainer, grown_network, train_adversarial
 from spic.training.discriminators import Discriminators
 from spic.training.loop import Budget
 from spic.weights import sha256
@@ -289,6 +290,43 @@ def test_a_step_is_work_of_the_device_alone(numbers, coded_pack, tiny_decoder, m
         given = trainer.draw(np.random.default_rng(step), step)
         with watched() if step > 11 else nullcontext():  # what is made once is made in the first steps
             trainer.losses(**given)["loss"].backward()
+
+
+def test_old_weights_grow(tiny_decoder, coded_pack, make, tmp_path):
+    """Before the first step they give the image they gave before, with its colour at half resolution."""
+    old, config = load_checkpoint(tiny_decoder)
+    model = grown_network(tiny_decoder, make(), recipe.get_label_space("camvid11"))
+    ssm, coarse = one_hot(torch.from_numpy(coded_pack.labels), 12), torch.rand(2, 3, 16, 32) * 2 - 1
+    x_t, t = torch.randn(2, 3, 64, 128), torch.tensor([200, 190])
+    with torch.no_grad():
+        expected = low_pass(half_chroma(old(x_t, t, ssm, coarse)))
+        torch.testing.assert_close(model(x_t, t, ssm, coarse), expected, rtol=0, atol=1e-5)
+        full = grown_network(
+            tiny_decoder,
+            make(network={**NETWORK, "chroma": "full", "low_pass": False}),
+            recipe.get_label_space("camvid11"),
+        )
+        torch.testing.assert_close(full(x_t, t, ssm, coarse), old(x_t, t, ssm, coarse), rtol=0, atol=1e-5)
+    save_checkpoint(tmp_path / "w", model, config, "float32")  # a second start from what has grown
+    again = grown_network(tmp_path / "w", Recipe(network={}), recipe.get_label_space("camvid11"))
+    assert same(again.state_dict(), model.state_dict()) and again.config == model.config
+
+
+def test_a_network_is_that_of_the_weights_to_start_from(coded_pack, tiny_ablations, make):
+    """Settings that no shape tells are kept: the ablation sdm has another residual."""
+    space = recipe.get_label_space("camvid11")
+    for name, condition in (("sr_weights", "coarse"), ("sdm_weights", "ssm")):
+        assert grown_network(tiny_ablations[name], make(), space).config.condition == condition
+    sdm = tiny_ablations["sdm_weights"]
+    _, config = load_checkpoint(sdm)
+    changed = sdm.with_name("changed")
+    save_checkpoint(changed, build({**config["network"], "residual_std": 0.55}), {})
+    assert grown_network(changed, make(), space).config.residual_std == 0.55
+    trainer = Trainer(coded_pack, None, make(), changed, "cpu", "float32")
+    assert trainer.config["sampling"]["start"] == 999 and not trainer.model.enlarge(torch.ones(1, 3, 4, 4)).any()
+    other = grown_network(tiny_ablations["sr_weights"], make(condition="ssm"), space).config
+    assert (other.condition, other.residual_std) == ("ssm", 0.55)
+    assert Trainer(coded_pack, None, make(), None, "cpu", "float32").model.config.base_channels == 64
 
 
 @pytest.mark.parametrize("condition", ["coarse", "ssm"])
