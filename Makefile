@@ -81,7 +81,7 @@ figures: $(VENV)/core
 TRAIN = $(BIN)/spic train
 HOW = --minutes $(MINUTES) --leave-out 0001TP
 MAPS = --ssm runs/segmenter/street-segmenter
-JUDGE = --scene-share 0.06 --mixed 0.5 --lovasz 0.5 --lights 0.7
+JUDGE = --scene-share 0.06 --lights 0.7
 SECOND = $(TRAIN) adversarial runs/train.zip
 LOOKS = $(if $(VGG),--vgg $(VGG))
 ONE_STEP = --t-focus 0.9 --sampling-steps 1 --start 200
