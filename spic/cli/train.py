@@ -86,8 +86,19 @@ def segmenter(
     """Train a segmenter and write FOLDER/street-segmenter."""
     from spic.training.segmenter import Recipe, train_segmenter
 
-    sizes = {"batch": batch, "scene_share": scene_share, "learning_rate": learning_rate, "lovasz": lovasz}
-    recipe = Recipe(network, encoder, **sizes, crop=crop, zoom=zoom, turn=turn, mixed=mixed, lights=lights)
+    recipe = Recipe(
+        network,
+        encoder,
+        batch=batch,
+        scene_share=scene_share,
+        learning_rate=learning_rate,
+        crop=crop,
+        zoom=zoom,
+        turn=turn,
+        mixed=mixed,
+        lights=lights,
+        lovasz=lovasz,
+    )
     state, config = train_segmenter(
         recipe=recipe, init=init, **_given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed)
     )

@@ -79,7 +79,7 @@ def iou_per_class(confusion: np.ndarray) -> np.ndarray:
         return (intersection / union)[0]
 
 
-def mean_iou(confusion: np.ndarray, absent: str = "skip") -> float:
+def mean_iou(confusion: np.ndarray, absent: str = "skip", classes: list[int] | None = None) -> float:
     """Mean intersection over union (mIoU) over the classes, from the totals of a set.
 
     Parameters
@@ -91,6 +91,8 @@ def mean_iou(confusion: np.ndarray, absent: str = "skip") -> float:
         the pixels that count. "skip" is the mean over the present classes (protocol `corrected`); "zero" gives an
         absent class IoU 0 and divides by all C classes (protocol `official`), so that even two identical sets stay
         below 1 where a class is missing.
+    classes : list of int, optional
+        Ids of those classes whose IoU counts, at least one; all by default.
 
     Returns
     -------
@@ -106,7 +108,7 @@ def mean_iou(confusion: np.ndarray, absent: str = "skip") -> float:
     """
     if absent not in ("skip", "zero"):
         raise ConfigError(f"absent must be 'skip' or 'zero', not {absent!r}")
-    iou = iou_per_class(confusion)
+    iou = iou_per_class(confusion)[slice(None) if classes is None else classes]
     return mean_of_present(iou) if absent == "skip" else float(np.nan_to_num(iou).mean())
 
 

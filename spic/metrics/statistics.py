@@ -10,7 +10,7 @@ import numpy as np
 from spic.metrics import intervals
 from spic.metrics.distortion import finite_psnr
 from spic.metrics.frechet import frechet_distance, kid, squared_mmd
-from spic.metrics.miou import iou_per_class, mean_iou, mean_of_present, miou_per_picture, pixel_accuracy
+from spic.metrics.miou import mean_iou, mean_of_present, miou_per_picture, pixel_accuracy
 from spic.metrics.objects import PERSONS, SIGNS, recall
 from spic.metrics.rate import bpp
 
@@ -101,8 +101,8 @@ def miou_each(evidence: Evidence, key: str) -> np.ndarray:
 
 def miou_small(evidence: Evidence, key: str) -> float:
     """Mean IoU of signs and persons alone, from the totals of the set; NaN in a judge's label space without them."""
-    iou = iou_per_class(evidence.scores[key].sum(axis=0))[_signs_and_persons(evidence, key)]
-    return mean_of_present(iou) if evidence.absent == "skip" or not len(iou) else float(np.nan_to_num(iou).mean())
+    classes = _signs_and_persons(evidence, key)
+    return mean_iou(evidence.scores[key].sum(axis=0), evidence.absent, classes) if classes else NAN
 
 
 def miou_small_interval(evidence: Evidence, key: str) -> intervals.Interval | None:

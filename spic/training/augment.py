@@ -47,8 +47,8 @@ def draw_windows(rng: np.random.Generator, count: int, frame, size, zoom=(0.5, 2
 def windows(linear: np.ndarray, centre: np.ndarray, zooms: np.ndarray) -> np.ndarray:
     """What `draw_windows` returns, of matrices (N, 2, 2), centres (N, 2) and zooms (N, 2), in x and y."""
     spread = np.clip((1 - zooms) / 2, 0, 0.25)[:, None] * _CORNERS  # (N, 4, 2): halves of a halved image
-    places = centre[:, None] + np.einsum("nij,nkj->nki", linear, spread)
-    return np.concatenate([np.repeat(linear[:, None], 4, 1), places[..., None]], -1).astype(np.float32)
+    middles = centre[:, None] + np.einsum("nij,nkj->nki", linear, spread)
+    return np.concatenate([np.repeat(linear[:, None], 4, 1), middles[..., None]], -1).astype(np.float32)
 
 
 def cut(images: torch.Tensor, labels: torch.Tensor, maps: torch.Tensor, size, void: int):

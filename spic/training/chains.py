@@ -82,11 +82,11 @@ class Chains(nn.Module):
             for name, values in vars(fresh).items():
                 getattr(self, name)[at] = values
             x = network.enlarge(fresh.coarse)
+            for i in ended:
+                self.left[i] = self._timesteps(rng)
             if self.noised:
-                x = torch.stack([self._begun(i, image, rng) for i, image in zip(ended, x, strict=True)])
-            else:
-                for i in ended:
-                    self.left[i] = self._timesteps(rng)
+                abar = self._put(alphas_cumprod()[[self.left[i][-1] for i in ended]]).view(-1, 1, 1, 1)
+                x = abar.sqrt() * x + (1 - abar).sqrt() * self._noise(rng, x.shape)
             self.x_t[at] = x
         t = np.array([steps[-1] for steps in self.left])
         given = {name: getattr(self, name) for name in ("images", "labels", "ssm", "coarse")}
@@ -100,11 +100,6 @@ class Chains(nn.Module):
         """Move each chain by one step of its sampler, given what the network made of x_t, (N, 3, H, W)."""
         of_x0, of_x_t, deviation = given["moves"][:, :, None, None, None]
         self.x_t.copy_(of_x0 * x0.float().clamp(-1, 1) + of_x_t * given["x_t"] + deviation * given["noise"])
-
-    def _begun(self, i, image, rng):
-        self.left[i] = self._timesteps(rng)
-        abar = float(alphas_cumprod()[self.left[i][-1]])
-        return abar**0.5 * image + (1 - abar) ** 0.5 * self._noise(rng, image.shape)
 
     def _moves(self):
         """Factors of x0, x_t and noise of each chain's next step, float32 (3, N); a step is taken off each chain."""

@@ -62,7 +62,7 @@ class Recorded:
         if key not in self.graphs:
             self.calls[key] = self.calls.get(key, 0) + 1
             if self.calls[key] <= WARM:
-                return self._aside(lambda: self.work(**inputs))
+                return self._aside(inputs)
             self.graphs[key] = self._record(inputs)
         graph, held, result = self.graphs[key]
         for name, x in inputs.items():
@@ -70,11 +70,11 @@ class Recorded:
         graph.replay()
         return result.clone()
 
-    def _aside(self, work):
+    def _aside(self, inputs):
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*capturable=True.*")  # of optimizers: these steps are not recorded yet
-            result = work()
+            result = self.work(**inputs)
         torch.cuda.current_stream().wait_stream(self.stream)
         return result
 
