@@ -64,16 +64,23 @@ class Sampling:
         return {key: value for key, value in found.items() if value is not None}
 
     def merge(self, changes: dict) -> "Sampling":
-        """These settings with `changes`; what `changes` says is None has the published value."""
+        """These settings with `changes`; what `changes` says is None has the published value.
+
+        Another number of `steps` alone keeps a list's ends: they are spread evenly from its first to its last timestep.
+        """
         if not isinstance(changes, dict):
             raise ConfigError("sampling: expected a table of settings")
         unknown = sorted(map(str, changes.keys() - asdict(self).keys()))
         if unknown:
             raise ConfigError(f"unknown sampling settings: {', '.join(unknown)}")
         own = self.to_dict()
+        steps, start = changes.get("steps"), changes.get("start")
         if changes.get("timesteps") is not None:
             own = {"sampler": self.sampler, "guidance": self.guidance}
-        elif (changes.get("steps"), changes.get("start")) != (None, None):
+        elif steps is not None and start is None and self.timesteps and changes.get("timesteps", ()) is not None:
+            own["timesteps"] = even_timesteps(steps, self.timesteps[-1], self.timesteps[0])
+            changes = changes | {"steps": None}
+        elif (steps, start) != (None, None):
             own.pop("timesteps", None)
         return Sampling(**{key: value for key, value in {**own, **changes}.items() if value is not None})
 
@@ -93,16 +100,16 @@ def published_timesteps() -> list[int]:
     return [t for t in even_timesteps(100, NUM_TIMESTEPS - 1) if t <= 200]
 
 
-def even_timesteps(steps: int, start: int) -> list[int]:
-    """`steps` timesteps evenly spaced from 0 to `start`; one step alone is `start` itself.
+def even_timesteps(steps: int, start: int, end: int = 0) -> list[int]:
+    """`steps` timesteps evenly spaced from `end` to `start`, ascending; one step alone is `start` itself.
 
     `ConfigError` if `start` is outside 0..999 or there are not so many different timesteps.
     """
-    if not (_whole(steps) and _whole(start) and 0 <= start < NUM_TIMESTEPS and 1 <= steps <= start + 1):
-        raise ConfigError(f"no {steps} different timesteps between 0 and {start} (of 0..{NUM_TIMESTEPS - 1})")
+    if not (_whole(steps) and _whole(start) and end <= start < NUM_TIMESTEPS and 1 <= steps <= start - end + 1):
+        raise ConfigError(f"no {steps} different timesteps between {end} and {start} (of 0..{NUM_TIMESTEPS - 1})")
     if steps == 1:
         return [int(start)]
-    return [round(i * (start / (steps - 1))) for i in range(steps)]
+    return [end + round(i * ((start - end) / (steps - 1))) for i in range(steps)]
 
 
 def choose_timesteps(steps: int | None = None, timesteps=None, start: int = START) -> list[int]:

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from spic.errors import ConfigError, DataError, WeightsError
 from spic.machine import autocast
@@ -16,7 +17,7 @@ from spic.pictures.labels import get_label_space
 from spic.scsrdm import build, load_checkpoint
 from spic.scsrdm.refine import low_pass
 from spic.scsrdm.sampler import sample
-from spic.scsrdm.sampling import NUM_TIMESTEPS, STEPS, Sampling
+from spic.scsrdm.sampling import NUM_TIMESTEPS, STEPS, Sampling, even_timesteps
 from spic.training import losses
 from spic.training.augment import places, sampled, sampled_labels
 from spic.training.batches import Batch, Batches, put
@@ -34,7 +35,17 @@ from spic.weights.reading import read_state_dict
 
 DRAWING = {"refine_blocks": 4, "finish_channels": 24, "chroma": "half", "low_pass": True}  # what the second stage adds
 START = {"both": 200, "coarse": 200, "ssm": NUM_TIMESTEPS - 1}  # timestep of the one step, by condition
-LIKENESS = ("pixels", "low", "colour", "features", "perceptual", "grid", "spectrum", "texture")  # weights in `Recipe`
+LIKENESS = (
+    "pixels",
+    "low",
+    "colour",
+    "features",
+    "perceptual",
+    "grid",
+    "spectrum",
+    "texture",
+    "amount",
+)  # weights in `Recipe`
 LOSSES = ("loss", "decoder", *LIKENESS, "readable", "patch", "on_real", "on_drawn", "hinge")
 _LOOKS = 8  # batches of an evaluation
 
@@ -59,13 +70,16 @@ class Recipe:
     sampler : str
         "noiseless": one step. "published" or "ancestral": the paper's 20 steps, see `spic.training.chains`.
     start : int, optional
-        Timestep of the one step, by default that of `START`; or the last of the chain's, by default the published one.
+        Timestep of the one step, by default that of `START`; or the chain's first, by default the published one, 192.
+    end : int
+        The chain's last timestep, after which the image is done. Nearer to 0 a network can hardly change x_t any more
+        (`s` in `spic.scsrdm.model` falls with the noise), and the noise of the last steps stays in the image.
     spread : int
         Timesteps start - spread to start + spread are trained for the one step.
-    pixels, low, colour, features, perceptual, grid, spectrum, texture : float
-        Weights of the losses of likeness (see `spic.training.losses`); `low` and `colour` are L1 distances at a
-        quarter of the size and of colour differences, `perceptual` that of `spic.training.perceptual`, where its
-        network is given.
+    pixels, low, colour, features, perceptual, grid, spectrum, texture, amount : float
+        Weights of the losses of likeness (see `spic.training.losses`); `low` is the L1 distance at a quarter of the
+        size, `colour` that of colour differences, where rare classes count up to three times; `perceptual` that of
+        `spic.training.perceptual`, where its network is given.
     semantic, patch : float
         Weights of the two adversarial losses.
     learning_rate, discriminator_rate : float
@@ -85,6 +99,7 @@ class Recipe:
     turn: float = 8.0
     sampler: str = "noiseless"
     start: int | None = None
+    end: int = 30
     spread: int = 20
     pixels: float = 1.0
     low: float = 2.0
@@ -94,6 +109,7 @@ class Recipe:
     grid: float = 2.0
     spectrum: float = 0.5
     texture: float = 1.0
+    amount: float = 2.0
     semantic: float = 0.3
     patch: float = 0.08
     learning_rate: float = 2e-4
@@ -110,6 +126,14 @@ class Recipe:
             raise ConfigError(f"zoom {self.zoom}, turn {self.turn}: expected 1 to 4, and 0 to 90 degrees")
         if self.sampler not in ("noiseless", *CHAINED):
             raise ConfigError(f"a decoder is trained for noiseless, {' or '.join(CHAINED)}, not for {self.sampler!r}")
+        self.sampling("both")
+
+    def sampling(self, condition: str) -> Sampling:
+        """How a decoder of this condition is trained to draw; `ConfigError` for a chain that cannot be."""
+        if self.sampler == "noiseless":
+            return Sampling(self.sampler, 1, START[condition] if self.start is None else self.start)
+        start = Sampling().start if self.start is None else self.start
+        return Sampling(self.sampler, timesteps=even_timesteps(STEPS, start, self.end))
 
 
 class Trainer:
@@ -119,9 +143,7 @@ class Trainer:
         space = get_label_space(pack.label_space)
         self.recipe, self.void, self.device, self.dtype = recipe, space.void, device, dtype
         self.model = grown_network(init, recipe, space)
-        length = 1 if recipe.sampler == "noiseless" else STEPS
-        start = START[self.model.config.condition] if recipe.start is None and length == 1 else recipe.start
-        self.sampling = Sampling(recipe.sampler, length, start)
+        self.sampling = recipe.sampling(self.model.config.condition)
         self.config = {
             "network": self.model.config.to_dict(),
             "sampling": self.sampling.to_dict(),
@@ -130,7 +152,7 @@ class Trainer:
         self.vgg = vgg and Vgg(vgg, device, recipe.compared)
         planes = self.model.config.ssm_planes
         self.discriminators = Discriminators(space.num_classes, planes)
-        if length == 1:
+        if self.sampling.sampler == "noiseless":
             self.asked = OneStep(self.sampling.start, recipe.spread)
         else:
             self.asked = Chains(self.sampling, recipe.batch, recipe.window, planes)
@@ -178,14 +200,15 @@ class Trainer:
         if len(near):
             found |= self.compare(drawn.index_select(0, near), batch[near], given)
         if len(far):
-            distant = self.weighted(self.likeness(drawn.index_select(0, far), batch.images[far]))
+            distant = self.weighted(self.likeness(drawn.index_select(0, far), batch[far]))
             found["loss"] = found["loss"] + (1 - given["share"]) * (distant - found["decoder"])
         return found
 
-    def likeness(self, drawn, real) -> dict:
+    def likeness(self, drawn, batch) -> dict:
         """Losses of pixels, of the images at a quarter of their size and of colour."""
-        pixels, low = losses.reconstruction(drawn, real)
-        return {"pixels": pixels, "low": low, "colour": (losses.chroma(drawn) - losses.chroma(real)).abs().mean()}
+        pixels, low = losses.reconstruction(drawn, batch.images)
+        rare = F.pad(self.weights, (0, 256 - len(self.weights)))[batch.labels]
+        return {"pixels": pixels, "low": low, "colour": losses.colour(drawn, batch.images, rare)}
 
     def weighted(self, found: dict):
         """The sum of losses with the recipe's weights."""
@@ -230,12 +253,13 @@ class Trainer:
             pairs = [torch.cat([a, b]) for a, b in zip((real, *around), (fake.detach(), *around), strict=True)]
             scores = [score.chunk(2) for score in nets.patch_scores(*pairs, shift)]
             hinge = losses.hinge_loss([a for a, _ in scores], [b for _, b in scores])
-        alike = self.likeness(drawn, batch.images) | {
+        alike = self.likeness(drawn, batch) | {
             "features": features,
             "perceptual": perceptual,
             "grid": losses.uneven(drawn, batch.images),
             "spectrum": losses.spectrum(drawn, batch.images),
             "texture": losses.texture(drawn, batch.images),
+            "amount": losses.amount(drawn, batch.images, batch.ssm),
         }
         decoder = self.weighted(alike) + given["adversarial"] * (r.semantic * readable + r.patch * patches)
         others = (readable, patches, on_real, on_drawn, hinge)

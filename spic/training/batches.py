@@ -70,7 +70,7 @@ class Batches:
     """
 
     def __init__(
-        self, pack: Pack, predicted, window, planes: int, *, scene_share=0.12, truth=0.35, lights=0.4, device="cpu"
+        self, pack: Pack, predicted, window, planes: int, *, scene_share=0.12, truth=0.35, lights=0.5, device="cpu"
     ):
         if not pack.coarse:
             raise DataError("the decoder trains on a pack with coarse images (spic train pack --qp ...)")
@@ -120,7 +120,7 @@ class Batches:
     def _light(self, count, rng):
         """Another light for a share of the crops, as a function of uint8 crops; to [-1, 1] at the same time."""
         on = rng.random(count) < self.lights
-        gamma, gain = 0.7 + 1.2 * rng.random(count), 0.3 + 0.75 * rng.random(count)
+        gamma, gain = 0.7 + 1.9 * rng.random(count), 0.3 + 0.75 * rng.random(count)
         tint = np.exp(0.12 * rng.standard_normal((count, 3))) * gain[:, None]
         saturation = 0.3 + 0.9 * rng.random(count)
         on, gamma, saturation = (self._put(v).view(-1, 1, 1, 1) for v in (on, gamma, saturation))

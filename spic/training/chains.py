@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from spic.scsrdm.sampling import NUM_TIMESTEPS, Sampling, even_timesteps
+from spic.scsrdm.sampling import NUM_TIMESTEPS, Sampling
 from spic.scsrdm.schedule import Chain, alphas_cumprod
 from spic.training.batches import normals, put
 
 CHAINED = ("published", "ancestral")  # samplers that `Chains` knows
 SHARP = 60  # below this timestep a chain draws detail, and is judged by it; above it, it finds the mean
 SHORT = (4, 8)  # lengths of some chains, so that the weights serve with fewer steps too
-THINNED = 0.4  # share of the timesteps from `SHARP` on that most chains keep: the time is better spent below
+THINNED = 0.3  # share of the timesteps from `SHARP` on that most chains keep: the time is better spent below
 
 
 class OneStep(nn.Module):
@@ -54,6 +54,7 @@ class Chains(nn.Module):
     def __init__(self, sampling: Sampling, count: int, window, planes: int):
         super().__init__()
         self.noised, self.whole = sampling.sampler == "ancestral", sampling.chain
+        self.short = [sampling.merge({"steps": steps}).chain for steps in SHORT]
         self.left = [[] for _ in range(count)]  # timesteps, ascending
         height, width = window
         self.register_buffer("x_t", torch.zeros(count, 3, height, width))
@@ -118,7 +119,7 @@ class Chains(nn.Module):
     def _timesteps(self, rng) -> list:
         kind = rng.random()
         if kind < 0.3:
-            return even_timesteps(SHORT[int(kind < 0.2)], self.whole[-1])
+            return list(self.short[int(kind < 0.2)])
         keep = 1.0 if kind < 0.5 else THINNED
         return [t for t in self.whole if t < SHARP or t == self.whole[-1] or rng.random() < keep]
 

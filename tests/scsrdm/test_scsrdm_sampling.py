@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spic.errors import ConfigError
-from spic.scsrdm.sampling import Sampling, published_timesteps
+from spic.scsrdm.sampling import Sampling, even_timesteps, published_timesteps
 
 DDIM = Sampling("ddim", 3, 100)
 
@@ -24,10 +24,21 @@ def test_a_list_and_a_number_of_steps_replace_each_other():
     assert listed == Sampling("ddim", timesteps=(0, 50)) and hash(listed) and listed.chain == [0, 50]
     assert listed.merge({"start": 100}) == Sampling("ddim", start=100)
     assert listed.merge({"timesteps": None}) == Sampling("ddim")
+    assert listed.merge({"timesteps": None, "steps": 3}) == Sampling("ddim", 3)
     assert listed.merge({"guidance": 2}).passes == 4
     assert DDIM.merge({"steps": 1}) == Sampling("ddim", 1, 100) and DDIM.merge({"steps": None}).steps == 20
     for one in (DDIM, listed, Sampling(guidance=1.5)):
         assert Sampling.from_dict(one.to_dict()) == one == DDIM.merge(one.to_dict()) == one.merge({})
+
+
+def test_other_steps_of_a_list_lie_between_its_ends():
+    """So weights for a chain that ends early are not asked for timesteps that they have not seen."""
+    listed = Sampling("published", timesteps=tuple(even_timesteps(20, 192, 30)))
+    assert listed.chain[:3] == [30, 39, 47] and len(listed.chain) == 20
+    assert listed.merge({"steps": 4}).chain == [30, 84, 138, 192] and listed.merge({"steps": 1}).chain == [192]
+    assert listed.merge({"steps": 20}) == listed and listed.merge({"steps": 8, "sampler": "ddim"}).sampler == "ddim"
+    with pytest.raises(ConfigError, match="no 200 different timesteps between 30 and 192"):
+        listed.merge({"steps": 200})
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from spic.pictures.labels import one_hot
 from spic.scsrdm import build, load_checkpoint, sample, save_checkpoint
 from spic.scsrdm.decoder import Decoder
 from spic.scsrdm.refine import half_chroma, low_pass
+from spic.scsrdm.sampling import even_timesteps
 from spic.scsrdm.schedule import alphas_cumprod
 from spic.training import adversarial as recipe
 from spic.training.adversarial import DRAWING, Recipe, Trainer, grown_network, train_adversarial
@@ -104,7 +105,7 @@ def test_what_learns_from_what(trainer):
         grads = torch.autograd.grad(parts[loss], list(d.values()), retain_graph=True, allow_unused=True)
         assert {name.partition(".")[0] for name, g in zip(d, grads, strict=True) if g is not None} == {learner}
     head = trainer.model.refine.out.weight
-    for loss in ("readable", "patch", "features", "texture", "colour", "low", "pixels"):
+    for loss in ("readable", "patch", "features", "texture", "amount", "colour", "low", "pixels"):
         assert torch.autograd.grad(parts[loss], head, retain_graph=True)[0].any(), loss
 
 
@@ -115,7 +116,7 @@ def test_adversarial_losses_come_in_slowly(trainer):
         parts = losses(trainer, step, step)
         likeness = r.pixels * parts["pixels"] + r.low * parts["low"] + r.colour * parts["colour"]
         likeness = likeness + r.features * parts["features"] + r.grid * parts["grid"] + r.texture * parts["texture"]
-        likeness = likeness + r.spectrum * parts["spectrum"]
+        likeness = likeness + r.spectrum * parts["spectrum"] + r.amount * parts["amount"]
         adversarial = r.semantic * parts["readable"] + r.patch * parts["patch"]
         assert parts["decoder"].item() == pytest.approx((likeness + share * adversarial).item(), rel=1e-5)
         together = parts["decoder"] + parts["on_real"] + parts["on_drawn"] + parts["hinge"]
@@ -224,7 +225,7 @@ def test_a_chain_is_trained(sampler, train, coded_pack, tmp_path):
         train(tmp_path / "cut", steps=5, numbers=numbers, die_at=3)
     again, _ = train(tmp_path / "cut", steps=5, numbers=numbers)
     assert same(whole, again)
-    assert config["sampling"] == {"sampler": sampler, "steps": 20, "start": 192, "guidance": 1.0}
+    assert config["sampling"] == {"sampler": sampler, "timesteps": even_timesteps(20, 192, 30), "guidance": 1.0}
     (row,) = csv.DictReader((tmp_path / "whole" / "evaluation.csv").open())
     assert float(row["features"]) > 0
 

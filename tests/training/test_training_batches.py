@@ -108,7 +108,7 @@ def test_other_lights_against_numpy(coded_pack):
     found = batches._light(3, np.random.default_rng(6))(torch.from_numpy(crops))
     rng = np.random.default_rng(6)
     rng.random(3)
-    gamma, gain = 0.7 + 1.2 * rng.random(3), 0.3 + 0.75 * rng.random(3)
+    gamma, gain = 0.7 + 1.9 * rng.random(3), 0.3 + 0.75 * rng.random(3)
     tint = np.exp(0.12 * rng.standard_normal((3, 3))) * gain[:, None]
     saturation = 0.3 + 0.9 * rng.random(3)
     for crop, gray, *rest, x in zip(crops, gamma, tint, saturation, found, strict=True):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spic.scsrdm import load_checkpoint, sample
-from spic.scsrdm.sampling import Sampling
+from spic.scsrdm.sampling import Sampling, even_timesteps
 from spic.training import chains
 from spic.training.batches import Batches
 from spic.training.chains import Chains
@@ -57,8 +57,9 @@ def test_against_the_sampler(sampler, network, draw, monkeypatch):
 
 
 def test_chains_end_and_begin_anew(network, draw):
-    """Each with a crop of its own; short, thinned and whole ones are among them, and all end at 0."""
-    running, rng = Chains(Sampling("published", 20), 3, WINDOW, 12), np.random.default_rng(1)
+    """Each with a crop of its own; short, thinned and whole ones are among them; all end where the whole one does."""
+    sampling = Sampling("published", timesteps=even_timesteps(20, 192, 30))
+    running, rng = Chains(sampling, 3, WINDOW, 12), np.random.default_rng(1)
     seen, lengths = [[] for _ in range(3)], []
     for _ in range(300):
         given = running.next(network, draw, 3, rng)
@@ -67,7 +68,7 @@ def test_chains_end_and_begin_anew(network, draw):
             if step == 192:
                 torch.testing.assert_close(given["x_t"][i], network.enlarge(given["coarse"])[i])
                 lengths += [len(seen[i])] * bool(seen[i])
-                assert not seen[i] or seen[i][-1] == 0
+                assert not seen[i] or seen[i][-1] == 30
                 seen[i] = []
             assert not seen[i] or step < seen[i][-1]
             seen[i].append(step)

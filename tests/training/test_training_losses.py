@@ -105,6 +105,51 @@ def test_texture_is_how_much_there_is_and_not_where():
     assert losses.texture(0 * real, real) > 0.9  # a blurred image lacks nearly all of it
 
 
+def amount_by_hand(drawn, real, ssm):
+    found = []
+    for plane in ssm.astype(bool):
+        if plane.mean() >= 0.01:
+            a, b = (
+                np.pad(np.abs(np.diff(y, axis=0))[:, 1:] + np.abs(np.diff(y, axis=1))[1:], ((1, 0), (1, 0)))[plane]
+                for y in (np.tensordot([0.299, 0.587, 0.114], x, 1) for x in (drawn, real))
+            )
+            found.append(abs(a.mean() - b.mean()) / (b.mean() + 0.005))
+    return found
+
+
+def test_amount_against_numpy():
+    """A mean over the classes that cover at least a hundredth of an image."""
+    drawn, real = noise(2), noise(3, scale=0.1)
+    ssm = np.zeros((len(real), 3, *real.shape[2:]), np.float32)
+    ssm[:, 0], ssm[0, 0, :, 40:], ssm[0, 1, :, 40:], ssm[0, 0, 0, :2], ssm[0, 2, 0, :2] = 1, 0, 1, 0, 1
+    expected = [value for given in zip(drawn, real, ssm, strict=True) for value in amount_by_hand(*given)]
+    assert len(expected) == len(real) + 1
+    found = float(losses.amount(*map(torch.from_numpy, (drawn, real, ssm))))
+    assert found == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_amount_asks_for_the_mean_where_texture_asks_for_the_median():
+    """Nobody can know which tenth of an image is rough: the best even image has a tenth of its roughness everywhere."""
+    real = torch.from_numpy(noise(4, (1, 3, 320, 320))) * torch.rand(1, 1, 10, 10).lt(0.1).repeat_interleave(
+        32, 2
+    ).repeat_interleave(32, 3)
+    even, ssm = torch.from_numpy(noise(5, (1, 3, 320, 320))), torch.ones(1, 1, 320, 320)
+    share = float(losses.gradient(real).mean() / losses.gradient(even).mean())
+    some, none = share * even, 0 * even
+    assert losses.amount(some, real, ssm) < 0.02 < 0.5 < losses.amount(none, real, ssm)
+    assert losses.texture(none, real) < losses.texture(some, real)
+
+
+def test_colour_counts_a_pixel_by_its_weight():
+    a, b = noise(7), noise(8)
+    weights = np.random.default_rng(0).random((len(a), *a.shape[2:])).astype(np.float32)
+    found = float(losses.colour(*map(torch.from_numpy, (a, b, weights))))
+    one, other = (losses.chroma(torch.from_numpy(x)).numpy() for x in (a, b))
+    off = np.abs(one - other).mean(1)
+    assert found == pytest.approx((off * weights).sum() / weights.sum(), rel=1e-4)
+    assert losses.colour(torch.ones(1, 3, 4, 4), torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4)) == 0  # all is void
+
+
 def test_luma_and_chroma_against_the_standard():
     """ITU-R BT.601: Y, Cb = (B - Y) / 1.772, Cr = (R - Y) / 1.402."""
     rgb = noise(6, (1, 3, 4, 4))
