@@ -46,7 +46,7 @@ def rows(arguments):
             features = _features(lpips, images)
             row = {"qp": qp, "steps": steps, "n": len(images)}
             row |= {"miou": round(miou_of_maps(maps, segmenter.segment(images), segmenter.label_space), 4)}
-            row |= {"lpips": round(distances.mean(), 4), "fd_alex": round(_distance(reference, features), 2)}
+            row |= {"lpips": round(float(distances.mean()), 4), "fd_alex": round(_distance(reference, features), 2)}
             if before is not None:
                 low, high = mean_interval(distances - before[0], block=BLOCK)
                 row |= {"lpips_low": round(low, 4), "lpips_high": round(high, 4)}

@@ -13,6 +13,16 @@ TABLES = {
         "> steps": "{steps}",
         ">  parameters": "{decoder_m} M",
     },
+    "decoder_chain": {
+        "QP": "{qp}",
+        "> steps": "{steps}",
+        "> mIoU": "{miou}",
+        "> LPIPS": "{lpips}",
+        "> to the row above": "[{lpips_low}, {lpips_high}]",
+        "> fd_alex": "{fd_alex}",
+        ">  to the row above": "[{fd_low}, {fd_high}]",
+        "> CPU s": "{seconds}",
+    },
     "video_maps": {
         "SSMs": "{ssms}",
         "> bytes per frame": "{bytes}",

@@ -75,9 +75,10 @@ class Sampling:
             raise ConfigError(f"unknown sampling settings: {', '.join(unknown)}")
         own = self.to_dict()
         steps, start = changes.get("steps"), changes.get("start")
+        alone = steps is not None and changes.keys().isdisjoint(("timesteps", "start"))
         if changes.get("timesteps") is not None:
             own = {"sampler": self.sampler, "guidance": self.guidance}
-        elif steps is not None and start is None and self.timesteps and changes.get("timesteps", ()) is not None:
+        elif alone and self.timesteps:
             own["timesteps"] = even_timesteps(steps, self.timesteps[-1], self.timesteps[0])
             changes = changes | {"steps": None}
         elif (steps, start) != (None, None):

@@ -157,16 +157,21 @@ def test_points_of_two_parameters_that_can_not_be(entry, message, monkeypatch):
 
 def test_methods_and_parameters_are_checked():
     check_methods(Plan({"methods": {"bpg": {"qp": [40]}}}))
-    check_methods(Plan({"methods": {"sr": {"coarse_qp": [40]}, "sdm": {"simplify": [0]}}}))
+    ours = {"sr": {"coarse_qp": [40]}, "sdm": {"simplify": [0]}, "spic_20": {"coarse_qp": [40]}}
+    check_methods(Plan({"methods": ours}))
     check_methods(Plan({"methods": {"sr": {"coarse_qp": [40]}}, "sr_weights": "w"}))
     for entry, message in (
         ({"bpg": {"quality": [40]}}, "by 'qp', not 'quality'"),
         ({"nonsense": {"qp": [40]}}, "nonsense"),
-        ({"spic_20": {"coarse_qp": [40]}}, "spic_20 needs spic_20_weights"),
         ({}, "no method is left"),
     ):
         with pytest.raises(ConfigError, match=message):
             check_methods(Plan({"methods": entry}))
+
+
+def test_methods_whose_weights_are_not_shipped(shipping):
+    with pytest.raises(ConfigError, match="spic_20 needs spic_20_weights"):
+        check_methods(Plan({"methods": {"spic_20": {"coarse_qp": [40]}}}))
 
 
 class Unlabelled:
