@@ -29,10 +29,17 @@ def list_weights():
 
 
 @app.command()
-def check(path: Annotated[Path, typer.Argument(metavar="PATH", help="Stem, .safetensors, .json or .pt file.")]):
+def check(
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="PATH", help="Stem, .safetensors, .json or .pt file; or the name of shipped weights."),
+    ],
+):
     """Read weights and try them in the network that their config describes."""
     from spic.segmentation.segmenter import network_name
 
+    if not weights.weight_paths(path)[0].exists() and str(path) in weights.manifest():
+        path = weights.shipped(str(path))
     state, config = weights.read_weights(path)
     if (network := network_name(config)) is not None:
         from spic.segmentation import get_segmenter
