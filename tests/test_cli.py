@@ -302,7 +302,7 @@ def test_weights(tiny_segmenter, tiny_decoder, tmp_path, monkeypatch):
     assert result.exit_code == 1 and "eye  NOT VERIFIED" in result.stdout and "hand  " in result.stdout
     assert "hash differs" in fail("weights", "check", tmp_path / "eye")
     assert "no such file" in fail("weights", "check", tmp_path / "none").lower()
-    assert "prior of the label-map coder" in run("weights", "check", "labelmap-prior-camvid11")  # shipped
+    assert "SCSRDM" in run("weights", "check", "hand") and "hash differs" in fail("weights", "check", "eye")
     for name in ("../eye", ""):
         assert "not a plain name" in fail("weights", "ship", name, tiny_segmenter)
     (tmp_path / "manifest.json").write_text("{")
