@@ -378,6 +378,7 @@ def test_weights_that_do_not_do(train, tiny_decoder, coded_pack, make, tmp_path)
     "wrong",
     [{"window": (128, 250)}, {"window": (0, 64)}, {"window": (64,)}, {"batch": 0}, {"spread": -1}, {"hold": -1}]
     + [{"start": start} for start in (-1, 1000)]
+    + [{"sampler": "published", "end": end} for end in (-1, 180, 1000)]
     + [{"sampler": "ddim"}, {"sampler": "none"}, {"zoom": 0.5}, {"zoom": float("nan")}, {"turn": -1}],
 )
 def test_recipes_that_can_not_be(wrong):
