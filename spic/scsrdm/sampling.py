@@ -79,7 +79,8 @@ class Sampling:
         if changes.get("timesteps") is not None:
             own = {"sampler": self.sampler, "guidance": self.guidance}
         elif alone and self.timesteps:
-            own["timesteps"] = even_timesteps(steps, self.timesteps[-1], self.timesteps[0])
+            if steps != len(self.timesteps):
+                own["timesteps"] = even_timesteps(steps, self.timesteps[-1], self.timesteps[0])
             changes = changes | {"steps": None}
         elif (steps, start) != (None, None):
             own.pop("timesteps", None)

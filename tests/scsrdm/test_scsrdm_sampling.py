@@ -37,6 +37,9 @@ def test_other_steps_of_a_list_lie_between_its_ends():
     assert listed.chain[:3] == [30, 39, 47] and len(listed.chain) == 20
     assert listed.merge({"steps": 4}).chain == [30, 84, 138, 192] and listed.merge({"steps": 1}).chain == [192]
     assert listed.merge({"steps": 20}) == listed and listed.merge({"steps": 8, "sampler": "ddim"}).sampler == "ddim"
+    uneven = Sampling("published", timesteps=(40, 150, 192))
+    assert uneven.merge({"steps": 3}) == uneven != uneven.merge({"steps": 3, "start": 192})
+    assert uneven.merge({"steps": 2}).chain == [40, 192]
     with pytest.raises(ConfigError, match="no 200 different timesteps between 30 and 192"):
         listed.merge({"steps": 200})
 
