@@ -11,10 +11,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from spic.errors import ConfigError, DataError, WeightsError
+from spic.errors import ConfigError, WeightsError
 from spic.machine import autocast
 from spic.pictures.labels import get_label_space
-from spic.scsrdm import build, load_checkpoint
 from spic.scsrdm.refine import low_pass
 from spic.scsrdm.sampler import sample
 from spic.scsrdm.sampling import NUM_TIMESTEPS, STEPS, Sampling, even_timesteps
@@ -22,7 +21,7 @@ from spic.training import losses
 from spic.training.augment import places, sampled, sampled_labels
 from spic.training.batches import Batch, Batches, put
 from spic.training.chains import CHAINED, Chains, OneStep
-from spic.training.decoder import CONDITIONS, recipe_of
+from spic.training.decoder import grown_network
 from spic.training.discriminators import Discriminators
 from spic.training.loop import Budget, Optimization, mean_losses, origin, train
 from spic.training.pack import Pack
@@ -30,7 +29,7 @@ from spic.training.perceptual import Vgg
 from spic.training.recorded import Staged
 from spic.training.segmenter import class_weights
 from spic.training.views import changed_light, views
-from spic.weights import check_state, load_state, sha256
+from spic.weights import check_state, sha256
 from spic.weights.reading import read_state_dict
 
 DRAWING = {"refine_blocks": 4, "finish_channels": 24, "chroma": "half", "low_pass": True}  # what the second stage adds
@@ -346,26 +345,3 @@ def discriminators_of(checkpoint) -> dict:
         return read_state_dict(checkpoint)["companions"]["discriminators"]
     except (KeyError, TypeError):
         raise WeightsError(f"{checkpoint}: not a checkpoint of the second stage's training") from None
-
-
-def grown_network(init, recipe: Recipe, space):
-    """The network of the weights `init` with the parts that `recipe` adds to its head, those fresh.
-
-    Without `init` the network of the first stage, all fresh. A fresh part gives zero, so nothing changes at first but
-    what `chroma` does.
-    """
-    if init is None:
-        base, state = recipe_of("small", recipe.condition or "both").network, None
-    else:
-        known, config = load_checkpoint(init)
-        base, state = config["network"], known.state_dict()
-        if config.get("label_space", space.name) != space.name:
-            raise DataError(f"{init}: a decoder of {config['label_space']}; the pack's labels are {space.name}")
-    if recipe.condition not in (None, base["condition"]):
-        base = base | CONDITIONS.get(recipe.condition, {}).get("network", {}) | {"condition": recipe.condition}
-    model = build({**base, **recipe.network, "num_classes": space.num_classes})
-    if state is not None:
-        fresh = model.state_dict()
-        added = {name: fresh[name] for name in fresh if name.startswith("refine.") and name not in state}
-        load_state(model, added | state, f"a decoder to start from ({init})")
-    return model

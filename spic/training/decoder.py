@@ -12,10 +12,10 @@ from functools import partial
 import numpy as np
 import torch
 
-from spic.errors import ConfigError
+from spic.errors import ConfigError, DataError
 from spic.machine import autocast
 from spic.pictures.labels import get_label_space
-from spic.scsrdm import build
+from spic.scsrdm import build, load_checkpoint
 from spic.scsrdm.sampling import Sampling
 from spic.scsrdm.schedule import NUM_TIMESTEPS, alphas_cumprod
 from spic.training import losses
@@ -284,3 +284,26 @@ def train_decoder(
         ranks=ranks,
     )
     return state, trainer.network
+
+
+def grown_network(init, recipe, space):
+    """The network of the weights `init` with the parts that the second stage's `recipe` adds to its head, those fresh.
+
+    Without `init` the network of the first stage, all fresh. A fresh part gives zero, so nothing changes at first but
+    what `chroma` does.
+    """
+    if init is None:
+        base, state = recipe_of("small", recipe.condition or "both").network, None
+    else:
+        known, config = load_checkpoint(init)
+        base, state = config["network"], known.state_dict()
+        if config.get("label_space", space.name) != space.name:
+            raise DataError(f"{init}: a decoder of {config['label_space']}; the pack's labels are {space.name}")
+    if recipe.condition not in (None, base["condition"]):
+        base = base | CONDITIONS.get(recipe.condition, {}).get("network", {}) | {"condition": recipe.condition}
+    model = build({**base, **recipe.network, "num_classes": space.num_classes})
+    if state is not None:
+        fresh = model.state_dict()
+        added = {name: fresh[name] for name in fresh if name.startswith("refine.") and name not in state}
+        load_state(model, added | state, f"a decoder to start from ({init})")
+    return model
