@@ -91,7 +91,8 @@ def test_gradients_reach_their_own_network_alone(trainer):
     assert all(grad.any() for name, grad in g_own.items() if name.startswith(("refine.out", "out.")))
     for name, grad in d_own.items():
         assert (grad is None) == ("encoder" in name), name
-        assert grad is None or grad.any(), name
+        even = name.startswith("patches") and name.endswith("6.bias")  # as many real as drawn patches pull at it: 0
+        assert grad is None or even or grad.any(), name
     g_both, d_both = of("loss")
     assert same(g_own, g_both)
     assert all(a is b is None or torch.equal(a, b) for a, b in zip(d_own.values(), d_both.values(), strict=True))
