@@ -188,7 +188,7 @@ def test_the_page_runs_compressai_in_an_environment_of_its_own(tmp_path):
     """That of this project, but numpy 1 and CompressAI; skipped where the packages cannot be had."""
     root = Path(__file__).resolve().parents[2]
     page = (root / "docs" / "methods.md").read_text(encoding="utf-8")
-    source = re.search(r"`learned_compressai\.py`.*?\n```python\n(.*?)^```$", page, re.S | re.M)[1]
+    source = re.search(r"`learned_compressai\.py`.*?\n```python[^\n]*\n(.*?)^```$", page, re.S | re.M)[1]
     # a torchvision that does not load here (see the shim) would stop compressai's import
     shim = root / "spic" / "metrics" / "torchvision_shim.py"
     shutil.copy(shim, tmp_path)
