@@ -105,17 +105,26 @@ def test_lights_change_image_and_coarse_image_alike(coded_pack):
 def test_other_lights_against_numpy(coded_pack):
     batches = Batches(coded_pack, None, WINDOW, 12, lights=1.0)
     crops = np.random.default_rng(5).integers(256, size=(3, 4, 6, 3), dtype=np.uint8)
-    found = batches._light(3, np.random.default_rng(6))(torch.from_numpy(crops))
+    of_image, of_coarse = batches._light(3, np.random.default_rng(6))
     rng = np.random.default_rng(6)
     rng.random(3)
     gamma, gain = 0.7 + 1.9 * rng.random(3), 0.3 + 0.75 * rng.random(3)
     tint = np.exp(0.12 * rng.standard_normal((3, 3))) * gain[:, None]
     saturation = 0.3 + 0.9 * rng.random(3)
-    for crop, gray, *rest, x in zip(crops, gamma, tint, saturation, found, strict=True):
-        y = rest[0] * np.maximum(crop / 255, 1e-4) ** gray
+    # What becomes of a middle grey says how dark a crop is; up to that share of it is blurred by 1 2 1 both ways.
+    soft = np.maximum(0, 1 - gain * 0.5**gamma / 0.5) * rng.random(3)
+    assert soft.max() > 0.1
+    images, coarse = (light(torch.from_numpy(crops)).permute(0, 2, 3, 1).numpy() for light in (of_image, of_coarse))
+    for i, crop in enumerate(crops):
+        y = tint[i] * np.maximum(crop / 255, 1e-4) ** gamma[i]
         mean = y.mean(-1, keepdims=True)
-        expected = np.clip(mean + (y - mean) * rest[1], 0, 1) * 2 - 1
-        assert np.allclose(x.permute(1, 2, 0).numpy(), expected, atol=1e-5)
+        expected = np.clip(mean + (y - mean) * saturation[i], 0, 1) * 2 - 1
+        assert np.allclose(coarse[i], expected, atol=1e-5)
+        around = np.pad(expected, ((1, 1), (1, 1), (0, 0)), mode="edge")
+        blurred = sum(
+            (2 - abs(a - 1)) * (2 - abs(b - 1)) / 16 * around[a : a + 4, b : b + 6] for a in range(3) for b in range(3)
+        )
+        assert np.allclose(images[i], expected + soft[i] * (blurred - expected), atol=1e-5)
 
 
 def test_predicted_maps_are_most_of_the_ssms(coded_pack):
