@@ -178,7 +178,7 @@ def test_train_segmenter(small_training, files, scene):
     command = ["train", "segmenter", pack, folder, "--steps", 3, "--leave-out", "scene_00002", *MACHINE]
     assert "crop: sides are multiples of 32; got (30, 64)" in fail(*command, "--crop", 30, 64)
     assert not folder.exists()
-    command += ["--crop", 32, 64, "--zoom", 0.7, 1.5, "--turn", 5, "--mixed", 0.3, "--lovasz", 0.1]
+    command += ["--crop", 32, 64, "--zoom", 0.7, 1.5, "--turn", 5, "--mixed", 0.3, "--lovasz", 0.1, "--mirrored"]
     first = run(*command)
     assert {path.name for path in folder.iterdir()} == {
         *("checkpoint.pt", "log.csv", "evaluation.csv"),
@@ -186,8 +186,8 @@ def test_train_segmenter(small_training, files, scene):
     }
     tensors = folder / "street-segmenter.safetensors"
     assert first == f"{tensors}: {tensors.stat().st_size} bytes, sha256 {weights.sha256(tensors)}\n"
-    maps = get_segmenter("street", folder / "street-segmenter", "cpu", "float32").segment(scene[0][None])
-    assert maps.shape == (1, 48, 64)
+    trained = get_segmenter("street", folder / "street-segmenter", "cpu", "float32")
+    assert trained.segment(scene[0][None]).shape == (1, 48, 64) and trained.mirrored
     tensors.unlink()
     assert run(*command) == first  # nothing is left to train: the weights are written again
     assert len((folder / "log.csv").read_text().splitlines()) == 2

@@ -82,6 +82,7 @@ def segmenter(
     mixed: Annotated[float, typer.Option(help="Share of crops that take some classes of another one.")] = 0.0,
     lights: Annotated[float, typer.Option(help="Share of crops in another light.")] = 0.4,
     lovasz: Annotated[float, typer.Option(help="Weight of the Lovasz-softmax loss.")] = 0.0,
+    mirrored: Annotated[bool, typer.Option("--mirrored", help="Have mirror images segmented, too, later on.")] = False,
 ):
     """Train a segmenter and write FOLDER/street-segmenter."""
     from spic.training.segmenter import Recipe, train_segmenter
@@ -98,6 +99,7 @@ def segmenter(
         mixed=mixed,
         lights=lights,
         lovasz=lovasz,
+        mirrored=mirrored,
     )
     state, config = train_segmenter(
         recipe=recipe, init=init, **_given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed)

@@ -31,6 +31,9 @@ class NetworkSegmenter:
     ----------
     label_space : spic.pictures.labels.LabelSpace
         What the ids mean.
+    mirrored : bool
+        Whether an image is seen a second time as its mirror image, and the scores of both are added: weights whose
+        config says so. Twice the time.
     """
 
     def __init__(self, path, device: str = "auto", dtype: str = "auto", input_size: str = "working"):
@@ -44,11 +47,14 @@ class NetworkSegmenter:
         self.dtype = pick_dtype(dtype, self.device)
         try:
             self.label_space = get_label_space(config["label_space"])
+            if not isinstance(mirrored := config.get("mirrored", False), bool):
+                raise ConfigError(f"mirrored: {mirrored!r}, expected true or false")
             _check_numbers(config["net"])
             with torch.device("meta"):  # no memory before the tensors are known to fit
                 model = network(shape.from_dict({**config["net"], "num_classes": self.label_space.num_classes}))
         except (SpicError, KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, RuntimeError) as error:
             raise WeightsError(f"{path}: the config does not describe a segmenter ({error})") from None
+        self.mirrored = mirrored
         load_state(model, state, str(path))
         self.model = model.to(self.device, memory_format=torch.channels_last).eval()
 
@@ -79,6 +85,8 @@ class NetworkSegmenter:
             x = self.normalize(torch.from_numpy(padded).to(self.device))
             with autocast(self.device, self.dtype):
                 logits = self.model(x)
+                if self.mirrored:
+                    logits = logits.float() + self.model(x.flip(3)).flip(3)
             maps[start : start + batch] = logits[..., :height, :width].argmax(1).to(torch.uint8).cpu().numpy()
         return maps
 

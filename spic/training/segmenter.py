@@ -79,6 +79,8 @@ class Recipe:
         Strength of the random colours, and share of crops in another light: `spic.training.augment.draw_light`.
     lovasz : float
         Weight of the Lovasz-softmax loss beside cross-entropy: it rates small classes like large ones, as mIoU does.
+    mirrored : bool
+        The weights will say that an image's mirror image is to be asked, too; it changes nothing in the training.
 
     Raises
     ------
@@ -99,6 +101,7 @@ class Recipe:
     colors: float = 0.4
     lights: float = 0.4
     lovasz: float = 0.0
+    mirrored: bool = False
 
     def __post_init__(self):
         if self.network not in NETWORKS:
@@ -239,7 +242,8 @@ def train_segmenter(
         evaluate=look if validation else None,
         evaluate_every=evaluate_every,
     )
-    return state, {"arch": recipe.network, "label_space": space.name, "net": config}
+    asked = {"mirrored": True} if recipe.mirrored else {}
+    return state, {"arch": recipe.network, "label_space": space.name, **asked, "net": config}
 
 
 @torch.inference_mode()

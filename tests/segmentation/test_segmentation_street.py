@@ -13,7 +13,7 @@ from spic.pictures.labels import CAMVID11
 from spic.segmentation import get_segmenter, segmenter_names
 from spic.segmentation.pyramid import PyramidConfig, PyramidNet
 from spic.segmentation.street import StreetConfig, StreetNet
-from spic.weights import weight_paths, write_weights
+from spic.weights import read_weights, weight_paths, write_weights
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,24 @@ def test_maps_do_not_depend_on_the_batch(segmenter, pictures):
 def test_bfloat16_sees_nearly_the_same(tiny_segmenter, segmenter, pictures):
     half = get_segmenter("street", tiny_segmenter, "cpu", "bfloat16")
     assert (half.segment(pictures) == segmenter.segment(pictures)).mean() > 0.8
+
+
+def test_mirrored_weights_see_the_mirror_image_too(tiny_segmenter, segmenter, tmp_path):
+    """Then a mirrored image has the mirrored map, which a network alone does not give."""
+    state, config = read_weights(tiny_segmenter)
+    write_weights(tmp_path / "w", state, {**config, "mirrored": True}, "float32")
+    mirrored = get_segmenter("street", tmp_path / "w", "cpu", "float32")
+    assert mirrored.mirrored and not segmenter.mirrored
+    pictures = np.random.default_rng(3).integers(256, size=(3, 32, 64, 3), dtype=np.uint8)
+
+    def alike(network):
+        return (network.segment(pictures[:, :, ::-1])[:, :, ::-1] == network.segment(pictures)).mean()
+
+    assert alike(mirrored) > 0.999 and alike(segmenter) < 0.9
+    with torch.inference_mode():
+        x = mirrored.normalize(torch.from_numpy(pictures))
+        both = mirrored.model(x) + mirrored.model(x.flip(3)).flip(3)
+    assert (mirrored.segment(pictures) == both.argmax(1).numpy()).mean() > 0.999
 
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 50), (64, 96)])
@@ -135,6 +153,7 @@ def test_judge_is_another_network():
         {"arch": "street", "net": {}},
         {"arch": "street", "label_space": "camvid11"},
         {"arch": "street", "label_space": "mars", "net": {}},
+        {"arch": "street", "label_space": "camvid11", "mirrored": "yes", "net": {}},
         {"arch": "street", "label_space": ["camvid11"], "net": {}},
         {"arch": "street", "label_space": "camvid11", "net": {"size": 3}},
         {"arch": "street", "label_space": "camvid11", "net": {"decoder": [1, 2]}},
