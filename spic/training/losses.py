@@ -125,16 +125,19 @@ def texture(drawn, real):
 
 
 def amount(drawn, real, ssm):
-    """Relative difference of the mean |gradient of luma| in all pixels of a class of an image: scalar, 0 if equal.
+    """Squared relative difference of the mean |gradient of luma| in all pixels of a class of an image: 0 if equal.
 
     `texture` alone leaves too little of it: what an image shows in a window can not be known, and of all that it may
-    be, the absolute difference asks for the median, which lies below the mean. Over a whole class both are the same.
+    be, an absolute difference in units of the real value asks for less than the median, which is below the mean. A
+    squared one in units of what is drawn asks for the mean (half the square, linear where it is more than 1).
     ssm : one-hot (N, planes, H, W). A class counts where it covers a hundredth of an image.
     """
     area = ssm.sum((2, 3))
     counted = (area >= ssm[0, 0].numel() / 100).float()
     strength, wanted = ((gradient(x) * ssm).sum((2, 3)) / area.clamp(min=1) for x in (drawn, real))
-    return (counted * (strength - wanted).abs() / (wanted + FLAT)).sum() / counted.sum().clamp(min=1)
+    relative = (strength - wanted) / (strength.detach() + FLAT)
+    squared = F.huber_loss(relative, torch.zeros_like(relative), reduction="none")
+    return (counted * squared).sum() / counted.sum().clamp(min=1)
 
 
 def gradient(x):
