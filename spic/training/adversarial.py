@@ -4,7 +4,7 @@ The first stage (`spic.training.decoder`) minimises a squared error, which means
 and draws in one step from the noiseless coarse image, as the shipped sampling does.
 """
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 
 import numpy as np
@@ -168,10 +168,9 @@ class Trainer:
             pack, predicted, self.recipe.window, self.model.config.ssm_planes, device=self.device, **settings
         )
 
-    def crops(self, batches: Batches, count: int, rng) -> Batch:
-        """Some crops, their images without what the network cannot draw: a discriminator would know them by it."""
-        batch = batches.draw(count, rng)
-        return replace(batch, images=low_pass(batch.images)) if self.model.config.low_pass else batch
+    def drawable(self, images):
+        """Images without what the network cannot draw: a discriminator would know them by it."""
+        return low_pass(images) if self.model.config.low_pass else images
 
     def views(self, rng, count: int, adversarial: float) -> dict:
         """What `compare` needs beside the images; `adversarial` in 0..1 scales the decoder's adversarial losses."""
@@ -182,7 +181,7 @@ class Trainer:
     def draw(self, rng, step: int) -> dict:
         """All tensors of one step."""
         r = self.recipe
-        given = self.asked.next(self.model, partial(self.crops, self.batches), r.batch, rng)
+        given = self.asked.next(self.model, self.batches.draw, r.batch, rng)
         adversarial = min(1.0, max(0.0, step / max(1, r.hold) - 1))
         return given | self.views(rng, len(given.get("near", given["t"])), adversarial)
 
@@ -199,15 +198,16 @@ class Trainer:
         if len(near):
             found |= self.compare(drawn.index_select(0, near), batch[near], given)
         if len(far):
-            distant = self.weighted(self.likeness(drawn.index_select(0, far), batch[far]))
+            distant = batch[far]
+            distant = self.weighted(self.likeness(drawn.index_select(0, far), self.drawable(distant.images), distant))
             found["loss"] = found["loss"] + (1 - given["share"]) * (distant - found["decoder"])
         return found
 
-    def likeness(self, drawn, batch) -> dict:
-        """Losses of pixels, of the images at a quarter of their size and of colour."""
-        pixels, low = losses.reconstruction(drawn, batch.images)
+    def likeness(self, drawn, images, batch) -> dict:
+        """Losses of pixels, of the images at a quarter of their size and of colour; `images` as `drawable` has them."""
+        pixels, low = losses.reconstruction(drawn, images)
         rare = F.pad(self.weights, (0, 256 - len(self.weights)))[batch.labels]
-        return {"pixels": pixels, "low": low, "colour": losses.colour(drawn, batch.images, rare)}
+        return {"pixels": pixels, "low": low, "colour": losses.colour(drawn, images, rare)}
 
     def weighted(self, found: dict):
         """The sum of losses with the recipe's weights."""
@@ -215,7 +215,7 @@ class Trainer:
 
     def look(self, batches: Batches, network, rng) -> dict:
         """Losses of images that `network` draws as it will be used."""
-        batch = self.crops(batches, self.recipe.batch, rng)
+        batch = batches.draw(self.recipe.batch, rng)
 
         def noise(shape):
             return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
@@ -225,10 +225,13 @@ class Trainer:
         return self.compare(drawn, batch, self.views(rng, len(drawn), 1.0))
 
     def compare(self, drawn, batch, given: dict) -> dict:
-        """All losses of drawn images, seen as `views` says."""
-        r, nets = self.recipe, self.discriminators
+        """All losses of drawn images, seen as `views` says.
+
+        How much texture there is to be is what the images have before `drawable` takes some.
+        """
+        r, nets, images = self.recipe, self.discriminators, self.drawable(batch.images)
         change, shift, size = changed_light(given["light"]), given["shift"], drawn.shape[-2:]
-        real, fake = change(batch.images), change(drawn)
+        real, fake = change(images), change(drawn)
         around = change(self.model.enlarge(batch.coarse)), batch.ssm * (self.model.config.condition != "coarse")
         seen, labels = (lambda x: x), batch.labels
         if "warp" in given:
@@ -239,7 +242,7 @@ class Trainer:
                 wanted = nets.features(seen(real))
             found = nets.features(seen(fake))
             features = losses.feature_distance(found, wanted)
-            perceptual = self.vgg(drawn, batch.images, given["corner"]) if self.vgg else drawn.new_zeros(())
+            perceptual = self.vgg(drawn, images, given["corner"]) if self.vgg else drawn.new_zeros(())
             nets.requires_grad_(False)
             readable = losses.readable(nets.logits(found, size), labels, self.weights, self.void)
             patches = losses.hinge_of_generator(nets.patch_scores(fake, *around, shift))
@@ -252,11 +255,11 @@ class Trainer:
             pairs = [torch.cat([a, b]) for a, b in zip((real, *around), (fake.detach(), *around), strict=True)]
             scores = [score.chunk(2) for score in nets.patch_scores(*pairs, shift)]
             hinge = losses.hinge_loss([a for a, _ in scores], [b for _, b in scores])
-        alike = self.likeness(drawn, batch) | {
+        alike = self.likeness(drawn, images, batch) | {
             "features": features,
             "perceptual": perceptual,
-            "grid": losses.uneven(drawn, batch.images),
-            "spectrum": losses.spectrum(drawn, batch.images),
+            "grid": losses.uneven(drawn, images),
+            "spectrum": losses.spectrum(drawn, images),
             "texture": losses.texture(drawn, batch.images),
             "amount": losses.amount(drawn, batch.images, batch.ssm),
         }
