@@ -268,13 +268,28 @@ def test_discriminators_go_on(train, tmp_path):
 
 
 @pytest.mark.parametrize("smooth", [False, True])
-def test_real_images_are_as_smooth_as_drawn_ones(smooth, coded_pack, tiny_decoder, make):
-    numbers = make(network={**NETWORK, "low_pass": smooth})
-    trainer = Trainer(coded_pack, None, numbers, tiny_decoder, "cpu", "float32")
-    plain = trainer.batches.draw(2, np.random.default_rng(0))
-    shown = trainer.crops(trainer.batches, 2, np.random.default_rng(0))
-    torch.testing.assert_close(shown.images, low_pass(plain.images) if smooth else plain.images)
-    assert torch.equal(shown.coarse, plain.coarse) and torch.equal(shown.labels, plain.labels)
+def test_real_images_are_as_smooth_as_drawn_ones(smooth, coded_pack, tiny_decoder, make, monkeypatch):
+    """But how much texture there is to be is theirs before they are made so."""
+    trainer = Trainer(coded_pack, None, make(network={**NETWORK, "low_pass": smooth}), tiny_decoder, "cpu", "float32")
+    seen, real = (
+        {},
+        {name: getattr(recipe.losses, name) for name in ("reconstruction", "spectrum", "texture", "amount")},
+    )
+    for name, loss in real.items():
+
+        def spy(drawn, wanted, *rest, name=name, loss=loss):
+            seen[name] = wanted
+            return loss(drawn, wanted, *rest)
+
+        monkeypatch.setattr(recipe.losses, name, spy)
+    given = trainer.draw(np.random.default_rng(0), 0)
+    trainer.losses(**given)
+    images = given["images"]
+    drawable = low_pass(images) if smooth else images
+    assert torch.equal(drawable, images) != smooth
+    for name in seen:
+        torch.testing.assert_close(seen[name], images if name in ("texture", "amount") else drawable)
+    assert len(seen) == 4
 
 
 def test_the_segmenter_sees_other_places_and_sizes(coded_pack, tiny_decoder, make, monkeypatch):
