@@ -47,14 +47,14 @@ class NetworkSegmenter:
         self.dtype = pick_dtype(dtype, self.device)
         try:
             self.label_space = get_label_space(config["label_space"])
-            if not isinstance(mirrored := config.get("mirrored", False), bool):
-                raise ConfigError(f"mirrored: {mirrored!r}, expected true or false")
+            self.mirrored = config.get("mirrored", False)
+            if not isinstance(self.mirrored, bool):
+                raise ConfigError(f"mirrored: {self.mirrored!r}, expected true or false")
             _check_numbers(config["net"])
             with torch.device("meta"):  # no memory before the tensors are known to fit
                 model = network(shape.from_dict({**config["net"], "num_classes": self.label_space.num_classes}))
         except (SpicError, KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, RuntimeError) as error:
             raise WeightsError(f"{path}: the config does not describe a segmenter ({error})") from None
-        self.mirrored = mirrored
         load_state(model, state, str(path))
         self.model = model.to(self.device, memory_format=torch.channels_last).eval()
 

@@ -198,8 +198,8 @@ class Trainer:
         if len(near):
             found |= self.compare(drawn.index_select(0, near), batch[near], given)
         if len(far):
-            distant = batch[far]
-            distant = self.weighted(self.likeness(drawn.index_select(0, far), self.drawable(distant.images), distant))
+            rest = batch[far]
+            distant = self.weighted(self.likeness(drawn.index_select(0, far), self.drawable(rest.images), rest))
             found["loss"] = found["loss"] + (1 - given["share"]) * (distant - found["decoder"])
         return found
 

@@ -271,11 +271,9 @@ def test_discriminators_go_on(train, tmp_path):
 def test_real_images_are_as_smooth_as_drawn_ones(smooth, coded_pack, tiny_decoder, make, monkeypatch):
     """But how much texture there is to be is theirs before they are made so."""
     trainer = Trainer(coded_pack, None, make(network={**NETWORK, "low_pass": smooth}), tiny_decoder, "cpu", "float32")
-    seen, real = (
-        {},
-        {name: getattr(recipe.losses, name) for name in ("reconstruction", "spectrum", "texture", "amount")},
-    )
-    for name, loss in real.items():
+    seen = {}
+    for name in ("reconstruction", "spectrum", "texture", "amount"):
+        loss = getattr(recipe.losses, name)
 
         def spy(drawn, wanted, *rest, name=name, loss=loss):
             seen[name] = wanted
