@@ -88,7 +88,7 @@ ONE_STEP = --t-focus 0.9 --sampling-steps 1 --start 200
 train: $(VENV)/core
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train]'
 	test -e runs/train.zip || $(TRAIN) pack runs/train.zip --root $(CAMVID) --scenes 400 $(QPS)
-	$(TRAIN) segmenter runs/train.zip runs/segmenter $(HOW) --network pyramid --scene-share 0.15 --mirrored --seed 1
+	$(TRAIN) segmenter runs/train.zip runs/segmenter $(HOW) --network pyramid --scene-share 0.15 --mirrored --potts 8 --seed 1
 	$(TRAIN) segmenter runs/train.zip runs/judge $(HOW) --network dense $(JUDGE) --seed 5
 	$(TRAIN) decoder runs/train.zip runs/decoder $(HOW) $(MAPS) $(ONE_STEP)
 	$(SECOND) runs/adversarial $(HOW) $(MAPS) $(LOOKS) --init runs/decoder/street-decoder

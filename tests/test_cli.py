@@ -177,8 +177,10 @@ def test_train_segmenter(small_training, files, scene):
     assert "3 pictures" in run("train", "pack", pack, "--scenes", 3)
     command = ["train", "segmenter", pack, folder, "--steps", 3, "--leave-out", "scene_00002", *MACHINE]
     assert "crop: sides are multiples of 32; got (30, 64)" in fail(*command, "--crop", 30, 64)
+    assert "potts: -1.0, expected a number from 0 to 100" in fail(*command, "--potts", -1)
     assert not folder.exists()
-    command += ["--crop", 32, 64, "--zoom", 0.7, 1.5, "--turn", 5, "--mixed", 0.3, "--lovasz", 0.1, "--mirrored"]
+    command += ["--crop", 32, 64, "--zoom", 0.7, 1.5, "--turn", 5, "--mixed", 0.3, "--lovasz", 0.1]
+    command += ["--mirrored", "--potts", 2]
     first = run(*command)
     assert {path.name for path in folder.iterdir()} == {
         *("checkpoint.pt", "log.csv", "evaluation.csv"),
@@ -187,7 +189,7 @@ def test_train_segmenter(small_training, files, scene):
     tensors = folder / "street-segmenter.safetensors"
     assert first == f"{tensors}: {tensors.stat().st_size} bytes, sha256 {weights.sha256(tensors)}\n"
     trained = get_segmenter("street", folder / "street-segmenter", "cpu", "float32")
-    assert trained.segment(scene[0][None]).shape == (1, 48, 64) and trained.mirrored
+    assert trained.segment(scene[0][None]).shape == (1, 48, 64) and trained.mirrored and trained.potts == 2
     tensors.unlink()
     assert run(*command) == first  # nothing is left to train: the weights are written again
     assert len((folder / "log.csv").read_text().splitlines()) == 2

@@ -83,6 +83,7 @@ def segmenter(
     lights: Annotated[float, typer.Option(help="Share of crops in another light.")] = 0.4,
     lovasz: Annotated[float, typer.Option(help="Weight of the Lovasz-softmax loss.")] = 0.0,
     mirrored: Annotated[bool, typer.Option("--mirrored", help="Have mirror images segmented, too, later on.")] = False,
+    potts: Annotated[float, typer.Option(help="How strongly neighbours will be asked, too, later on; 0: not.")] = 0.0,
 ):
     """Train a segmenter and write FOLDER/street-segmenter."""
     from spic.training.segmenter import Recipe, train_segmenter
@@ -100,6 +101,7 @@ def segmenter(
         lights=lights,
         lovasz=lovasz,
         mirrored=mirrored,
+        potts=potts,
     )
     state, config = train_segmenter(
         recipe=recipe, init=init, **_given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed)

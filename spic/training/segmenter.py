@@ -13,7 +13,7 @@ from spic.machine import autocast
 from spic.networks.efficientnet import LITE
 from spic.networks.imagenet import load_imagenet
 from spic.pictures.labels import get_label_space
-from spic.segmentation.segmenter import NETWORKS, network_name
+from spic.segmentation.segmenter import NETWORKS, check_potts, network_name
 from spic.training.augment import cut, draw_light, draw_pasted, draw_windows, paste, relight
 from spic.training.batches import normals, put, scene_odds
 from spic.training.loop import Budget, Optimization, origin, train
@@ -81,6 +81,8 @@ class Recipe:
         Weight of the Lovasz-softmax loss beside cross-entropy: it rates small classes like large ones, as mIoU does.
     mirrored : bool
         The weights will say that an image's mirror image is to be asked, too; it changes nothing in the training.
+    potts : float
+        The weights will say how strongly neighbours are to be asked (`spic.segmentation.segmenter.agreed`); likewise.
 
     Raises
     ------
@@ -102,6 +104,7 @@ class Recipe:
     lights: float = 0.4
     lovasz: float = 0.0
     mirrored: bool = False
+    potts: float = 0.0
 
     def __post_init__(self):
         if self.network not in NETWORKS:
@@ -123,6 +126,7 @@ class Recipe:
         ):
             if wrong:
                 raise ConfigError(f"{what}; got {getattr(self, what.partition(':')[0])}")
+        check_potts(self.potts)
 
 
 class Trainer:
@@ -242,7 +246,7 @@ def train_segmenter(
         evaluate=look if validation else None,
         evaluate_every=evaluate_every,
     )
-    asked = {"mirrored": True} if recipe.mirrored else {}
+    asked = {name: value for name in ("mirrored", "potts") if (value := getattr(recipe, name))}
     return state, {"arch": recipe.network, "label_space": space.name, **asked, "net": config}
 
 

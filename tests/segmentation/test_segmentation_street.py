@@ -12,6 +12,7 @@ from spic.networks.efficientnet import LITE, LiteEncoder
 from spic.pictures.labels import CAMVID11
 from spic.segmentation import get_segmenter, segmenter_names
 from spic.segmentation.pyramid import PyramidConfig, PyramidNet
+from spic.segmentation.segmenter import POTTS_STEPS, agreed
 from spic.segmentation.street import StreetConfig, StreetNet
 from spic.weights import read_weights, weight_paths, write_weights
 
@@ -61,6 +62,43 @@ def test_mirrored_weights_see_the_mirror_image_too(tiny_segmenter, segmenter, tm
         x = mirrored.normalize(torch.from_numpy(pictures))
         both = mirrored.model(x) + mirrored.model(x.flip(3)).flip(3)
     assert (mirrored.segment(pictures) == both.argmax(1).numpy()).mean() > 0.999
+
+
+def test_neighbours_have_a_say_in_the_maps_of_weights_that_say_so(tiny_segmenter, segmenter, tmp_path):
+    state, config = read_weights(tiny_segmenter)
+    write_weights(tmp_path / "w", state, {**config, "potts": 4}, "float32")
+    asked = get_segmenter("street", tmp_path / "w", "cpu", "float32")
+    assert (segmenter.potts, asked.potts) == (0, 4)
+    pictures = np.random.default_rng(3).integers(256, size=(3, 50, 62, 3), dtype=np.uint8)
+
+    def borders(maps):
+        return sum((np.diff(maps.astype(int), axis=axis) != 0).sum() for axis in (1, 2))
+
+    alone, agreed_on = segmenter.segment(pictures), asked.segment(pictures)
+    assert 0 < borders(agreed_on) < 0.8 * borders(alone)
+    np.testing.assert_array_equal(asked.segment(pictures[1:2])[0], agreed_on[1])
+
+
+def test_agreed_scores_are_a_potts_model_by_mean_field():
+    """Pixel by pixel, as the formula says: the neighbours outside the image are not counted."""
+    logits, potts = np.random.default_rng(0).normal(size=(3, 4, 5)), 1.5
+    found = logits
+    for _ in range(POTTS_STEPS):
+        odds = np.exp(found) / np.exp(found).sum(0)
+        found = logits.copy()
+        for y, x in np.ndindex(4, 5):
+            found[:, y, x] += potts * odds[:, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].mean(axis=(1, 2))
+    np.testing.assert_allclose(agreed(torch.from_numpy(logits)[None], potts)[0], found, atol=1e-9)
+
+
+def test_a_speck_goes_where_the_network_is_not_sure():
+    logits = torch.zeros(1, 2, 9, 9)
+    logits[:, 0] = 1.0
+    logits[:, 1, 4, 4] = 2.0
+    assert (logits.argmax(1) == 1).sum() == 1 and not agreed(logits, 4.0).argmax(1).any()
+    logits[:, 1, 4, 4] = 9.0  # here it is
+    assert (agreed(logits, 4.0).argmax(1) == 1).sum() == 1
+    assert torch.equal(agreed(logits, 0.0), logits)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 50), (64, 96)])
@@ -154,6 +192,7 @@ def test_judge_is_another_network():
         {"arch": "street", "label_space": "camvid11"},
         {"arch": "street", "label_space": "mars", "net": {}},
         {"arch": "street", "label_space": "camvid11", "mirrored": "yes", "net": {}},
+        *({"arch": "street", "label_space": "camvid11", "potts": x, "net": {}} for x in (-1, 1e9, True, "8")),
         {"arch": "street", "label_space": ["camvid11"], "net": {}},
         {"arch": "street", "label_space": "camvid11", "net": {"size": 3}},
         {"arch": "street", "label_space": "camvid11", "net": {"decoder": [1, 2]}},
