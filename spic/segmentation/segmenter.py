@@ -112,10 +112,14 @@ def agreed(logits: torch.Tensor, potts: float) -> torch.Tensor:
     class's probability over the 3x3 pixels around; `POTTS_STEPS` times, from the probabilities of the time before.
     After Kraehenbuehl and Koltun, "Efficient inference in fully connected CRFs", 2011, with the nearest alone.
     """
-    found = logits
-    for _ in range(POTTS_STEPS if potts else 0):
-        around = F.avg_pool2d(found.softmax(1), 3, stride=1, padding=1, count_include_pad=False)
-        found = logits + potts * around
+    if not potts:
+        return logits
+    classes, (height, width) = logits.shape[1], logits.shape[2:]
+    nine = logits.new_ones(1, 1, 3, 3)  # a convolution per class: four times as fast as avg_pool2d on a CPU
+    weight = potts / F.conv2d(logits.new_ones(1, 1, height, width), nine, padding=1)
+    found, nine = logits, nine.expand(classes, 1, 3, 3)
+    for _ in range(POTTS_STEPS):
+        found = logits + weight * F.conv2d(found.softmax(1), nine, padding=1, groups=classes)
     return found
 
 
