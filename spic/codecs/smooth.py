@@ -29,7 +29,7 @@ class Smoother:
             raise DataError(f"a label map of {labels.shape} in a clip of {self._waiting.shape}")
         before, waiting = self._before, self._waiting
         self._before, self._waiting = waiting, labels.copy()
-        if waiting is None or before is None:
+        if before is None:
             return None if waiting is None else waiting.copy()
         around = sliding_window_view(np.pad(waiting, 1, mode="edge"), (3, 3))
         beside = (around == labels[..., None, None]).any(axis=(2, 3))
