@@ -10,8 +10,8 @@ from spic.errors import DataError
 class Smoother:
     """Where the maps before and after a map agree, borders move to where they have them; maps come out one frame later.
 
-    A pixel takes the label that both have there if one of the 8 pixels around it has that label, too. So a narrow thing
-    that passes, a pole say, stays: it is at no place in two maps, and would go wherever those before and after agree.
+    A pixel takes the label that both have there if one of the 8 pixels around it has that label, too. A narrow thing
+    that passes, a pole say, is at no place in two maps: so it loses its border, but not what lies further in.
     All maps are compared as they came in, so that what is changed in one changes no other. The first and the last map
     stay as they are.
     """
