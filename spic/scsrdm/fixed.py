@@ -36,7 +36,7 @@ def finished(x, c, config):
     if config.low_pass:
         x = low_pass(x)
     if config.back_projection:
-        x = back_projected(x, c, config.back_projection, config)
+        x = back_projected(x, c, *config.back_projection, config)
     if config.light:
         x = in_light(x, c, *config.light, config)
     return x
@@ -74,13 +74,14 @@ def low_pass(x):
     return planes.view(x.shape)
 
 
-def back_projected(x, c, share: float, config):
-    """Images (N, 3, H, W) moved towards what the coarse image says, by this share of the difference.
+def back_projected(x, c, luma_share: float, chroma_share: float, config):
+    """Images (N, 3, H, W) moved towards what the coarse image says, by these shares of the difference.
 
-    The difference is taken between coarse images, that of x against the one that was sent, and enlarged. With a share
-    of 1 and a coarse image without noise this is a step of iterative back-projection (Irani and Peleg 1991).
+    The difference is taken between coarse images, that of x against the one that was sent, and enlarged. With shares of
+    1 and a coarse image without noise this is a step of iterative back-projection (Irani and Peleg 1991).
     """
-    return x + share * _smooth(c - x, config)
+    change = _smooth(c - x, config)
+    return x + chroma_share * change + (luma_share - chroma_share) * luma(change)
 
 
 def in_light(x, c, power: float, level: float, config):

@@ -109,18 +109,21 @@ def test_networks_draw_colour_at_half_resolution(condition, small, inputs):
     assert list(full.state_dict()) == list(half.state_dict())
 
 
-def test_back_projection_moves_by_its_share():
+def test_back_projection_moves_luma_and_chroma_by_their_shares():
+    """What is taken from the difference of coarse images is its luma and its chroma, each by its own share."""
     x, c = images(2, 3, 16, 24), enlarged(images(2, 3, 4, 6, seed=1))
-    moved = back_projected(x, c, 0.3, CONFIG) - x
-    torch.testing.assert_close(moved, 0.3 * enlarged(coarse_of(c - x)), rtol=0, atol=1e-6)
-    assert torch.equal(back_projected(x, c, 0.0, CONFIG), x)
+    change = enlarged(coarse_of(c - x))
+    moved = back_projected(x, c, 0.3, 0.5, CONFIG) - x
+    torch.testing.assert_close(luma(moved), 0.3 * luma(change), rtol=0, atol=1e-5)
+    torch.testing.assert_close(moved - luma(moved), 0.5 * (change - luma(change)), rtol=0, atol=1e-5)
+    assert torch.equal(back_projected(x, c, 0.0, 0.0, CONFIG), x)
 
 
 def test_back_projection_leaves_what_the_coarse_image_does_not_contradict():
     c = enlarged(images(1, 3, 4, 6))
     detail = images(1, 3, 16, 24, seed=1)
     detail = detail - F.interpolate(coarse_of(detail), scale_factor=4)  # a coarse image has none of it
-    torch.testing.assert_close(back_projected(c + detail, c, 1.0, CONFIG), c + detail, rtol=0, atol=1e-5)
+    torch.testing.assert_close(back_projected(c + detail, c, 1.0, 1.0, CONFIG), c + detail, rtol=0, atol=1e-5)
 
 
 def test_back_projection_converges_to_the_coarse_image():
@@ -130,7 +133,7 @@ def test_back_projection_converges_to_the_coarse_image():
     errors = []
     for _ in range(5):
         errors.append(float((coarse_of(x) - coarse_of(sent)).square().mean()))
-        x = back_projected(x, sent, 1.0, CONFIG)
+        x = back_projected(x, sent, 1.0, 1.0, CONFIG)
     assert errors == sorted(errors, reverse=True) and errors[-1] < 1e-3 * errors[0]
 
 
@@ -149,13 +152,13 @@ def test_detail_goes_with_the_light():
 
 
 def test_networks_end_with_the_fixed_steps_in_their_order(small, inputs):
-    settings = {"chroma": "half", "low_pass": True, "back_projection": 0.3, "light": [0.15, 0.275]}
+    settings = {"chroma": "half", "low_pass": True, "back_projection": [0.3, 0.5], "light": [0.15, 0.275]}
     plain, full = small(**PATCHES, **HEAD), small(**PATCHES, **HEAD, **settings)
     x, onehot, coarse = inputs()
     t = torch.tensor([20, 190])
     with torch.no_grad():
         drawn, expected, c = full(x, t, onehot, coarse), plain(x, t, onehot, coarse), full.enlarge(coarse)
-        expected = back_projected(low_pass(half_chroma(expected)), c, 0.3, full.config)
+        expected = back_projected(low_pass(half_chroma(expected)), c, 0.3, 0.5, full.config)
         torch.testing.assert_close(drawn, in_light(expected, c, 0.15, 0.275, full.config))
     assert list(plain.state_dict()) == list(full.state_dict())
     assert ScsrdmConfig.from_dict(full.config.to_dict()) == full.config

@@ -11,7 +11,17 @@ from spic.scsrdm.refine import Finish, Refine
 PATCHES = {"patch_size": 2, "prediction": "x0", "learned_variance": False, "residual_std": 0.13}
 HEAD = {"refine_channels": 16, "refine_blocks": 2, "finish_channels": 8}
 NO_HEAD = dict.fromkeys(HEAD, 0)
-WRONG_LIGHT = (0.3, [0.3], [0.3, 0.5, 0.1], [0.3, 1.1], [0, 0.5], [True, 0.5], ["0.3", 0.5], "ab", [0.3, float("nan")])
+WRONG_PAIRS = (
+    0.3,
+    [0.3],
+    [0.3, 0.5, 0.1],
+    [0.3, 1.1],
+    [-0.1, 0.5],
+    [True, 0.5],
+    ["0.3", 0.5],
+    "ab",
+    [0.3, float("nan")],
+)
 
 
 def images(*shape, seed=0):
@@ -123,11 +133,11 @@ def test_memory_counts_the_head(small):
         {"chroma": None},
         {"low_pass": "yes"},
         {**NO_HEAD, "residual_std": None, "low_pass": True},
-        *({"back_projection": share} for share in (-0.1, 1.1, True, None, "0.3", [0.3], float("nan"))),
-        {"back_projection": 0.3, "condition": "ssm"},
-        *({"light": pair} for pair in WRONG_LIGHT),
+        *({name: pair} for name in ("back_projection", "light") for pair in WRONG_PAIRS),
+        {"back_projection": [0.3, 0.5], "condition": "ssm"},
+        {"light": [0, 0.3]},
         {"light": [0.2, 0.3], "condition": "ssm"},
-        {**NO_HEAD, "residual_std": None, "back_projection": 0.3},
+        {**NO_HEAD, "residual_std": None, "back_projection": [0.3, 0.5]},
         {**NO_HEAD, "residual_std": None, "light": [0.2, 0.3]},
         {"residual_std": None},
         {**NO_HEAD, "residual_std": None, "chroma": "half"},
