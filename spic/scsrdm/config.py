@@ -49,13 +49,8 @@ class ScsrdmConfig(Shape):
         Resolution of the predicted image's colour: "full", or "half" in height and width; the latter needs
         `residual_std`.
     low_pass : bool
-        The predicted image loses its highest frequencies, where networks hide weaves (see `spic.scsrdm.fixed`);
+        The predicted image loses its highest frequencies, where networks hide weaves (see `spic.scsrdm.refine`);
         needs `residual_std`.
-    back_projection : tuple of float or None
-        Shares, of luma and of chroma, by which the predicted image is moved to what the coarse image says; needs
-        `residual_std` and a coarse image.
-    light : tuple of float or None
-        (power, level): detail of the predicted image goes with (luma / level) ** power; needs the same.
     coarse_factor, upsampling
         Size ratio of image and coarse image; bilinear or bicubic enlargement inside the network.
     void_class
@@ -86,8 +81,6 @@ class ScsrdmConfig(Shape):
     finish_channels: int = 0
     chroma: str = "full"
     low_pass: bool = False
-    back_projection: tuple | None = None
-    light: tuple | None = None
     coarse_factor: int = 4
     upsampling: str = "bilinear"
     void_class: bool = False
@@ -186,11 +179,6 @@ class ScsrdmConfig(Shape):
         allowed = ("full",) if self.residual_std is None or self.size_multiple % 2 else ("full", "half")
         _require(self.chroma in allowed, "chroma", self.chroma, "full, or half beside a residual_std")
         _require(not self.low_pass or self.residual_std is not None, "low_pass", True, "false without a residual_std")
-        for name, least in (("back_projection", 0), ("light", 0.01)):
-            pair, able = getattr(self, name), self.residual_std is not None and self.condition != "ssm"
-            numbers = isinstance(pair, tuple) and len(pair) == 2 and all(_number(v) and least <= v <= 1 for v in pair)
-            expected = f"two numbers from {least} to 1 beside a residual_std and a coarse image, or null"
-            _require(pair is None or (able and numbers), name, pair, expected)
 
     def _check_attention(self):
         wanted = self.attention_resolutions

@@ -2,12 +2,12 @@
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from spic.errors import ConfigError
 from spic.scsrdm import schedule
 from spic.scsrdm.config import ScsrdmConfig
-from spic.scsrdm.fixed import finished
-from spic.scsrdm.refine import Refine
+from spic.scsrdm.refine import Refine, half_chroma, low_pass
 from spic.scsrdm.spade import Condition
 from spic.scsrdm.unet import UNet
 
@@ -23,8 +23,8 @@ class Scsrdm(UNet):
     s = sqrt(s2 sigma2 / (s2 + sigma2)). The network sees [(x_t / sqrt(abar_t) - c) / sqrt(s2 + sigma2), c] and gives F,
     the prediction is x0 = x0_w + s F: input and output have unit scale at every timestep.
     (The idea of Karras et al. 2022, section 5, around a known mean.) With `refine_channels` a small head at full
-    resolution then corrects F once more, from that x0, c and the SSM. Fixed steps end the prediction
-    (`spic.scsrdm.fixed`).
+    resolution then corrects F once more, from that x0, c and the SSM. With `chroma` "half" the prediction's colour is
+    drawn at half resolution; with `low_pass` it has nothing that changes from pixel to pixel.
     """
 
     def __init__(self, config: ScsrdmConfig):
@@ -68,7 +68,9 @@ class Scsrdm(UNet):
         planes, wiener, s = self._precondition(x_t, t, c)
         pairs = zip(self.run(planes, times, conditions), conditions, strict=True)
         outputs = [self._refined(raw, condition, wiener, s, c) for raw, condition in pairs]
-        return [torch.cat([finished(wiener + s * raw[:, :3], c, self.config), raw[:, 3:]], dim=1) for raw in outputs]
+        coloured = half_chroma if self.config.chroma == "half" else nn.Identity()
+        smoothed = low_pass if self.config.low_pass else nn.Identity()
+        return [torch.cat([smoothed(coloured(wiener + s * raw[:, :3])), raw[:, 3:]], dim=1) for raw in outputs]
 
     def denoise_raw(self, x_t, t, ssm_onehot, coarse):
         """Parts of a preconditioned prediction, for a loss ((x0 - wiener) / s - raw)^2 in units of s.

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from spic.errors import ConfigError, WeightsError
 from spic.machine import autocast
 from spic.pictures.labels import get_label_space
-from spic.scsrdm.fixed import low_pass
+from spic.scsrdm.refine import low_pass
 from spic.scsrdm.sampler import sample
 from spic.scsrdm.sampling import NUM_TIMESTEPS, STEPS, Sampling, even_timesteps
 from spic.training import losses

@@ -5,11 +5,11 @@ import torch.nn.functional as F
 
 from spic.networks.constants import constant
 from spic.scsrdm.denoiser import to_x0
-from spic.scsrdm.fixed import luma
 from spic.training.variance import variational_bound
 
 WINDOW = 64  # pixels; the statistics of `grid` are taken in windows of this size, those of `texture` of half of it
 FLAT = 0.005  # a mean |gradient| as of an even sky at dusk, 0.6 of 255 steps: patterns are seen there first
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def denoising(network, x0, x_t, t, abar, ssm, coarse) -> dict:
@@ -44,6 +44,11 @@ def denoising(network, x0, x_t, t, abar, ssm, coarse) -> dict:
         return {"loss": squared}
     bound = variational_bound(prediction[:, 3:], to_x0(config.prediction, prediction[:, :3], x_t, abar), x0, x_t, t)
     return {"loss": squared + bound, "squared": squared, "bound": bound}
+
+
+def luma(x):
+    """Luma (N, 1, H, W)."""
+    return (x * constant(LUMA, x).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def colour(drawn, real, weights):

@@ -12,7 +12,7 @@ from spic.errors import ConfigError, DataError, WeightsError
 from spic.pictures.labels import one_hot
 from spic.scsrdm import build, load_checkpoint, sample, save_checkpoint
 from spic.scsrdm.decoder import Decoder
-from spic.scsrdm.fixed import half_chroma, low_pass
+from spic.scsrdm.refine import half_chroma, low_pass
 from spic.scsrdm.sampling import even_timesteps
 from spic.scsrdm.schedule import alphas_cumprod
 from spic.training import adversarial as recipe
