@@ -77,7 +77,7 @@ figures: $(VENV)/core
 	$(BIN)/spic run --cores 2
 	$(BIN)/spic run --cores 2 --configfile config/camvid.yaml --config dataset_root=$(CAMVID)
 
-## train     train segmenter, judge and decoder (two stages) anew, MINUTES=60 each, on CamVid's training split and scenes: CAMVID=folder VGG=file
+## train     train segmenter, judge and decoder (three stages) anew, MINUTES=60 each, on CamVid's training split and scenes: CAMVID=folder VGG=file
 TRAIN = $(BIN)/spic train
 HOW = --minutes $(MINUTES) --leave-out 0001TP
 MAPS = --ssm runs/segmenter/street-segmenter
@@ -92,6 +92,7 @@ train: $(VENV)/core
 	$(TRAIN) segmenter runs/train.zip runs/judge $(HOW) --network dense $(JUDGE) --seed 5
 	$(TRAIN) decoder runs/train.zip runs/decoder $(HOW) $(MAPS) $(ONE_STEP)
 	$(SECOND) runs/adversarial $(HOW) $(MAPS) $(LOOKS) --init runs/decoder/street-decoder
+	$(TRAIN) restore runs/train.zip runs/restore $(HOW) $(MAPS) --init runs/adversarial/street-decoder
 
 ## ablations train the decoders of the methods sr and sdm after that, MINUTES=60 per stage, to go into runs/sr and runs/sdm
 ablations: $(VENV)/core

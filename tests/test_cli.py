@@ -27,7 +27,7 @@ from spic.segmentation import get_segmenter
 from spic.segmentation.dense import DenseConfig, DenseNet
 from spic.segmentation.pyramid import PyramidConfig, PyramidNet
 from spic.segmentation.street import StreetConfig
-from spic.training import adversarial
+from spic.training import adversarial, restore
 from spic.training import decoder as decoder_recipe
 from spic.training import pack as packs
 from spic.training import segmenter as segmenter_recipe
@@ -238,6 +238,26 @@ def test_train_adversarial(small_training, files, tiny_decoder, tiny_segmenter, 
     assert "another recipe (predicted" in fail(*bare, "--init", tiny_decoder, "--steps", 3)
 
 
+def test_train_restore(small_training, files, tiny_decoder, tiny_segmenter, monkeypatch):
+    monkeypatch.setattr(packs, "FRAME_SIZE", (64, 64))
+    small = {"channels": 8, "blocks": 1, "copies": 1, "crop": 16}
+    monkeypatch.setattr(restore, "Recipe", partial(restore.Recipe, **small))
+    pack, folder = files / "pack.zip", files / "res"
+    run("train", "pack", pack, "--scenes", 3)
+    bare = ["train", "restore", pack, folder, *MACHINE, "--leave-out", "scene_00002", "--batch", 2]
+    command = [*bare, "--init", tiny_decoder, "--ssm", tiny_segmenter]
+    assert "--steps or --minutes" in fail(*command)
+    assert str(files / "none") in fail(*command, "--steps", 2, "--init", files / "none")
+    assert CliRunner().invoke(app, list(map(str, [*bare, "--steps", 2]))).exit_code == 2  # --init is needed
+    assert not folder.exists()
+    first = run(*command, "--steps", 2)
+    assert run(*command, "--steps", 2) == first
+    config = json.loads((folder / "street-decoder.json").read_bytes())
+    assert config["network"]["restore_channels"] == 8 and config["weights"]["dtype"] == "int8"
+    Decoder(folder / "street-decoder", "cpu", "float32")
+    assert (folder / "evaluation.csv").exists() and "SCSRDM" in run("weights", "check", folder / "street-decoder")
+
+
 @pytest.mark.skipif(not shutil.which("make") or not (ROOT / "Makefile").exists(), reason="no make or no Makefile")
 def test_commands_of_the_makefile_exist():
     """`make train` and `make ablations` say nothing that the command line does not know."""
@@ -245,7 +265,7 @@ def test_commands_of_the_makefile_exist():
     printed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     commands = [shlex.split(line.partition("bin/spic ")[2]) for line in printed.splitlines() if "bin/spic " in line]
     assert [words[1] for words in commands] == [
-        *("pack", "segmenter", "segmenter", "decoder", "adversarial"),
+        *("pack", "segmenter", "segmenter", "decoder", "adversarial", "restore"),
         *("decoder", "adversarial") * 2,
     ]
     for words in commands:

@@ -209,6 +209,36 @@ def adversarial(
     _print_weights(target, save_checkpoint(target, state, config, "int8"))
 
 
+@app.command()
+def restore(
+    pack: PackFile,
+    folder: Folder,
+    init: Annotated[Path, typer.Option(help="Decoder weights; all but the part for the coarse image stays as it is.")],
+    ssm: Annotated[Path | None, typer.Option(help="Segmenter weights whose maps most crops take.")] = None,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    leave_out: LeaveOut = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    batch: Batch = 16,
+    seed: Seed = 0,
+):
+    """Teach a decoder to restore its coarse image first, and write FOLDER/street-decoder."""
+    from spic.scsrdm import save_checkpoint
+    from spic.training.restore import Pairs, Recipe, train_restore
+
+    recipe = Recipe(batch=batch)
+    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm)
+    data, apart, predicted = given.pop("pack"), given.pop("validation"), given.pop("predicted", None)
+    common = {"device": given.pop("device"), "seed": seed}
+    with progress("coding", recipe.copies * (len(data) + len(apart or ()))) as report:
+        pairs = Pairs(data, predicted, recipe, report=report, **common)
+        apart = apart and Pairs(apart, None, recipe, report=report, **common)
+    state, config = train_restore(pairs, init=init, apart=apart, **given)
+    _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config, "int8"))
+
+
 @app.command("labelmap-prior")
 def labelmap_prior(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Stem of the two files to write.")],

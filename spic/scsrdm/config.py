@@ -2,12 +2,13 @@
 
 from dataclasses import asdict, dataclass
 from functools import partial
+from math import lcm
 
 from spic.errors import ConfigError
 from spic.networks.config import Shape
 
 # A config may come from anywhere: a billion blocks are refused at once.
-_MOST = {"num_classes": 255, "num_res_blocks": 16, "refine_blocks": 64}
+_MOST = {"num_classes": 255, "num_res_blocks": 16, "refine_blocks": 64, "restore_blocks": 64}
 _MOST_CHANNELS = 1 << 14
 _GROUPS = 32  # groups of every GroupNorm in the published network
 _MULTIPLIERS = {64: (1, 2, 3, 4), 128: (1, 1, 2, 3, 4), 256: (1, 1, 2, 2, 4, 4), 512: (0.5, 1, 1, 2, 2, 4, 4)}
@@ -51,6 +52,9 @@ class ScsrdmConfig(Shape):
     low_pass : bool
         The predicted image loses its highest frequencies, where networks hide weaves (see `spic.scsrdm.refine`);
         needs `residual_std`.
+    restore_channels, restore_blocks : int
+        Width, a multiple of 8, and residual blocks of a network that first takes the marks of its codec from the coarse
+        image (see `spic.scsrdm.restore`); 0 for none.
     coarse_factor, upsampling
         Size ratio of image and coarse image; bilinear or bicubic enlargement inside the network.
     void_class
@@ -81,6 +85,8 @@ class ScsrdmConfig(Shape):
     finish_channels: int = 0
     chroma: str = "full"
     low_pass: bool = False
+    restore_channels: int = 0
+    restore_blocks: int = 0
     coarse_factor: int = 4
     upsampling: str = "bilinear"
     void_class: bool = False
@@ -126,6 +132,7 @@ class ScsrdmConfig(Shape):
             _require(_number(std) and 0 < std < 100, "residual_std", std, "a number above 0, or null")
             _require(self.prediction == "x0", "residual_std", std, "null unless prediction is x0")
         self._check_head()
+        self._check_restore()
 
     def to_dict(self) -> dict:
         """Plain values that JSON can hold; `from_dict` reads them back."""
@@ -179,6 +186,17 @@ class ScsrdmConfig(Shape):
         allowed = ("full",) if self.residual_std is None or self.size_multiple % 2 else ("full", "half")
         _require(self.chroma in allowed, "chroma", self.chroma, "full, or half beside a residual_std")
         _require(not self.low_pass or self.residual_std is not None, "low_pass", True, "false without a residual_std")
+
+    def _check_restore(self):
+        channels, blocks = self.restore_channels, self.restore_blocks
+        fits = type(channels) is int and 0 <= channels <= _MOST_CHANNELS and channels % 8 == 0
+        if channels:
+            sides = lcm(self.size_multiple, self.coarse_factor) // self.coarse_factor  # multiple of the coarse image's
+            fits = fits and self.condition != "ssm" and sides % 2 == 0
+        expected = "0, or a multiple of 8 for a network that sees a coarse image with even sides"
+        _require(fits, "restore_channels", channels, expected)
+        fits = type(blocks) is int and (blocks == 0 or (channels and 0 < blocks <= _MOST["restore_blocks"]))
+        _require(fits, "restore_blocks", blocks, f"0, or up to {_MOST['restore_blocks']} beside restore_channels")
 
     def _check_attention(self):
         wanted = self.attention_resolutions

@@ -115,7 +115,8 @@ class Decoder:
             ssm = np.where(ssm == self.model.config.num_classes, np.uint8(255), ssm)
         labels = torch.from_numpy(np.ascontiguousarray(ssm)).to(self.device)
         small = torch.from_numpy(np.ascontiguousarray(coarse)).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        x = sample(model, one_hot(labels, self.model.config.ssm_planes), small, **settings)
+        onehot = one_hot(labels, self.model.config.ssm_planes)
+        x = sample(model, onehot, self.model.restored(onehot, small), **settings)
         return ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
 

@@ -7,7 +7,9 @@ from torch import nn
 from spic.errors import ConfigError
 from spic.scsrdm import schedule
 from spic.scsrdm.config import ScsrdmConfig
+from spic.scsrdm.geometry import check_inputs, pad
 from spic.scsrdm.refine import Refine, half_chroma, low_pass
+from spic.scsrdm.restore import Restore
 from spic.scsrdm.spade import Condition
 from spic.scsrdm.unet import UNet
 
@@ -25,12 +27,15 @@ class Scsrdm(UNet):
     (The idea of Karras et al. 2022, section 5, around a known mean.) With `refine_channels` a small head at full
     resolution then corrects F once more, from that x0, c and the SSM. With `chroma` "half" the prediction's colour is
     drawn at half resolution; with `low_pass` it has nothing that changes from pixel to pixel.
+    With `restore_channels` it is made for coarse images that `restored` has seen first.
     """
 
     def __init__(self, config: ScsrdmConfig):
         super().__init__(config)
         shape = (config.refine_channels, config.ssm_planes, config.refine_blocks, config.finish_channels)
         self.refine = Refine(*shape) if config.refine_channels else None
+        if config.restore_channels:
+            self.restore = Restore(config.restore_channels, config.restore_blocks, config.ssm_planes)
         self._abar = {}  # alphas_cumprod on each device; no buffer, so the state dict stays the published one
 
     def forward(self, x_t, t, ssm_onehot, coarse):
@@ -89,6 +94,37 @@ class Scsrdm(UNet):
         c, condition = self.enlarge(coarse), self._prepared(ssm_onehot)
         planes, wiener, s = self._precondition(x_t.float(), t, c)
         return self._refined(self.run(planes, self.times(t), [condition])[0], condition, wiener, s, c), wiener, s
+
+    @torch.no_grad()
+    def restored(self, ssm_onehot, coarse):
+        """Coarse images as `forward` is to be given them: without their codec's marks, where the network has that part.
+
+        `spic.scsrdm.decoder.Decoder` and the trainings do this before anything else.
+
+        Parameters
+        ----------
+        ssm_onehot : torch.Tensor
+            float (N or 1, classes, H, W).
+        coarse : torch.Tensor
+            float (N, 3, H / coarse_factor, W / coarse_factor) in [-1, 1].
+
+        Returns
+        -------
+        torch.Tensor
+            float32, as `coarse`, in [-1, 1].
+
+        Raises
+        ------
+        DataError
+            Shapes or channels that do not fit each other or the network.
+        """
+        if not self.config.restore_channels:
+            return coarse
+        check_inputs(self.config, ssm_onehot, coarse)
+        height, width = coarse.shape[-2:]
+        ssm_onehot, coarse = pad(self.config, ssm_onehot.float(), coarse.float())
+        shares = F.avg_pool2d(ssm_onehot, self.config.coarse_factor) * (self.config.condition != "coarse")
+        return self.restore(coarse, shares).clamp(-1, 1)[..., :height, :width]
 
     def enlarge(self, coarse):
         """Coarse image at full size, float32 (N, 3, H, W)."""

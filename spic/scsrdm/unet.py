@@ -247,10 +247,10 @@ class UNet(nn.Module):
         """Put the convolutions of encoder, bottleneck and decoder into `dtype`, for inference.
 
         As published, time conditioning, normalisation weights and the head stay float32: they are cheap, and their
-        rounding would be seen in every pixel.
+        rounding would be seen in every pixel. So does what restores the coarse image.
         """
         for name, part in self.named_children():
-            for module in part.modules() if name not in ("time_embed", "out") else ():
+            for module in part.modules() if name not in ("time_embed", "out", "restore") else ():
                 if isinstance(module, nn.Conv1d | nn.Conv2d):
                     module.to(dtype)
         return self

@@ -164,9 +164,8 @@ class Trainer:
 
     def batches_of(self, pack: Pack, predicted=None, **settings) -> Batches:
         """Crops of a pack."""
-        return Batches(
-            pack, predicted, self.recipe.window, self.model.config.ssm_planes, device=self.device, **settings
-        )
+        settings |= {"restored": self.model.restored, "device": self.device}
+        return Batches(pack, predicted, self.recipe.window, self.model.config.ssm_planes, **settings)
 
     def drawable(self, images):
         """Images without what the network cannot draw: a discriminator would know them by it."""

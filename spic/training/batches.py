@@ -62,6 +62,8 @@ class Batches:
     lights : float
         Share of crops in another light: darker, flatter, tinted; image and coarse image alike. The image of a dark crop
         is softer, too: at dusk exposures are long.
+    restored : callable, optional
+        Of SSMs and coarse images, the coarse images that a decoder is to see (`spic.scsrdm.model.Scsrdm.restored`).
 
     Raises
     ------
@@ -72,7 +74,17 @@ class Batches:
     """
 
     def __init__(
-        self, pack: Pack, predicted, window, planes: int, *, scene_share=0.12, truth=0.35, lights=0.5, device="cpu"
+        self,
+        pack: Pack,
+        predicted,
+        window,
+        planes: int,
+        *,
+        scene_share=0.12,
+        truth=0.35,
+        lights=0.5,
+        restored=None,
+        device="cpu",
     ):
         if not pack.coarse:
             raise DataError("the decoder trains on a pack with coarse images (spic train pack --qp ...)")
@@ -83,7 +95,7 @@ class Batches:
         if predicted is not None and predicted.shape != pack.labels.shape:
             raise DataError(f"predicted maps {predicted.shape}, the pack's are {pack.labels.shape}")
         self.window, self.planes, self.device = tuple(window), planes, device
-        self.truth, self.lights = truth, lights
+        self.truth, self.lights, self.restored = truth, lights, restored or (lambda ssm, coarse: coarse)
         self.odds = scene_odds(pack.sources, scene_share)
         self.images = torch.from_numpy(pack.pictures).to(device)
         self.maps = torch.from_numpy(np.stack([pack.labels] if predicted is None else [pack.labels, predicted])).to(
@@ -101,7 +113,7 @@ class Batches:
         coded = rng.integers(len(self.coarse), size=count)
         source = (rng.random(count) >= self.truth) & (len(self.maps) > 1)
         flip = self._put(rng.random(count) < 0.5)
-        light_of_image, light = self._light(count, rng)
+        light_of_image, light = lights(count, self.lights, rng, self.device)
 
         def index(start, length, scale):
             return self._put(start)[:, None] * scale + torch.arange(length * scale, device=self.device)
@@ -112,43 +124,46 @@ class Batches:
             return torch.where(flip.view(-1, 1, 1, *[1] * (crops.ndim - 3)), crops.flip(2), crops)
 
         labels = cut(self.maps, (source.astype(np.int64), image), COARSE_FACTOR).long()
+        ssm = _packed(one_hot(labels, self.planes))
         return Batch(
             images=light_of_image(cut(self.images, (image,), COARSE_FACTOR)),
             labels=labels,
-            ssm=_packed(one_hot(labels, self.planes)),
-            coarse=light(cut(self.coarse, (coded, image), 1)),
+            ssm=ssm,
+            coarse=self.restored(ssm, light(cut(self.coarse, (coded, image), 1))),
         )
-
-    def _light(self, count, rng):
-        """Another light for a share of the crops, as two functions of uint8 crops: of images and of coarse images.
-
-        To [-1, 1] at the same time. At a quarter of the size nothing is seen of the softness. Its strength gives dark
-        crops what CamVid's sequence at dusk has, |gradient| against that at a quarter of the size: 0.8 of the day's.
-        """
-        on = rng.random(count) < self.lights
-        gamma, gain = 0.7 + 1.9 * rng.random(count), 0.3 + 0.75 * rng.random(count)
-        tint = np.exp(0.12 * rng.standard_normal((count, 3))) * gain[:, None]
-        saturation = 0.3 + 0.9 * rng.random(count)
-        soft = on * (1 - gain * 0.5 ** (gamma - 1)).clip(0, 1) * rng.random(count)
-        on, gamma, saturation, soft = (self._put(v).view(-1, 1, 1, 1) for v in (on, gamma, saturation, soft))
-        tint = self._put(tint).view(-1, 1, 1, 3)
-
-        def light(crops):
-            x = crops.float() / 255
-            y = tint * x.clamp(min=1e-4) ** gamma
-            gray = y.mean(-1, keepdim=True)
-            x = torch.where(on, (gray + (y - gray) * saturation).clamp(0, 1), x)
-            return _packed(x.permute(0, 3, 1, 2) * 2 - 1)
-
-        def light_and_softness(crops):
-            x = light(crops)
-            blurred = F.avg_pool2d(F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 2, 1), 2, 1)
-            return torch.lerp(x, blurred, soft)
-
-        return light_and_softness, light
 
     def _put(self, values):
         return put(values, self.device)
+
+
+def lights(count: int, share: float, rng: np.random.Generator, device):
+    """Another light for a share of `count` crops, as two functions of uint8 crops: of images and of coarse images.
+
+    They give float32 (N, 3, H, W) in [-1, 1]. At a quarter of the size nothing is seen of the softness. Its strength
+    gives dark crops what CamVid's sequence at dusk has, |gradient| against that at a quarter of the size: 0.8 of the
+    day's.
+    """
+    on = rng.random(count) < share
+    gamma, gain = 0.7 + 1.9 * rng.random(count), 0.3 + 0.75 * rng.random(count)
+    tint = np.exp(0.12 * rng.standard_normal((count, 3))) * gain[:, None]
+    saturation = 0.3 + 0.9 * rng.random(count)
+    soft = on * (1 - gain * 0.5 ** (gamma - 1)).clip(0, 1) * rng.random(count)
+    on, gamma, saturation, soft = (put(v, device).view(-1, 1, 1, 1) for v in (on, gamma, saturation, soft))
+    tint = put(tint, device).view(-1, 1, 1, 3)
+
+    def light(crops):
+        x = crops.float() / 255
+        y = tint * x.clamp(min=1e-4) ** gamma
+        gray = y.mean(-1, keepdim=True)
+        x = torch.where(on, (gray + (y - gray) * saturation).clamp(0, 1), x)
+        return _packed(x.permute(0, 3, 1, 2) * 2 - 1)
+
+    def light_and_softness(crops):
+        x = light(crops)
+        blurred = F.avg_pool2d(F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 2, 1), 2, 1)
+        return torch.lerp(x, blurred, soft)
+
+    return light_and_softness, light
 
 
 def normals(rng: np.random.Generator, shape, device) -> torch.Tensor:

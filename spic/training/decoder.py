@@ -193,6 +193,7 @@ class Trainer:
             scene_share=r.scene_share,
             truth=TRUTH,
             lights=0.0,
+            restored=self.model.restored,
             device=self.device,
         )
 

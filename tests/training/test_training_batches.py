@@ -10,7 +10,7 @@ from spic.errors import ConfigError, DataError
 from spic.pictures.labels import one_hot
 from spic.pictures.sizes import downscale
 from spic.segmentation import get_segmenter
-from spic.training.batches import Batches, predicted_maps, scene_odds
+from spic.training.batches import Batches, lights, predicted_maps, scene_odds
 
 WINDOW = (16, 32)
 
@@ -102,10 +102,9 @@ def test_lights_change_image_and_coarse_image_alike(coded_pack):
     assert (brightness < 0).float().mean() > 0.6  # mostly darker
 
 
-def test_other_lights_against_numpy(coded_pack):
-    batches = Batches(coded_pack, None, WINDOW, 12, lights=1.0)
+def test_other_lights_against_numpy():
     crops = np.random.default_rng(5).integers(256, size=(3, 4, 6, 3), dtype=np.uint8)
-    of_image, of_coarse = batches._light(3, np.random.default_rng(6))
+    of_image, of_coarse = lights(3, 1.0, np.random.default_rng(6), "cpu")
     rng = np.random.default_rng(6)
     rng.random(3)
     gamma, gain = 0.7 + 1.9 * rng.random(3), 0.3 + 0.75 * rng.random(3)
