@@ -291,7 +291,7 @@ def grown_network(init, recipe, space):
     """The network of the weights `init` with the parts that the second stage's `recipe` adds to its head, those fresh.
 
     Without `init` the network of the first stage, all fresh. A fresh part gives zero, so nothing changes at first but
-    what `chroma` does.
+    what `chroma` does. A part that restores the coarse image stays, unless the network is to see another condition.
     """
     if init is None:
         base, state = recipe_of("small", recipe.condition or "both").network, None
@@ -302,9 +302,11 @@ def grown_network(init, recipe, space):
             raise DataError(f"{init}: a decoder of {config['label_space']}; the pack's labels are {space.name}")
     if recipe.condition not in (None, base["condition"]):
         base = base | CONDITIONS.get(recipe.condition, {}).get("network", {}) | {"condition": recipe.condition}
+        base |= {"restore_channels": 0, "restore_blocks": 0}
     model = build({**base, **recipe.network, "num_classes": space.num_classes})
     if state is not None:
         fresh = model.state_dict()
         added = {name: fresh[name] for name in fresh if name.startswith("refine.") and name not in state}
+        state = {name: state[name] for name in state if not name.startswith("restore.") or name in fresh}
         load_state(model, added | state, f"a decoder to start from ({init})")
     return model

@@ -10,7 +10,9 @@ from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError, WeightsError
 from spic.pictures.labels import one_hot
 from spic.pictures.sizes import downscale
-from spic.scsrdm import load_checkpoint, save_checkpoint
+from spic.scsrdm import build, load_checkpoint, save_checkpoint
+from spic.training import adversarial
+from spic.training.batches import Batches
 from spic.training.loop import Budget
 from spic.training.restore import Pairs, Recipe, train_restore
 
@@ -104,6 +106,28 @@ def test_training(coded_pack, tiny_decoder, tmp_path):
     assert same["network"] == about["network"] and not torch.equal(
         further["restore.first.weight"], state["restore.first.weight"]
     )
+
+
+def test_the_second_stage_draws_from_restored_coarse_images(coded_pack, tiny_decoder, tmp_path):
+    """Its batches hold them; a decoder that is to see one condition alone loses the part."""
+    known, config = load_checkpoint(tiny_decoder)
+    model = build({**config["network"], "restore_channels": 8, "restore_blocks": 1})
+    model.load_state_dict(model.state_dict() | known.state_dict())
+    torch.nn.init.normal_(model.restore.last.weight)
+    save_checkpoint(tmp_path / "grown", model, config, "float32")
+    recipe = adversarial.Recipe(network={}, window=(64, 64), batch=2)
+
+    def trainer(recipe):
+        return adversarial.Trainer(coded_pack, None, recipe, tmp_path / "grown", "cpu", "float32")
+
+    made = trainer(recipe)
+    plain = Batches(coded_pack, None, (64, 64), made.model.config.ssm_planes).draw(2, np.random.default_rng(4))
+    batch = made.batches.draw(2, np.random.default_rng(4))
+    assert torch.equal(batch.images, plain.images) and not torch.allclose(batch.coarse, plain.coarse, atol=0.01)
+    torch.testing.assert_close(batch.coarse, made.model.restored(plain.ssm, plain.coarse))
+    for condition in ("coarse", "ssm"):
+        other = trainer(replace(recipe, condition=condition)).model
+        assert not other.config.restore_channels and not any("restore" in name for name in other.state_dict())
 
 
 def _stop_at(folder, step):
