@@ -108,7 +108,7 @@ def test_training(coded_pack, tiny_decoder, tmp_path):
     )
 
 
-def test_the_second_stage_draws_from_restored_coarse_images(coded_pack, tiny_decoder, tmp_path):
+def test_the_second_stage_draws_from_restored_coarse_images(coded_pack, tiny_decoder, tiny_encoder, tmp_path):
     """Its batches hold them; a decoder that is to see one condition alone loses the part."""
     known, config = load_checkpoint(tiny_decoder)
     model = build({**config["network"], "restore_channels": 8, "restore_blocks": 1})
