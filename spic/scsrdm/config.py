@@ -11,6 +11,7 @@ from spic.networks.config import Shape
 _MOST = {"num_classes": 255, "num_res_blocks": 16, "refine_blocks": 64, "restore_blocks": 64}
 _MOST_CHANNELS = 1 << 14
 _GROUPS = 32  # groups of every GroupNorm in the published network
+RESTORE_GROUPS = 8  # and of those that restore coarse images
 _MULTIPLIERS = {64: (1, 2, 3, 4), 128: (1, 1, 2, 3, 4), 256: (1, 1, 2, 2, 4, 4), 512: (0.5, 1, 1, 2, 2, 4, 4)}
 
 
@@ -189,11 +190,11 @@ class ScsrdmConfig(Shape):
 
     def _check_restore(self):
         channels, blocks = self.restore_channels, self.restore_blocks
-        fits = type(channels) is int and 0 <= channels <= _MOST_CHANNELS and channels % 8 == 0
+        fits = type(channels) is int and 0 <= channels <= _MOST_CHANNELS and channels % RESTORE_GROUPS == 0
         if channels:
             sides = lcm(self.size_multiple, self.coarse_factor) // self.coarse_factor  # multiple of the coarse image's
             fits = fits and self.condition != "ssm" and sides % 2 == 0
-        expected = "0, or a multiple of 8 for a network that sees a coarse image with even sides"
+        expected = f"0, or a multiple of {RESTORE_GROUPS} for a network that sees a coarse image with even sides"
         _require(fits, "restore_channels", channels, expected)
         fits = type(blocks) is int and (blocks == 0 or (channels and 0 < blocks <= _MOST["restore_blocks"]))
         _require(fits, "restore_blocks", blocks, f"0, or up to {_MOST['restore_blocks']} beside restore_channels")

@@ -1,18 +1,18 @@
 """What a codec took from the coarse image, put back before a decoder sees it.
 
-A small network on the coarse image's own grid, where a step costs a hundredth of one of the decoder: it knows what the
-codec does to streets, and from the SSM where one thing ends and another begins. It learns by itself, from pairs of
-coarse images before and after coding (`spic.training.restore`), and needs no word of the QP.
+A small network on the coarse image's own grid, a sixteenth of the pixels: it knows what the codec does to streets, and
+from the SSM where one thing ends and another begins. It learns by itself, from pairs of coarse images before and after
+coding (`spic.training.restore`), and needs no word of the QP.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from spic.scsrdm.refine import zeroed
+from spic.scsrdm import refine
+from spic.scsrdm.config import RESTORE_GROUPS
+from spic.scsrdm.refine import PATCH, zeroed
 
-PATCH = 2
-GROUPS = 8  # of its normalisation
 _SCALE = 0.2  # of the correction
 
 
@@ -42,14 +42,12 @@ class Restore(nn.Module):
         return coarse + _SCALE * F.pixel_shuffle(self.last(F.silu(h)), PATCH).float()
 
 
-class Block(nn.Module):
-    """Two 3x3 convolutions around an identity; the second is zero when fresh."""
+class Block(refine.Block):
+    """That of the head, behind a normalisation."""
 
     def __init__(self, channels, dilation):
-        super().__init__()
-        self.norm = nn.GroupNorm(GROUPS, channels)
-        self.first = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation)
-        self.second = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
+        super().__init__(channels, dilation)
+        self.norm = nn.GroupNorm(RESTORE_GROUPS, channels)
 
     def forward(self, x):
         return x + self.second(F.silu(self.first(F.silu(self.norm(x)))))

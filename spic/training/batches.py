@@ -15,6 +15,8 @@ from spic.pictures.labels import one_hot
 from spic.pictures.sizes import COARSE_FACTOR, downscale
 from spic.training.pack import Pack
 
+SCENE_SHARE = 0.12  # of the crops, where a pack holds drawn scenes and others
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -80,7 +82,7 @@ class Batches:
         window,
         planes: int,
         *,
-        scene_share=0.12,
+        scene_share=SCENE_SHARE,
         truth=0.35,
         lights=0.5,
         restored=None,
@@ -92,15 +94,11 @@ class Batches:
             raise DataError(f"the decoder trains on crops of {window[1]}x{window[0]}; the pack's images are smaller")
         if any(side % COARSE_FACTOR for side in window):
             raise ConfigError(f"crops of {window[1]}x{window[0]}: sides are multiples of {COARSE_FACTOR}")
-        if predicted is not None and predicted.shape != pack.labels.shape:
-            raise DataError(f"predicted maps {predicted.shape}, the pack's are {pack.labels.shape}")
         self.window, self.planes, self.device = tuple(window), planes, device
         self.truth, self.lights, self.restored = truth, lights, restored or (lambda ssm, coarse: coarse)
         self.odds = scene_odds(pack.sources, scene_share)
         self.images = torch.from_numpy(pack.pictures).to(device)
-        self.maps = torch.from_numpy(np.stack([pack.labels] if predicted is None else [pack.labels, predicted])).to(
-            device
-        )
+        self.maps = torch.from_numpy(np.stack(ssms(pack, predicted))).to(device)
         uncoded = np.stack([downscale(image) for image in pack.pictures])
         self.coarse = torch.from_numpy(np.stack([uncoded, *(pack.coarse[qp] for qp in sorted(pack.coarse))])).to(device)
 
@@ -134,6 +132,13 @@ class Batches:
 
     def _put(self, values):
         return put(values, self.device)
+
+
+def ssms(pack: Pack, predicted=None) -> list[np.ndarray]:
+    """Maps that a pack's images are sent with: ground truth, then the `predicted` ones; `DataError` for other sizes."""
+    if predicted is not None and predicted.shape != pack.labels.shape:
+        raise DataError(f"predicted maps {predicted.shape}, the pack's are {pack.labels.shape}")
+    return [pack.labels] if predicted is None else [pack.labels, predicted]
 
 
 def lights(count: int, share: float, rng: np.random.Generator, device):

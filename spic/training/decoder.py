@@ -287,6 +287,14 @@ def train_decoder(
     return state, trainer.network
 
 
+def known_decoder(init, space):
+    """Network and config of a decoder to start from; `DataError` if it speaks of other labels than `space`."""
+    known, config = load_checkpoint(init)
+    if config.get("label_space", space.name) != space.name:
+        raise DataError(f"{init}: a decoder of {config['label_space']}; the pack's labels are {space.name}")
+    return known, config
+
+
 def grown_network(init, recipe, space):
     """The network of the weights `init` with the parts that the second stage's `recipe` adds to its head, those fresh.
 
@@ -296,10 +304,8 @@ def grown_network(init, recipe, space):
     if init is None:
         base, state = recipe_of("small", recipe.condition or "both").network, None
     else:
-        known, config = load_checkpoint(init)
+        known, config = known_decoder(init, space)
         base, state = config["network"], known.state_dict()
-        if config.get("label_space", space.name) != space.name:
-            raise DataError(f"{init}: a decoder of {config['label_space']}; the pack's labels are {space.name}")
     if recipe.condition not in (None, base["condition"]):
         base = base | CONDITIONS.get(recipe.condition, {}).get("network", {}) | {"condition": recipe.condition}
         base |= {"restore_channels": 0, "restore_blocks": 0}

@@ -16,8 +16,9 @@ from spic.errors import ConfigError, DataError
 from spic.machine import autocast
 from spic.pictures.labels import get_label_space, one_hot
 from spic.pictures.sizes import COARSE_FACTOR, downscale
-from spic.scsrdm import build, load_checkpoint
-from spic.training.batches import Batch, lights, put, scene_odds
+from spic.scsrdm import build
+from spic.training.batches import SCENE_SHARE, Batch, lights, put, scene_odds, ssms
+from spic.training.decoder import known_decoder
 from spic.training.loop import Budget, Optimization, mean_losses, origin, train
 from spic.training.pack import Pack
 from spic.weights import load_state
@@ -88,11 +89,9 @@ class Pairs:
     def __init__(self, pack: Pack, predicted, recipe: Recipe, *, device: str = "cpu", seed: int = 0, report=None):
         if any(side < COARSE_FACTOR * recipe.crop for side in pack.labels.shape[1:]):
             raise DataError(f"crops of {recipe.crop} coarse pixels; the pack's images are smaller")
-        if predicted is not None and predicted.shape != pack.labels.shape:
-            raise DataError(f"predicted maps {predicted.shape}, the pack's are {pack.labels.shape}")
         self.pack, self.recipe, self.device = pack, recipe, device
-        self.maps = [pack.labels] if predicted is None else [pack.labels, predicted]
-        self.odds = scene_odds(pack.sources, 0.12)
+        self.maps = ssms(pack, predicted)
+        self.odds = scene_odds(pack.sources, SCENE_SHARE)
         rng, codec = np.random.default_rng(seed), get_codec("bpg")
         height, width = (side // COARSE_FACTOR for side in pack.labels.shape[1:])
         self.before, self.after = np.empty((2, recipe.copies, len(pack), height, width, 3), np.uint8)
@@ -153,11 +152,11 @@ def train_restore(
     """
     torch.manual_seed(seed)
     recipe, pack, device = pairs.recipe, pairs.pack, pairs.device
-    known, config = load_checkpoint(init)
     space = get_label_space(pack.label_space)
+    known, config = known_decoder(init, space)
     network = config["network"]
-    if (config.get("label_space", space.name), network["num_classes"]) != (space.name, space.num_classes):
-        raise DataError(f"{init}: a decoder of other labels; the pack's are {space.name}")
+    if network["num_classes"] != space.num_classes:
+        raise DataError(f"{init}: a decoder of {network['num_classes']} classes; the pack's are {space.name}")
     if not network["restore_channels"]:
         network = network | {"restore_channels": recipe.channels, "restore_blocks": recipe.blocks}
     model = build(network)
