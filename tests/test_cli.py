@@ -240,18 +240,19 @@ def test_train_adversarial(small_training, files, tiny_decoder, tiny_segmenter, 
 
 def test_train_restore(small_training, files, tiny_decoder, tiny_segmenter, monkeypatch):
     monkeypatch.setattr(packs, "FRAME_SIZE", (64, 64))
-    small = {"channels": 8, "blocks": 1, "copies": 1, "crop": 16}
+    small = {"channels": 8, "blocks": 1, "crop": 16}
     monkeypatch.setattr(restore, "Recipe", partial(restore.Recipe, **small))
     pack, folder = files / "pack.zip", files / "res"
-    run("train", "pack", pack, "--scenes", 3)
+    run("train", "pack", pack, "--scenes", 3, "--qp", 35)
     bare = ["train", "restore", pack, folder, *MACHINE, "--leave-out", "scene_00002", "--batch", 2]
-    command = [*bare, "--init", tiny_decoder, "--ssm", tiny_segmenter]
+    command = [*bare, "--init", tiny_decoder, "--ssm", tiny_segmenter, "--copies", 1]
     assert "--steps or --minutes" in fail(*command)
     assert str(files / "none") in fail(*command, "--steps", 2, "--init", files / "none")
     assert CliRunner().invoke(app, list(map(str, [*bare, "--steps", 2]))).exit_code == 2  # --init is needed
     assert not folder.exists()
     first = run(*command, "--steps", 2)
     assert run(*command, "--steps", 2) == first
+    assert "another recipe (coded" in fail(*command, "--steps", 2, "--copies", 0)
     config = json.loads((folder / "street-decoder.json").read_bytes())
     assert config["network"]["restore_channels"] == 8 and config["weights"]["dtype"] == "int8"
     Decoder(folder / "street-decoder", "cpu", "float32")

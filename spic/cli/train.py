@@ -19,6 +19,9 @@ Minutes = Annotated[float | None, typer.Option(help="Total training time in minu
 Steps = Annotated[int | None, typer.Option(help="Number of training steps.")]
 LeaveOut = Annotated[list[str] | None, typer.Option(help="Name prefixes held out for validation; repeatable.")]
 Batch = Annotated[int, typer.Option(min=1, help="Images per step.")]
+Copies = Annotated[
+    int, typer.Option(min=0, help="Times that each image is coded, in other lights, too; 0: the pack's coarse images.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")]
 
 
@@ -189,6 +192,7 @@ def adversarial(
     sampler: Annotated[
         str, typer.Option(help="noiseless: one step; published or ancestral: the paper's 20 steps.")
     ] = "noiseless",
+    copies: Copies = 0,
 ):
     """Train a decoder against discriminators, from the weights of `spic train decoder` or the shipped ones.
 
@@ -198,12 +202,14 @@ def adversarial(
     from spic.training.adversarial import Recipe, train_adversarial
 
     recipe = Recipe(condition=condition, batch=batch, sampler=sampler)
+    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm)
     state, config = train_adversarial(
         recipe=recipe,
         init=init,
         vgg=vgg,
         discriminators=discriminators,
-        **_given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm),
+        coded=_coded(given, copies),
+        **given,
     )
     target = folder / ("street-decoder" if sampler == "noiseless" else "street-decoder-20")
     _print_weights(target, save_checkpoint(target, state, config, "int8"))
@@ -223,19 +229,14 @@ def restore(
     threads: Threads = None,
     batch: Batch = 16,
     seed: Seed = 0,
+    copies: Copies = 10,
 ):
     """Teach a decoder to restore its coarse image first, and write FOLDER/street-decoder."""
     from spic.scsrdm import save_checkpoint
-    from spic.training.restore import Pairs, Recipe, train_restore
+    from spic.training.restore import Recipe, train_restore
 
-    recipe = Recipe(batch=batch)
     given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm)
-    data, apart, predicted = given.pop("pack"), given.pop("validation"), given.pop("predicted", None)
-    common = {"device": given.pop("device"), "seed": seed}
-    with progress("coding", recipe.copies * (len(data) + len(apart or ()))) as report:
-        pairs = Pairs(data, predicted, recipe, report=report, **common)
-        apart = apart and Pairs(apart, None, recipe, report=report, **common)
-    state, config = train_restore(pairs, init=init, apart=apart, **given)
+    state, config = train_restore(recipe=Recipe(batch=batch), init=init, coded=_coded(given, copies), **given)
     _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config, "int8"))
 
 
@@ -289,6 +290,16 @@ def _given(pack: Path, folder: Path, steps, minutes, leave_out, device, dtype, t
     if ssm is not None:
         given["predicted"] = predicted_maps(data, ssm, machine.device)
     return {**given, "device": machine.device, "dtype": machine.dtype}
+
+
+def _coded(given: dict, copies: int):
+    """Coarse images of the pack, coded so many times; None for none."""
+    from spic.training.batches import Coded
+
+    if not copies:
+        return None
+    with progress("coding", copies * len(given["pack"])) as report:
+        return Coded(given["pack"], copies, seed=given["seed"], report=report)
 
 
 def _print_weights(path: Path, digest: str) -> None:

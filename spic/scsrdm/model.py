@@ -2,13 +2,12 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from spic.errors import ConfigError
 from spic.scsrdm import schedule
 from spic.scsrdm.config import ScsrdmConfig
 from spic.scsrdm.geometry import check_inputs, pad
-from spic.scsrdm.refine import Refine, half_chroma, low_pass
+from spic.scsrdm.refine import Refine, half_chroma, low_pass, nearer_in_colour
 from spic.scsrdm.restore import Restore
 from spic.scsrdm.spade import Condition
 from spic.scsrdm.unet import UNet
@@ -26,7 +25,8 @@ class Scsrdm(UNet):
     the prediction is x0 = x0_w + s F: input and output have unit scale at every timestep.
     (The idea of Karras et al. 2022, section 5, around a known mean.) With `refine_channels` a small head at full
     resolution then corrects F once more, from that x0, c and the SSM. With `chroma` "half" the prediction's colour is
-    drawn at half resolution; with `low_pass` it has nothing that changes from pixel to pixel.
+    drawn at half resolution; with `colour_share` it is nearer to that of c; with `low_pass` the prediction has nothing
+    that changes from pixel to pixel.
     With `restore_channels` it is made for coarse images that `restored` has seen first.
     """
 
@@ -73,9 +73,7 @@ class Scsrdm(UNet):
         planes, wiener, s = self._precondition(x_t, t, c)
         pairs = zip(self.run(planes, times, conditions), conditions, strict=True)
         outputs = [self._refined(raw, condition, wiener, s, c) for raw, condition in pairs]
-        coloured = half_chroma if self.config.chroma == "half" else nn.Identity()
-        smoothed = low_pass if self.config.low_pass else nn.Identity()
-        return [torch.cat([smoothed(coloured(wiener + s * raw[:, :3])), raw[:, 3:]], dim=1) for raw in outputs]
+        return [torch.cat([self._finished(wiener + s * raw[:, :3], c), raw[:, 3:]], dim=1) for raw in outputs]
 
     def denoise_raw(self, x_t, t, ssm_onehot, coarse):
         """Parts of a preconditioned prediction, for a loss ((x0 - wiener) / s - raw)^2 in units of s.
@@ -95,7 +93,6 @@ class Scsrdm(UNet):
         planes, wiener, s = self._precondition(x_t.float(), t, c)
         return self._refined(self.run(planes, self.times(t), [condition])[0], condition, wiener, s, c), wiener, s
 
-    @torch.no_grad()
     def restored(self, ssm_onehot, coarse):
         """Coarse images as `forward` is to be given them: without their codec's marks, where the network has that part.
 
@@ -142,6 +139,14 @@ class Scsrdm(UNet):
             return raw
         correction = self.refine(wiener + s * raw[:, :3], c, condition.onehot)
         return torch.cat([raw[:, :3] + correction, raw[:, 3:]], dim=1)
+
+    def _finished(self, x0, c):
+        config = self.config
+        if config.chroma == "half":
+            x0 = half_chroma(x0)
+        if config.colour_share:
+            x0 = nearer_in_colour(x0, c, config.colour_share, config.coarse_factor)
+        return low_pass(x0) if config.low_pass else x0
 
     def _prepared(self, ssm) -> Condition:
         return ssm if isinstance(ssm, Condition) else self.condition(ssm)

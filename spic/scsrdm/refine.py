@@ -106,6 +106,18 @@ def half_chroma(x):
     return torch.stack([r, (y - 0.299 * r - 0.114 * b) / 0.587, b], dim=1)
 
 
+def nearer_in_colour(x, c, share: float, factor: int):
+    """Move the colour of images, averaged over factor x factor pixels, by a share of its distance to that of others.
+
+    x, c : (N, 3, H, W), images and enlarged coarse images; H and W are multiples of the factor. Luma, by ITU-R BT.601,
+    is as before.
+    """
+    distance = F.avg_pool2d(c - x, factor)
+    r, g, b = distance.unbind(1)
+    colour = distance - (0.299 * r + 0.587 * g + 0.114 * b)[:, None]
+    return x + share * F.interpolate(colour, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
 def low_pass(x):
     """Images (N, 3, H, W) without what changes from pixel to pixel: rows, columns and checkerboards vanish.
 

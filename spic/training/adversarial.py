@@ -19,7 +19,7 @@ from spic.scsrdm.sampler import sample
 from spic.scsrdm.sampling import NUM_TIMESTEPS, STEPS, Sampling, even_timesteps
 from spic.training import losses
 from spic.training.augment import places, sampled, sampled_labels
-from spic.training.batches import Batch, Batches, put
+from spic.training.batches import Batch, Batches, Coded, put
 from spic.training.chains import CHAINED, Chains, OneStep
 from spic.training.decoder import grown_network
 from spic.training.discriminators import Discriminators
@@ -32,7 +32,13 @@ from spic.training.views import changed_light, views
 from spic.weights import check_state, sha256
 from spic.weights.reading import read_state_dict
 
-DRAWING = {"refine_blocks": 4, "finish_channels": 24, "chroma": "half", "low_pass": True}  # what the second stage adds
+DRAWING = {  # what the second stage adds
+    "refine_blocks": 4,
+    "finish_channels": 24,
+    "chroma": "half",
+    "low_pass": True,
+    "colour_share": 0.35,
+}
 START = {"both": 200, "coarse": 200, "ssm": NUM_TIMESTEPS - 1}  # timestep of the one step, by condition
 LIKENESS = (
     "pixels",
@@ -138,7 +144,7 @@ class Recipe:
 class Trainer:
     """The decoder, its discriminators, and the losses of one step."""
 
-    def __init__(self, pack: Pack, predicted, recipe: Recipe, init, device: str, dtype: str, vgg=None):
+    def __init__(self, pack: Pack, predicted, recipe: Recipe, init, device: str, dtype: str, vgg=None, coded=None):
         space = get_label_space(pack.label_space)
         self.recipe, self.void, self.device, self.dtype = recipe, space.void, device, dtype
         self.model = grown_network(init, recipe, space)
@@ -158,14 +164,18 @@ class Trainer:
         self.asked.to(device)
         for module in (self.model, self.discriminators):
             module.to(device, memory_format=torch.channels_last)
-        self.batches = self.batches_of(pack, predicted)
+        self.batches = self.batches_of(pack, predicted, coded=coded)
         weights = class_weights(pack.labels, space.num_classes, ceiling=3.0)
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
 
     def batches_of(self, pack: Pack, predicted=None, **settings) -> Batches:
         """Crops of a pack."""
-        settings |= {"restored": self.model.restored, "device": self.device}
-        return Batches(pack, predicted, self.recipe.window, self.model.config.ssm_planes, **settings)
+        planes = self.model.config.ssm_planes
+        return Batches(pack, predicted, self.recipe.window, planes, device=self.device, **settings)
+
+    def crops(self, count: int, rng) -> Batch:
+        """Crops to learn from."""
+        return self.batches.draw(count, rng).restored(self.model)
 
     def drawable(self, images):
         """Images without what the network cannot draw: a discriminator would know them by it."""
@@ -180,7 +190,7 @@ class Trainer:
     def draw(self, rng, step: int) -> dict:
         """All tensors of one step."""
         r = self.recipe
-        given = self.asked.next(self.model, self.batches.draw, r.batch, rng)
+        given = self.asked.next(self.model, self.crops, r.batch, rng)
         adversarial = min(1.0, max(0.0, step / max(1, r.hold) - 1))
         return given | self.views(rng, len(given.get("near", given["t"])), adversarial)
 
@@ -214,7 +224,7 @@ class Trainer:
 
     def look(self, batches: Batches, network, rng) -> dict:
         """Losses of images that `network` draws as it will be used."""
-        batch = batches.draw(self.recipe.batch, rng)
+        batch = batches.draw(self.recipe.batch, rng).restored(network)
 
         def noise(shape):
             return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
@@ -278,6 +288,7 @@ def train_adversarial(
     predicted: np.ndarray | None = None,
     vgg=None,
     discriminators=None,
+    coded: Coded | None = None,
     device: str = "cpu",
     dtype: str = "float32",
     seed: int = 0,
@@ -302,12 +313,14 @@ def train_adversarial(
         VGG16, as the weights of LPIPS have it, for the perceptual loss; none without.
     discriminators : path-like, optional
         Checkpoint of a training of this stage whose discriminators this one goes on with; fresh ones without.
+    coded : Coded, optional
+        Coarse images of the pack in place of its own.
     **running
         `evaluate_every` (500), `checkpoint_seconds`, `on_save` of `spic.training.loop.train`.
     """
     torch.manual_seed(seed)
     known = discriminators_of(discriminators) if discriminators else None
-    trainer = Trainer(pack, predicted, recipe, init, device, dtype, vgg)
+    trainer = Trainer(pack, predicted, recipe, init, device, dtype, vgg, coded)
     if known:
         check_state(trainer.discriminators.state_dict(), known, str(discriminators))
         trainer.discriminators.load_state_dict(known)
@@ -333,6 +346,7 @@ def train_adversarial(
             "predicted": predicted is not None,
             "vgg": vgg and sha256(vgg),
             "discriminators": discriminators and sha256(discriminators),
+            "coded": coded and coded.about,
         },
         companions={"discriminators": trainer.discriminators, "asked": trainer.asked},
         evaluate=look and partial(mean_losses, look=look, count=_LOOKS, seed=seed),

@@ -4,18 +4,17 @@ The whole pack lies in the device's memory, so that a step waits for nothing. Ev
 generator of the step: the same step draws the same batch on every device.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError
 from spic.pictures.labels import one_hot
 from spic.pictures.sizes import COARSE_FACTOR, downscale
 from spic.training.pack import Pack
-
-SCENE_SHARE = 0.12  # of the crops, where a pack holds drawn scenes and others
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,117 @@ class Batch:
         """Some of the crops."""
         return Batch(**{name: values[rows] for name, values in vars(self).items()})
 
+    @torch.no_grad()
+    def restored(self, network) -> "Batch":
+        """The same with coarse images as a decoder (`spic.scsrdm.model.Scsrdm`) is to be given them."""
+        return replace(self, coarse=network.restored(self.ssm, self.coarse))
+
+
+@dataclass(frozen=True)
+class Lights:
+    """Another light for some of N crops: darker, flatter, tinted.
+
+    The image of a dark crop is softer, too: at dusk exposures are long. At a quarter of the size nothing is seen of it.
+    How soft is chosen so that dark crops have what CamVid's sequence at dusk has, |gradient| against that at a quarter
+    of the size: 0.8 of the day's.
+
+    Attributes
+    ----------
+    on : torch.Tensor
+        bool (N, 1, 1, 1), which crops are changed.
+    gamma, saturation, soft : torch.Tensor
+        float32 (N, 1, 1, 1).
+    tint : torch.Tensor
+        float32 (N, 1, 1, 3), a gain for each colour.
+    """
+
+    on: torch.Tensor
+    gamma: torch.Tensor
+    tint: torch.Tensor
+    saturation: torch.Tensor
+    soft: torch.Tensor
+
+    @classmethod
+    def draw(cls, count: int, share: float, rng: np.random.Generator, device) -> "Lights":
+        """Those of `count` crops; a share of them is changed."""
+        on = rng.random(count) < share
+        gamma, gain = 0.7 + 1.9 * rng.random(count), 0.3 + 0.75 * rng.random(count)
+        tint = np.exp(0.12 * rng.standard_normal((count, 3))) * gain[:, None]
+        saturation = 0.3 + 0.9 * rng.random(count)
+        soft = on * (1 - gain * 0.5 ** (gamma - 1)).clip(0, 1) * rng.random(count)
+        return cls(*(put(v, device).view(count, 1, 1, -1) for v in (on, gamma, tint, saturation, soft)))
+
+    def __getitem__(self, rows) -> "Lights":
+        """Those of some crops."""
+        return Lights(**{name: values[rows] for name, values in vars(self).items()})
+
+    def to(self, device) -> "Lights":
+        """The same on a device."""
+        return Lights(**{name: values.to(device) for name, values in vars(self).items()})
+
+    def coarse(self, crops) -> torch.Tensor:
+        """uint8 (N, h, w, 3) in this light, float32 (N, 3, h, w) in [-1, 1]."""
+        x = crops.float() / 255
+        y = self.tint * x.clamp(min=1e-4) ** self.gamma
+        gray = y.mean(-1, keepdim=True)
+        return _centred(torch.where(self.on, (gray + (y - gray) * self.saturation).clamp(0, 1), x))
+
+    def images(self, crops) -> torch.Tensor:
+        """The same, and softer where it is dark."""
+        x = self.coarse(crops)
+        blurred = F.avg_pool2d(F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 2, 1), 2, 1)
+        return torch.lerp(x, blurred, self.soft)
+
+
+class Coded:
+    """Coarse images of a pack as a transmitter makes them: each image several times, in a light and at a QP of its own.
+
+    The light is there before coding: a dark image has the same noise, and less to hide it.
+
+    Parameters
+    ----------
+    pack : Pack
+        Its own coarse images are not used.
+    copies : int
+        Times that each image is coded.
+    qps : (int, int)
+        Range of BPG's QPs, both included.
+    lights : float
+        Share of the copies in another light.
+    seed : int
+        Of QPs and lights.
+    report : callable, optional
+        Called with the number of each image that is coded.
+
+    Attributes
+    ----------
+    lights : Lights
+        Of all copies, the first one of every image first.
+    coarse : numpy.ndarray
+        uint8 (copies, N, h, w, 3).
+
+    Raises
+    ------
+    ConfigError
+        No copy; QPs that BPG does not have.
+    """
+
+    def __init__(self, pack: Pack, copies: int = 10, *, qps=(20, 48), lights=0.5, seed: int = 0, report=None):
+        if copies < 1 or not 0 <= qps[0] <= qps[1] <= 51:
+            raise ConfigError(f"{copies} copies at QPs {qps}: expected one or more, within 0 to 51")
+        self.about = {"copies": copies, "qps": list(qps), "lights": lights, "seed": seed}
+        rng, codec = np.random.default_rng(seed), get_codec("bpg")
+        self.lights = Lights.draw(copies * len(pack), lights, rng, "cpu")
+        found = []
+        for place, qp in enumerate(rng.integers(qps[0], qps[1] + 1, size=copies * len(pack))):
+            image = torch.from_numpy(pack.pictures[place % len(pack)][None])
+            lit = (self.lights[place : place + 1].images(image)[0].permute(1, 2, 0) + 1) * 127.5
+            coarse = downscale(lit.round().to(torch.uint8).numpy())
+            found.append(codec.decode(codec.encode(coarse, qp=int(qp))))
+            if report is not None:
+                report(place)
+        self.coarse = np.stack(found).reshape(copies, len(pack), *found[0].shape)
+
 
 class Batches:
     """Draws batches from a pack.
@@ -50,7 +160,7 @@ class Batches:
     Parameters
     ----------
     pack : Pack
-        With coarse images.
+        With coarse images, if none are given.
     predicted : numpy.ndarray or None
         uint8 (N, H, W), SSMs as the transmitter will make them; None: the labels alone.
     window : (int, int)
@@ -62,10 +172,9 @@ class Batches:
     truth : float
         Share of crops whose SSM is the ground truth, where there are predicted maps.
     lights : float
-        Share of crops in another light: darker, flatter, tinted; image and coarse image alike. The image of a dark crop
-        is softer, too: at dusk exposures are long.
-    restored : callable, optional
-        Of SSMs and coarse images, the coarse images that a decoder is to see (`spic.scsrdm.model.Scsrdm.restored`).
+        Share of crops in another light, image and coarse image alike.
+    coded : Coded, optional
+        Coarse images, each with its light, in place of the pack's, which only afterwards get one.
 
     Raises
     ------
@@ -82,25 +191,32 @@ class Batches:
         window,
         planes: int,
         *,
-        scene_share=SCENE_SHARE,
+        scene_share=0.12,
         truth=0.35,
         lights=0.5,
-        restored=None,
+        coded: Coded | None = None,
         device="cpu",
     ):
-        if not pack.coarse:
+        if not pack.coarse and coded is None:
             raise DataError("the decoder trains on a pack with coarse images (spic train pack --qp ...)")
         if any(side < wanted for side, wanted in zip(pack.labels.shape[1:], window, strict=True)):
             raise DataError(f"the decoder trains on crops of {window[1]}x{window[0]}; the pack's images are smaller")
         if any(side % COARSE_FACTOR for side in window):
             raise ConfigError(f"crops of {window[1]}x{window[0]}: sides are multiples of {COARSE_FACTOR}")
         self.window, self.planes, self.device = tuple(window), planes, device
-        self.truth, self.lights, self.restored = truth, lights, restored or (lambda ssm, coarse: coarse)
+        self.truth, self.lights = truth, lights
         self.odds = scene_odds(pack.sources, scene_share)
         self.images = torch.from_numpy(pack.pictures).to(device)
-        self.maps = torch.from_numpy(np.stack(ssms(pack, predicted))).to(device)
-        uncoded = np.stack([downscale(image) for image in pack.pictures])
-        self.coarse = torch.from_numpy(np.stack([uncoded, *(pack.coarse[qp] for qp in sorted(pack.coarse))])).to(device)
+        if predicted is not None and predicted.shape != pack.labels.shape:
+            raise DataError(f"predicted maps {predicted.shape}, the pack's are {pack.labels.shape}")
+        maps = [pack.labels] if predicted is None else [pack.labels, predicted]
+        self.maps = torch.from_numpy(np.stack(maps)).to(device)
+        if coded is None:
+            uncoded, self.known = np.stack([downscale(image) for image in pack.pictures]), None
+            coarse = np.stack([uncoded, *(pack.coarse[qp] for qp in sorted(pack.coarse))])
+        else:
+            coarse, self.known = coded.coarse, coded.lights.to(device)
+        self.coarse = torch.from_numpy(coarse).to(device)
 
     def draw(self, count: int, rng: np.random.Generator) -> Batch:
         """`count` crops: random image, place, flip, QP, SSM and light."""
@@ -111,7 +227,10 @@ class Batches:
         coded = rng.integers(len(self.coarse), size=count)
         source = (rng.random(count) >= self.truth) & (len(self.maps) > 1)
         flip = self._put(rng.random(count) < 0.5)
-        light_of_image, light = lights(count, self.lights, rng, self.device)
+        if self.known is None:
+            light = Lights.draw(count, self.lights, rng, self.device)
+        else:
+            light = self.known[self._put(coded * len(self.odds) + image)]
 
         def index(start, length, scale):
             return self._put(start)[:, None] * scale + torch.arange(length * scale, device=self.device)
@@ -123,52 +242,12 @@ class Batches:
 
         labels = cut(self.maps, (source.astype(np.int64), image), COARSE_FACTOR).long()
         ssm = _packed(one_hot(labels, self.planes))
-        return Batch(
-            images=light_of_image(cut(self.images, (image,), COARSE_FACTOR)),
-            labels=labels,
-            ssm=ssm,
-            coarse=self.restored(ssm, light(cut(self.coarse, (coded, image), 1))),
-        )
+        images, coarse = cut(self.images, (image,), COARSE_FACTOR), cut(self.coarse, (coded, image), 1)
+        coarse = light.coarse(coarse) if self.known is None else _centred(coarse.float() / 255)
+        return Batch(light.images(images), labels, ssm, coarse)
 
     def _put(self, values):
         return put(values, self.device)
-
-
-def ssms(pack: Pack, predicted=None) -> list[np.ndarray]:
-    """Maps that a pack's images are sent with: ground truth, then the `predicted` ones; `DataError` for other sizes."""
-    if predicted is not None and predicted.shape != pack.labels.shape:
-        raise DataError(f"predicted maps {predicted.shape}, the pack's are {pack.labels.shape}")
-    return [pack.labels] if predicted is None else [pack.labels, predicted]
-
-
-def lights(count: int, share: float, rng: np.random.Generator, device):
-    """Another light for a share of `count` crops, as two functions of uint8 crops: of images and of coarse images.
-
-    They give float32 (N, 3, H, W) in [-1, 1]. At a quarter of the size nothing is seen of the softness. Its strength
-    gives dark crops what CamVid's sequence at dusk has, |gradient| against that at a quarter of the size: 0.8 of the
-    day's.
-    """
-    on = rng.random(count) < share
-    gamma, gain = 0.7 + 1.9 * rng.random(count), 0.3 + 0.75 * rng.random(count)
-    tint = np.exp(0.12 * rng.standard_normal((count, 3))) * gain[:, None]
-    saturation = 0.3 + 0.9 * rng.random(count)
-    soft = on * (1 - gain * 0.5 ** (gamma - 1)).clip(0, 1) * rng.random(count)
-    on, gamma, saturation, soft = (put(v, device).view(-1, 1, 1, 1) for v in (on, gamma, saturation, soft))
-    tint = put(tint, device).view(-1, 1, 1, 3)
-
-    def light(crops):
-        x = crops.float() / 255
-        y = tint * x.clamp(min=1e-4) ** gamma
-        gray = y.mean(-1, keepdim=True)
-        x = torch.where(on, (gray + (y - gray) * saturation).clamp(0, 1), x)
-        return _packed(x.permute(0, 3, 1, 2) * 2 - 1)
-
-    def light_and_softness(crops):
-        x = light(crops)
-        blurred = F.avg_pool2d(F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 2, 1), 2, 1)
-        return torch.lerp(x, blurred, soft)
-
-    return light_and_softness, light
 
 
 def normals(rng: np.random.Generator, shape, device) -> torch.Tensor:
@@ -210,6 +289,11 @@ def scene_odds(sources: list, share: float, weights=1.0) -> np.ndarray:
     odds = np.ones(len(scenes)) * weights
     shares = {True: share if (~scenes).any() else 1.0, False: 1 - share if scenes.any() else 1.0}
     return np.array([shares[kind] * odd / odds[scenes == kind].sum() for kind, odd in zip(scenes, odds, strict=True)])
+
+
+def _centred(x):
+    """Crops (N, H, W, 3) in [0, 1] as (N, 3, H, W) in [-1, 1]."""
+    return _packed(x.permute(0, 3, 1, 2) * 2 - 1)
 
 
 def _packed(x):

@@ -193,7 +193,6 @@ class Trainer:
             scene_share=r.scene_share,
             truth=TRUTH,
             lights=0.0,
-            restored=self.model.restored,
             device=self.device,
         )
 
@@ -212,7 +211,7 @@ class Trainer:
 
     def compare(self, batches: Batches, network, rng) -> dict:
         """Losses of `network` on a batch drawn by the generator `rng`."""
-        batch = batches.draw(self.recipe.batch, rng)
+        batch = batches.draw(self.recipe.batch, rng).restored(network)
         keep = torch.from_numpy(rng.random(self.recipe.batch) >= self.recipe.ssm_drop).to(self.device)
         t, begins = self.timesteps(rng)
         noise = torch.from_numpy(rng.standard_normal(tuple(batch.images.shape), dtype=np.float32)).to(
@@ -299,7 +298,8 @@ def grown_network(init, recipe, space):
     """The network of the weights `init` with the parts that the second stage's `recipe` adds to its head, those fresh.
 
     Without `init` the network of the first stage, all fresh. A fresh part gives zero, so nothing changes at first but
-    what `chroma` does. A part that restores the coarse image stays, unless the network is to see another condition.
+    what `chroma` and `colour_share` do. A part that restores the coarse image stays, unless the network is to see
+    another condition.
     """
     if init is None:
         base, state = recipe_of("small", recipe.condition or "both").network, None
@@ -309,7 +309,10 @@ def grown_network(init, recipe, space):
     if recipe.condition not in (None, base["condition"]):
         base = base | CONDITIONS.get(recipe.condition, {}).get("network", {}) | {"condition": recipe.condition}
         base |= {"restore_channels": 0, "restore_blocks": 0}
-    model = build({**base, **recipe.network, "num_classes": space.num_classes})
+    network = {**base, **recipe.network, "num_classes": space.num_classes}
+    if network["condition"] == "ssm":
+        network["colour_share"] = 0.0  # it sees no colour
+    model = build(network)
     if state is not None:
         fresh = model.state_dict()
         added = {name: fresh[name] for name in fresh if name.startswith("refine.") and name not in state}

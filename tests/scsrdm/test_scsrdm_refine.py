@@ -7,7 +7,7 @@ import torch
 from spic.errors import ConfigError
 from spic.scsrdm import ScsrdmConfig, build
 from spic.scsrdm.memory import working_bytes
-from spic.scsrdm.refine import Finish, Refine, half_chroma, low_pass
+from spic.scsrdm.refine import Finish, Refine, half_chroma, low_pass, nearer_in_colour
 
 PATCHES = {"patch_size": 2, "prediction": "x0", "learned_variance": False, "residual_std": 0.13}
 HEAD = {"refine_channels": 16, "refine_blocks": 2, "finish_channels": 8}
@@ -166,6 +166,35 @@ def test_networks_draw_colour_at_half_resolution(condition, small, inputs):
     assert list(full.state_dict()) == list(half.state_dict())
 
 
+def test_colour_moves_towards_the_coarse_image():
+    """Half of the way in the means of blocks, as far as a smooth correction can; all luma and what is alike stay."""
+    x, flat = images(2, 3, 16, 24), torch.tensor([0.5, -0.2, 0.1]).view(1, 3, 1, 1).expand(2, 3, 16, 24)
+    y = nearer_in_colour(x, flat, 0.5, 4)
+    torch.testing.assert_close(luma(y), luma(x), rtol=0, atol=2e-6)
+    torch.testing.assert_close(nearer_in_colour(x, x, 0.5, 4), x)
+
+    def colour(z):
+        return z - luma(z)[:, None]
+
+    one = flat * 0 + torch.tensor([-0.3, 0.4, 0.6]).view(1, 3, 1, 1)
+    moved = nearer_in_colour(one, flat, 0.25, 4)
+    torch.testing.assert_close(colour(moved), 0.75 * colour(one) + 0.25 * colour(flat), rtol=0, atol=2e-6)
+    distance = torch.nn.functional.avg_pool2d(colour(flat) - colour(x), 4)
+    step = torch.nn.functional.interpolate(distance, scale_factor=4, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(y, x + 0.5 * step, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("condition", ["both", "coarse"])
+def test_networks_keep_to_the_colour_of_the_coarse_image(condition, small, inputs):
+    free, near = (small(**PATCHES, **HEAD, colour_share=share, condition=condition) for share in (0.0, 0.4))
+    x, onehot, coarse = inputs()
+    t = torch.tensor([20, 190])
+    with torch.no_grad():
+        expected = nearer_in_colour(free(x, t, onehot, coarse), free.enlarge(coarse), 0.4, 4)
+        torch.testing.assert_close(near(x, t, onehot, coarse), expected)
+    assert list(free.state_dict()) == list(near.state_dict())
+
+
 def test_half_precision(small, inputs):
     model = small(**PATCHES, **HEAD, chroma="half")
     x, onehot, coarse = inputs()
@@ -209,6 +238,11 @@ def test_memory_counts_the_head(small):
         {"chroma": ["half"]},
         {"chroma": None},
         {"low_pass": "yes"},
+        {"colour_share": 1.1},
+        {"colour_share": -0.1},
+        {"colour_share": True},
+        {"colour_share": float("nan")},
+        {"colour_share": 0.5, "condition": "ssm"},
         {"residual_std": None, "refine_channels": 0, "refine_blocks": 0, "finish_channels": 0, "low_pass": True},
         {"residual_std": None},
         {"residual_std": None, "refine_channels": 0, "refine_blocks": 0, "finish_channels": 0, "chroma": "half"},

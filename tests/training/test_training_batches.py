@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from spic.codecs import get_codec
 from spic.errors import ConfigError, DataError
 from spic.pictures.labels import one_hot
 from spic.pictures.sizes import downscale
 from spic.segmentation import get_segmenter
-from spic.training.batches import Batches, lights, predicted_maps, scene_odds
+from spic.training.batches import Batches, Coded, Lights, predicted_maps, scene_odds
 
 WINDOW = (16, 32)
 
@@ -104,7 +105,7 @@ def test_lights_change_image_and_coarse_image_alike(coded_pack):
 
 def test_other_lights_against_numpy():
     crops = np.random.default_rng(5).integers(256, size=(3, 4, 6, 3), dtype=np.uint8)
-    of_image, of_coarse = lights(3, 1.0, np.random.default_rng(6), "cpu")
+    light = Lights.draw(3, 1.0, np.random.default_rng(6), "cpu")
     rng = np.random.default_rng(6)
     rng.random(3)
     gamma, gain = 0.7 + 1.9 * rng.random(3), 0.3 + 0.75 * rng.random(3)
@@ -113,7 +114,8 @@ def test_other_lights_against_numpy():
     # What becomes of a middle grey says how dark a crop is; up to that share of it is blurred by 1 2 1 both ways.
     soft = np.maximum(0, 1 - gain * 0.5**gamma / 0.5) * rng.random(3)
     assert soft.max() > 0.1
-    images, coarse = (light(torch.from_numpy(crops)).permute(0, 2, 3, 1).numpy() for light in (of_image, of_coarse))
+    images, coarse = (of(torch.from_numpy(crops)).permute(0, 2, 3, 1).numpy() for of in (light.images, light.coarse))
+    assert np.array_equal(light[1:2].images(torch.from_numpy(crops[1:2])).permute(0, 2, 3, 1).numpy()[0], images[1])
     for i, crop in enumerate(crops):
         y = tint[i] * np.maximum(crop / 255, 1e-4) ** gamma[i]
         mean = y.mean(-1, keepdims=True)
@@ -124,6 +126,42 @@ def test_other_lights_against_numpy():
             (2 - abs(a - 1)) * (2 - abs(b - 1)) / 16 * around[a : a + 4, b : b + 6] for a in range(3) for b in range(3)
         )
         assert np.allclose(images[i], expected + soft[i] * (blurred - expected), atol=1e-5)
+
+
+def test_coded_as_a_transmitter_does(coded_pack):
+    """By day the coarse image is BPG's of the image; in another light that light is there before coding."""
+    codec = get_codec("bpg")
+    plain = Coded(coded_pack, 2, qps=(30, 30), lights=0.0)
+    for i, image in enumerate(coded_pack.pictures):
+        for copy in range(2):
+            assert np.array_equal(plain.coarse[copy, i], codec.decode(codec.encode(downscale(image), qp=30)))
+    lit = Coded(coded_pack, 2, qps=(24, 26), lights=1.0, seed=3)
+    for place in range(2 * len(coded_pack)):
+        copy, i = divmod(place, len(coded_pack))
+        image = pixels(lit.lights[[place]].images(torch.from_numpy(coded_pack.pictures[i][None])))[0]
+        assert np.abs(image.astype(int) - coded_pack.pictures[i]).mean() > 1
+        coded = [codec.decode(codec.encode(downscale(image), qp=qp)) for qp in (24, 25, 26)]
+        assert any(np.array_equal(lit.coarse[copy, i], each) for each in coded)
+    assert np.array_equal(lit.coarse, Coded(coded_pack, 2, qps=(24, 26), lights=1.0, seed=3).coarse)
+    for wrong in ({"copies": 0}, {"qps": (30, 20)}, {"qps": (20, 52)}):
+        with pytest.raises(ConfigError, match="QPs"):
+            Coded(coded_pack, **wrong)
+
+
+def test_crops_of_coded_images_keep_their_light(noisy):
+    """Image and coarse image of a crop are of one copy, at one place, in its light; the pack needs none itself."""
+    bare, coded = replace(noisy, coarse={}), Coded(noisy, 3, lights=0.5)
+    rng = np.random.default_rng(4)
+    coded.coarse[:] = rng.integers(256, size=coded.coarse.shape)
+    batch = Batches(bare, None, WINDOW, 12, coded=coded).draw(24, np.random.default_rng(2))
+    at = places(coded.coarse.reshape(-1, *coded.coarse.shape[2:]), pixels(batch.coarse))
+    assert len({copy for copy, *_ in at}) > 3
+    for (copy, top, left, flipped), image, labels in zip(at, batch.images, batch.labels, strict=True):
+        there = (slice(4 * top, 4 * top + WINDOW[0]), slice(4 * left, 4 * left + WINDOW[1]))
+        turn = (slice(None), slice(None, None, -1 if flipped else 1))
+        assert np.array_equal(labels.numpy(), noisy.labels[copy % len(noisy)][there][turn])
+        crop = torch.from_numpy(noisy.pictures[copy % len(noisy)][there][turn].copy()[None])
+        assert torch.allclose(image, coded.lights[[copy]].images(crop)[0], atol=1e-6)
 
 
 def test_predicted_maps_are_most_of_the_ssms(coded_pack):
