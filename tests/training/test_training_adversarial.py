@@ -12,7 +12,7 @@ from spic.errors import ConfigError, DataError, WeightsError
 from spic.pictures.labels import one_hot
 from spic.scsrdm import build, load_checkpoint, sample, save_checkpoint
 from spic.scsrdm.decoder import Decoder
-from spic.scsrdm.refine import half_chroma, low_pass
+from spic.scsrdm.refine import half_chroma, low_pass, nearer_in_colour
 from spic.scsrdm.sampling import even_timesteps
 from spic.scsrdm.schedule import alphas_cumprod
 from spic.training import adversarial as recipe
@@ -312,17 +312,18 @@ def test_a_step_is_work_of_the_device_alone(numbers, coded_pack, tiny_decoder, m
 
 
 def test_old_weights_grow(tiny_decoder, coded_pack, make, tmp_path):
-    """Before the first step they give the image they gave before, with its colour at half resolution."""
+    """Before the first step they give the image they gave before, but for its colour and its highest frequencies."""
     old, config = load_checkpoint(tiny_decoder)
     model = grown_network(tiny_decoder, make(), recipe.get_label_space("camvid11"))
     ssm, coarse = one_hot(torch.from_numpy(coded_pack.labels), 12), torch.rand(2, 3, 16, 32) * 2 - 1
     x_t, t = torch.randn(2, 3, 64, 128), torch.tensor([200, 190])
     with torch.no_grad():
-        expected = low_pass(half_chroma(old(x_t, t, ssm, coarse)))
+        expected = half_chroma(old(x_t, t, ssm, coarse))
+        expected = low_pass(nearer_in_colour(expected, old.enlarge(coarse), DRAWING["colour_share"], 4))
         torch.testing.assert_close(model(x_t, t, ssm, coarse), expected, rtol=0, atol=1e-5)
         full = grown_network(
             tiny_decoder,
-            make(network={**NETWORK, "chroma": "full", "low_pass": False}),
+            make(network={**NETWORK, "chroma": "full", "low_pass": False, "colour_share": 0}),
             recipe.get_label_space("camvid11"),
         )
         torch.testing.assert_close(full(x_t, t, ssm, coarse), old(x_t, t, ssm, coarse), rtol=0, atol=1e-5)
