@@ -77,12 +77,16 @@ figures: $(VENV)/core
 	$(BIN)/spic run --cores 2
 	$(BIN)/spic run --cores 2 --configfile config/camvid.yaml --config dataset_root=$(CAMVID)
 
-## train     train segmenter, judge and decoder (three stages) anew, MINUTES=60 each, on CamVid's training split and scenes: CAMVID=folder VGG=file
+## train     train segmenter, judge and decoder (two stages, and its coarse image between them) anew, MINUTES=60 each, on CamVid's training split and scenes: CAMVID=folder VGG=file
 TRAIN = $(BIN)/spic train
-HOW = --minutes $(MINUTES) --leave-out 0001TP
+APART = --leave-out 0001TP
+HOW = --minutes $(MINUTES) $(APART)
 MAPS = --ssm runs/segmenter/street-segmenter
 JUDGE = --scene-share 0.06 --lights 0.7
 SECOND = $(TRAIN) adversarial runs/train.zip
+RESTORE = $(TRAIN) restore runs/train.zip
+SOME = --steps 2500 $(APART)
+COPIES = --copies 10
 LOOKS = $(if $(VGG),--vgg $(VGG))
 ONE_STEP = --t-focus 0.9 --sampling-steps 1 --start 200
 train: $(VENV)/core
@@ -91,13 +95,14 @@ train: $(VENV)/core
 	$(TRAIN) segmenter runs/train.zip runs/segmenter $(HOW) --network pyramid --scene-share 0.15 --mirrored --potts 8 --seed 1
 	$(TRAIN) segmenter runs/train.zip runs/judge $(HOW) --network dense $(JUDGE) --seed 5
 	$(TRAIN) decoder runs/train.zip runs/decoder $(HOW) $(MAPS) $(ONE_STEP)
-	$(SECOND) runs/adversarial $(HOW) $(MAPS) $(LOOKS) --init runs/decoder/street-decoder
-	$(TRAIN) restore runs/train.zip runs/restore $(HOW) $(MAPS) --init runs/adversarial/street-decoder
+	$(RESTORE) runs/restore $(SOME) $(MAPS) --init runs/decoder/street-decoder
+	$(SECOND) runs/adversarial $(HOW) $(MAPS) $(LOOKS) $(COPIES) --init runs/restore/street-decoder
 
 ## ablations train the decoders of the methods sr and sdm after that, MINUTES=60 per stage, to go into runs/sr and runs/sdm
 ablations: $(VENV)/core
 	$(TRAIN) decoder runs/train.zip runs/sr-first $(HOW) $(MAPS) --condition coarse --init runs/decoder/street-decoder $(ONE_STEP)
-	$(SECOND) runs/sr $(HOW) $(MAPS) $(LOOKS) --condition coarse --init runs/sr-first/street-decoder
+	$(RESTORE) runs/sr-restore $(SOME) $(MAPS) --init runs/sr-first/street-decoder
+	$(SECOND) runs/sr $(HOW) $(MAPS) $(LOOKS) $(COPIES) --init runs/sr-restore/street-decoder
 	$(TRAIN) decoder runs/train.zip runs/sdm-first $(HOW) $(MAPS) --condition ssm --init runs/decoder/street-decoder --t-focus 0.2
 	$(SECOND) runs/sdm $(HOW) $(MAPS) $(LOOKS) --condition ssm --init runs/sdm-first/street-decoder
 

@@ -76,7 +76,7 @@ class Lights:
     def draw(cls, count: int, share: float, rng: np.random.Generator, device) -> "Lights":
         """Those of `count` crops; a share of them is changed."""
         on = rng.random(count) < share
-        gamma, gain = 0.7 + 1.9 * rng.random(count), 0.3 + 0.75 * rng.random(count)
+        gamma, gain = 0.4 + 1.9 * rng.random(count), 0.3 + 0.75 * rng.random(count)
         tint = np.exp(0.12 * rng.standard_normal((count, 3))) * gain[:, None]
         saturation = 0.3 + 0.9 * rng.random(count)
         soft = on * (1 - gain * 0.5 ** (gamma - 1)).clip(0, 1) * rng.random(count)
