@@ -240,12 +240,12 @@ def test_train_adversarial(small_training, files, tiny_decoder, tiny_segmenter, 
 
 def test_train_restore(small_training, files, tiny_decoder, tiny_segmenter, monkeypatch):
     monkeypatch.setattr(packs, "FRAME_SIZE", (64, 64))
-    small = {"channels": 8, "blocks": 1, "crop": 16}
+    small = {"blocks": 1, "crop": 16}
     monkeypatch.setattr(restore, "Recipe", partial(restore.Recipe, **small))
     pack, folder = files / "pack.zip", files / "res"
     run("train", "pack", pack, "--scenes", 3, "--qp", 35)
     bare = ["train", "restore", pack, folder, *MACHINE, "--leave-out", "scene_00002", "--batch", 2]
-    command = [*bare, "--init", tiny_decoder, "--ssm", tiny_segmenter, "--copies", 1]
+    command = [*bare, "--init", tiny_decoder, "--ssm", tiny_segmenter, "--copies", 1, "--channels", 8]
     assert "--steps or --minutes" in fail(*command)
     assert str(files / "none") in fail(*command, "--steps", 2, "--init", files / "none")
     assert CliRunner().invoke(app, list(map(str, [*bare, "--steps", 2]))).exit_code == 2  # --init is needed

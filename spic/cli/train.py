@@ -230,13 +230,15 @@ def restore(
     batch: Batch = 16,
     seed: Seed = 0,
     copies: Copies = 10,
+    channels: Annotated[int, typer.Option(min=8, help="Width of what is added, a multiple of 8.")] = 96,
 ):
     """Teach a decoder to restore its coarse image first, and write FOLDER/street-decoder."""
     from spic.scsrdm import save_checkpoint
     from spic.training.restore import Recipe, train_restore
 
+    recipe = Recipe(channels, batch=batch)
     given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm)
-    state, config = train_restore(recipe=Recipe(batch=batch), init=init, coded=_coded(given, copies), **given)
+    state, config = train_restore(recipe=recipe, init=init, coded=_coded(given, copies), **given)
     _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config, "int8"))
 
 

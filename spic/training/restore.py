@@ -11,11 +11,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from spic.errors import DataError
+from spic.errors import ConfigError, DataError
 from spic.machine import autocast
 from spic.pictures.labels import get_label_space
 from spic.pictures.sizes import COARSE_FACTOR
 from spic.scsrdm import build
+from spic.scsrdm.config import RESTORE_GROUPS
 from spic.training.batches import Batches, Coded
 from spic.training.decoder import known_decoder
 from spic.training.loop import Budget, Optimization, mean_losses, origin, train
@@ -46,6 +47,10 @@ class Recipe:
     batch: int = 16
     learning_rate: float = 5e-4
     ema_decay: float = 0.995
+
+    def __post_init__(self):
+        if self.channels < 1 or self.channels % RESTORE_GROUPS:
+            raise ConfigError(f"{self.channels} channels: expected a multiple of {RESTORE_GROUPS}")
 
 
 def train_restore(

@@ -108,4 +108,7 @@ def test_what_can_not_be_trained(coded_pack, tiny_ablations, tiny_decoder, tmp_p
         run(coded_pack, replace(SMALL, crop=30))
     with pytest.raises(DataError, match="predicted maps"):
         run(coded_pack, predicted=coded_pack.labels[:1])
+    for channels in (0, 20):
+        with pytest.raises(ConfigError, match="multiple of 8"):
+            Recipe(channels)
     assert not (tmp_path / "a").exists()
