@@ -1,5 +1,6 @@
 """`spic train`: packs of training data, segmenter, decoder, prior of the label-map coder."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -202,14 +203,12 @@ def adversarial(
     from spic.training.adversarial import Recipe, train_adversarial
 
     recipe = Recipe(condition=condition, batch=batch, sampler=sampler)
-    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm)
     state, config = train_adversarial(
         recipe=recipe,
         init=init,
         vgg=vgg,
         discriminators=discriminators,
-        coded=_coded(given, copies),
-        **given,
+        **_given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm, copies),
     )
     target = folder / ("street-decoder" if sampler == "noiseless" else "street-decoder-20")
     _print_weights(target, save_checkpoint(target, state, config, "int8"))
@@ -237,8 +236,8 @@ def restore(
     from spic.training.restore import Recipe, train_restore
 
     recipe = Recipe(channels, batch=batch)
-    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm)
-    state, config = train_restore(recipe=recipe, init=init, coded=_coded(given, copies), **given)
+    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm, copies)
+    state, config = train_restore(recipe=recipe, init=init, **given)
     _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config, "int8"))
 
 
@@ -281,8 +280,10 @@ def labelmap_prior(
     _print_weights(target, write_prior(target, prior, about_it))
 
 
-def _given(pack: Path, folder: Path, steps, minutes, leave_out, device, dtype, threads, seed, ssm=None) -> dict:
-    from spic.training.batches import predicted_maps
+def _given(
+    pack: Path, folder: Path, steps, minutes, leave_out, device, dtype, threads, seed, ssm=None, copies=0
+) -> dict:
+    from spic.training.batches import Coded, predicted_maps
     from spic.training.loop import Budget
     from spic.training.pack import read_split
 
@@ -291,17 +292,10 @@ def _given(pack: Path, folder: Path, steps, minutes, leave_out, device, dtype, t
     given = {"pack": data, "folder": folder, "budget": budget, "validation": validation, "seed": seed}
     if ssm is not None:
         given["predicted"] = predicted_maps(data, ssm, machine.device)
+    if copies:
+        with progress("coding", copies * len(data)) as report:
+            given["pack"] = replace(data, coded=Coded(data, copies, seed=seed, report=report))
     return {**given, "device": machine.device, "dtype": machine.dtype}
-
-
-def _coded(given: dict, copies: int):
-    """Coarse images of the pack, coded so many times; None for none."""
-    from spic.training.batches import Coded
-
-    if not copies:
-        return None
-    with progress("coding", copies * len(given["pack"])) as report:
-        return Coded(given["pack"], copies, seed=given["seed"], report=report)
 
 
 def _print_weights(path: Path, digest: str) -> None:

@@ -19,7 +19,7 @@ from spic.scsrdm.sampler import sample
 from spic.scsrdm.sampling import NUM_TIMESTEPS, STEPS, Sampling, even_timesteps
 from spic.training import losses
 from spic.training.augment import places, sampled, sampled_labels
-from spic.training.batches import Batch, Batches, Coded, put
+from spic.training.batches import Batch, Batches, put
 from spic.training.chains import CHAINED, Chains, OneStep
 from spic.training.decoder import grown_network
 from spic.training.discriminators import Discriminators
@@ -32,25 +32,11 @@ from spic.training.views import changed_light, views
 from spic.weights import check_state, sha256
 from spic.weights.reading import read_state_dict
 
-DRAWING = {  # what the second stage adds
-    "refine_blocks": 4,
-    "finish_channels": 24,
-    "chroma": "half",
-    "low_pass": True,
-    "colour_share": 0.35,
-}
+# What the second stage adds.
+DRAWING = {"refine_blocks": 4, "finish_channels": 24, "chroma": "half", "low_pass": True, "colour_share": 0.35}
 START = {"both": 200, "coarse": 200, "ssm": NUM_TIMESTEPS - 1}  # timestep of the one step, by condition
-LIKENESS = (
-    "pixels",
-    "low",
-    "colour",
-    "features",
-    "perceptual",
-    "grid",
-    "spectrum",
-    "texture",
-    "amount",
-)  # weights in `Recipe`
+# Weights in `Recipe`.
+LIKENESS = ("pixels", "low", "colour", "features", "perceptual", "grid", "spectrum", "texture", "amount")
 LOSSES = ("loss", "decoder", *LIKENESS, "readable", "patch", "on_real", "on_drawn", "hinge")
 _LOOKS = 8  # batches of an evaluation
 
@@ -144,7 +130,7 @@ class Recipe:
 class Trainer:
     """The decoder, its discriminators, and the losses of one step."""
 
-    def __init__(self, pack: Pack, predicted, recipe: Recipe, init, device: str, dtype: str, vgg=None, coded=None):
+    def __init__(self, pack: Pack, predicted, recipe: Recipe, init, device: str, dtype: str, vgg=None):
         space = get_label_space(pack.label_space)
         self.recipe, self.void, self.device, self.dtype = recipe, space.void, device, dtype
         self.model = grown_network(init, recipe, space)
@@ -164,7 +150,7 @@ class Trainer:
         self.asked.to(device)
         for module in (self.model, self.discriminators):
             module.to(device, memory_format=torch.channels_last)
-        self.batches = self.batches_of(pack, predicted, coded=coded)
+        self.batches = self.batches_of(pack, predicted)
         weights = class_weights(pack.labels, space.num_classes, ceiling=3.0)
         self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
 
@@ -288,7 +274,6 @@ def train_adversarial(
     predicted: np.ndarray | None = None,
     vgg=None,
     discriminators=None,
-    coded: Coded | None = None,
     device: str = "cpu",
     dtype: str = "float32",
     seed: int = 0,
@@ -313,14 +298,12 @@ def train_adversarial(
         VGG16, as the weights of LPIPS have it, for the perceptual loss; none without.
     discriminators : path-like, optional
         Checkpoint of a training of this stage whose discriminators this one goes on with; fresh ones without.
-    coded : Coded, optional
-        Coarse images of the pack in place of its own.
     **running
         `evaluate_every` (500), `checkpoint_seconds`, `on_save` of `spic.training.loop.train`.
     """
     torch.manual_seed(seed)
     known = discriminators_of(discriminators) if discriminators else None
-    trainer = Trainer(pack, predicted, recipe, init, device, dtype, vgg, coded)
+    trainer = Trainer(pack, predicted, recipe, init, device, dtype, vgg)
     if known:
         check_state(trainer.discriminators.state_dict(), known, str(discriminators))
         trainer.discriminators.load_state_dict(known)
@@ -346,7 +329,6 @@ def train_adversarial(
             "predicted": predicted is not None,
             "vgg": vgg and sha256(vgg),
             "discriminators": discriminators and sha256(discriminators),
-            "coded": coded and coded.about,
         },
         companions={"discriminators": trainer.discriminators, "asked": trainer.asked},
         evaluate=look and partial(mean_losses, look=look, count=_LOOKS, seed=seed),

@@ -160,7 +160,7 @@ class Batches:
     Parameters
     ----------
     pack : Pack
-        With coarse images, if none are given.
+        With coarse images; `coded` ones, which have a light already, come before `coarse`, which get one afterwards.
     predicted : numpy.ndarray or None
         uint8 (N, H, W), SSMs as the transmitter will make them; None: the labels alone.
     window : (int, int)
@@ -173,8 +173,6 @@ class Batches:
         Share of crops whose SSM is the ground truth, where there are predicted maps.
     lights : float
         Share of crops in another light, image and coarse image alike.
-    coded : Coded, optional
-        Coarse images, each with its light, in place of the pack's, which only afterwards get one.
 
     Raises
     ------
@@ -194,9 +192,9 @@ class Batches:
         scene_share=0.12,
         truth=0.35,
         lights=0.5,
-        coded: Coded | None = None,
         device="cpu",
     ):
+        coded = pack.coded
         if not pack.coarse and coded is None:
             raise DataError("the decoder trains on a pack with coarse images (spic train pack --qp ...)")
         if any(side < wanted for side, wanted in zip(pack.labels.shape[1:], window, strict=True)):

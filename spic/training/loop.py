@@ -303,7 +303,7 @@ class _Run:
 
 def origin(pack, init, dtype: str, seed: int) -> dict:
     """What a training of any network starts from, for its `recipe`."""
-    return {"init": init and sha256(weight_paths(init)[0]), "names": len(pack), "dtype": dtype, "seed": seed}
+    return {"init": init and sha256(weight_paths(init)[0]), **pack.about, "dtype": dtype, "seed": seed}
 
 
 @torch.no_grad()

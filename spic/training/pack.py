@@ -45,6 +45,8 @@ class Pack:
         For each QP, uint8 (N, H / 4, W / 4, 3).
     label_space : str
         Name of the label space of `labels`.
+    coded : spic.training.batches.Coded, optional
+        Coarse images, each with its light, for a training of decoders to take in place of `coarse`.
     """
 
     names: list[str]
@@ -53,9 +55,15 @@ class Pack:
     labels: np.ndarray
     coarse: dict[int, np.ndarray]
     label_space: str
+    coded: object = None
 
     def __len__(self):
         return len(self.names)
+
+    @property
+    def about(self) -> dict:
+        """How many images it has and how they were coded, for the recipe of a training."""
+        return {"names": len(self), "coded": self.coded and self.coded.about}
 
     def where(self, keep: Callable[[str], bool]) -> "Pack":
         """The part of the pack whose names satisfy `keep`."""

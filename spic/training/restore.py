@@ -17,7 +17,7 @@ from spic.pictures.labels import get_label_space
 from spic.pictures.sizes import COARSE_FACTOR
 from spic.scsrdm import build
 from spic.scsrdm.config import RESTORE_GROUPS
-from spic.training.batches import Batches, Coded
+from spic.training.batches import Batches
 from spic.training.decoder import known_decoder
 from spic.training.loop import Budget, Optimization, mean_losses, origin, train
 from spic.training.pack import Pack
@@ -62,7 +62,6 @@ def train_restore(
     init,
     validation: Pack | None = None,
     predicted: np.ndarray | None = None,
-    coded: Coded | None = None,
     device: str = "cpu",
     dtype: str = "float32",
     seed: int = 0,
@@ -83,8 +82,6 @@ def train_restore(
         The decoder. It may have a restoring part already, which is trained on.
     predicted : numpy.ndarray, optional
         uint8 (N, H, W), SSMs of the pack's images as the transmitter will make them.
-    coded : Coded, optional
-        Coarse images of the pack in place of its own.
     **running
         `evaluate_every` (500), `checkpoint_seconds`, `on_save` of `spic.training.loop.train`.
 
@@ -94,16 +91,7 @@ def train_restore(
         A decoder that sees no coarse image, or of other labels; a checkpoint of another recipe.
     """
     torch.manual_seed(seed)
-    space = get_label_space(pack.label_space)
-    known, config = known_decoder(init, space)
-    network = config["network"]
-    if network["num_classes"] != space.num_classes:
-        raise DataError(f"{init}: a decoder of {network['num_classes']} classes; the pack's are {space.name}")
-    if not network["restore_channels"]:
-        network = network | {"restore_channels": recipe.channels, "restore_blocks": recipe.blocks}
-    model = build(network)
-    fresh = {name: value for name, value in model.state_dict().items() if name.startswith("restore.")}
-    load_state(model, fresh | known.state_dict(), f"a decoder to start from ({init})")
+    model, config = _with_part(init, recipe, get_label_space(pack.label_space))
     model.to(device, memory_format=torch.channels_last)
 
     def batches_of(pack, predicted=None, **settings):
@@ -117,7 +105,7 @@ def train_restore(
         loss, raw = (((x - images).square() + _CLOSE**2).sqrt().mean() for x in (found, batch.coarse))
         return {"loss": loss, "coded": raw}
 
-    drawn, apart = batches_of(pack, predicted, coded=coded), validation and batches_of(validation, lights=0.0)
+    drawn, apart = batches_of(pack, predicted), validation and batches_of(validation, lights=0.0)
     state = train(
         model,
         lambda rng, _: losses(drawn, model, rng),
@@ -129,9 +117,22 @@ def train_restore(
             **asdict(recipe),
             **origin(pack, init, dtype, seed),
             "predicted": predicted is not None,
-            "coded": coded and coded.about,
         },
         evaluate=apart and partial(mean_losses, look=partial(losses, apart), count=_LOOKS, seed=seed),
         **{"evaluate_every": 500, **running},
     )
-    return state, {**config, "network": network}
+    return state, config
+
+
+def _with_part(init, recipe, space):
+    """The decoder `init` with a restoring part, its own or a fresh one; and its config."""
+    known, config = known_decoder(init, space)
+    network = config["network"]
+    if network["num_classes"] != space.num_classes:
+        raise DataError(f"{init}: a decoder of {network['num_classes']} classes; the pack's are {space.name}")
+    if not network["restore_channels"]:
+        network = network | {"restore_channels": recipe.channels, "restore_blocks": recipe.blocks}
+    model = build(network)
+    fresh = {name: value for name, value in model.state_dict().items() if name.startswith("restore.")}
+    load_state(model, fresh | known.state_dict(), f"a decoder to start from ({init})")
+    return model, {**config, "network": network}

@@ -150,10 +150,10 @@ def test_coded_as_a_transmitter_does(coded_pack):
 
 def test_crops_of_coded_images_keep_their_light(noisy):
     """Image and coarse image of a crop are of one copy, at one place, in its light; the pack needs none itself."""
-    bare, coded = replace(noisy, coarse={}), Coded(noisy, 3, lights=0.5)
+    coded = Coded(noisy, 3, lights=0.5)
     rng = np.random.default_rng(4)
     coded.coarse[:] = rng.integers(256, size=coded.coarse.shape)
-    batch = Batches(bare, None, WINDOW, 12, coded=coded).draw(24, np.random.default_rng(2))
+    batch = Batches(replace(noisy, coarse={}, coded=coded), None, WINDOW, 12).draw(24, np.random.default_rng(2))
     at = places(coded.coarse.reshape(-1, *coded.coarse.shape[2:]), pixels(batch.coarse))
     assert len({copy for copy, *_ in at}) > 3
     for (copy, top, left, flipped), image, labels in zip(at, batch.images, batch.labels, strict=True):

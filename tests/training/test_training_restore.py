@@ -31,16 +31,15 @@ def grown(tiny_decoder, tmp_path):
 def test_training(coded_pack, tiny_decoder, tmp_path):
     """The part is added and learns; a stopped training goes on to the bit; all other tensors stay."""
     known, config = load_checkpoint(tiny_decoder)
-    coded = Coded(coded_pack, 2)
+    several = replace(coded_pack, coded=Coded(coded_pack, 2))
     strong = replace(
         coded_pack, coarse={qp: Coded(coded_pack, 1, qps=(qp, qp), lights=0.0).coarse[0] for qp in (46, 47, 48)}
     )
 
-    def run(folder, steps, init=tiny_decoder, pack=coded_pack, **options):
-        options = {"coded": coded, **options}
+    def run(folder, steps, init=tiny_decoder, pack=several, **options):
         return train_restore(pack, tmp_path / folder, Budget(steps=steps), SMALL, init=init, **options)
 
-    state, about = run("a", 400, pack=strong, coded=None, validation=strong, evaluate_every=100)
+    state, about = run("a", 400, pack=strong, validation=strong, evaluate_every=100)
     assert about["network"] == config["network"] | {"restore_channels": 8, "restore_blocks": 1}
     assert all(torch.equal(state[name], value) for name, value in known.state_dict().items())
     assert any(value.any() for name, value in state.items() if name.startswith("restore.last"))
@@ -53,7 +52,7 @@ def test_training(coded_pack, tiny_decoder, tmp_path):
         run("c", 4, checkpoint_seconds=-1, on_save=_stop_at(tmp_path / "c", 2))
     resumed, _ = run("c", 4)
     assert all(torch.equal(again[name], resumed[name]) for name in again)
-    for other in ({"seed": 1}, {"coded": None}, {"coded": Coded(coded_pack, 1)}):
+    for other in ({"seed": 1}, {"pack": coded_pack}, {"pack": replace(coded_pack, coded=Coded(coded_pack, 1))}):
         with pytest.raises(WeightsError, match="another recipe"):
             run("c", 4, **other)
     save_checkpoint(tmp_path / "more", state, about, "float32")
@@ -72,8 +71,8 @@ def test_the_other_stages_see_restored_coarse_images(coded_pack, grown, tmp_path
     assert torch.equal(batch.images, plain.images) and not torch.allclose(batch.coarse, plain.coarse, atol=0.01)
     torch.testing.assert_close(batch.coarse, made.model.restored(plain.ssm, plain.coarse))
     assert not batch.coarse.requires_grad
-    options = {"init": grown, "coded": Coded(coded_pack, 1)}
-    state, _ = adversarial.train_adversarial(coded_pack, tmp_path / "a", Budget(steps=3), recipe, **options)
+    several = replace(coded_pack, coded=Coded(coded_pack, 1))
+    state, _ = adversarial.train_adversarial(several, tmp_path / "a", Budget(steps=3), recipe, init=grown)
     before = load_checkpoint(grown)[0].state_dict()
     assert all(torch.equal(state[name], before[name]) == name.startswith("restore.") for name in state)
 
