@@ -56,6 +56,7 @@ class Decoder:
         self._last_null = None, None
         self.void_is_null = void_is_null
 
+    @torch.no_grad()
     def __call__(
         self, ssm: np.ndarray, coarse: np.ndarray, seeds, sampling: Sampling | None = None, batch: int | None = None
     ) -> np.ndarray:
@@ -98,8 +99,7 @@ class Decoder:
         guided = sampling.guidance != 1.0
         fitting, room = plan(model, size, 1 + guided, model.dtype, self.memory)
         if guided and self._last_null[0] != size:  # made once for images of one size after the other
-            with torch.no_grad():
-                self._last_null = size, model.null_condition(*size, model.dtype)
+            self._last_null = size, model.null_condition(*size, model.dtype)
         kept = {"null": self._last_null[1] if guided else None, "room": room, "sampling": sampling}
         batch = batch or fitting
         parts = [slice(start, start + batch) for start in range(0, len(ssm), batch)]

@@ -98,8 +98,7 @@ def half_chroma(x):
     As image codecs do. The network then has no way to draw coloured patterns of single pixels.
     Luma and chroma by ITU-R BT.601.
     """
-    r, g, b = x.unbind(1)
-    y = 0.299 * r + 0.587 * g + 0.114 * b
+    (r, _, b), y = x.unbind(1), _luma(x)
     chroma = F.avg_pool2d(torch.stack([b - y, r - y], dim=1), 2)
     blue, red = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False).unbind(1)
     r, b = y + red, y + blue
@@ -113,9 +112,14 @@ def nearer_in_colour(x, c, share: float, factor: int):
     is as before.
     """
     distance = F.avg_pool2d(c - x, factor)
-    r, g, b = distance.unbind(1)
-    colour = distance - (0.299 * r + 0.587 * g + 0.114 * b)[:, None]
+    colour = distance - _luma(distance)[:, None]
     return x + share * F.interpolate(colour, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+def _luma(x):
+    """(N, H, W) of (N, 3, H, W) images, by ITU-R BT.601."""
+    r, g, b = x.unbind(1)
+    return 0.299 * r + 0.587 * g + 0.114 * b
 
 
 def low_pass(x):

@@ -75,7 +75,7 @@ def test_sizes_that_do_not_fit_are_continued(small):
 
 
 def test_the_decoder_restores_before_it_draws(small, tmp_path):
-    """And keeps that part in float32 in any number format."""
+    """And keeps that part in float32 in any number format, and nothing of it for gradients."""
     model = small(**PATCHES, **PART, num_classes=11, void_class=True)
     save_checkpoint(tmp_path / "d", model, {"sampling": {"sampler": "noiseless", "steps": 1, "start": 200}}, "float32")
     rng = np.random.default_rng(0)
@@ -86,7 +86,10 @@ def test_the_decoder_restores_before_it_draws(small, tmp_path):
     small_image = torch.from_numpy(coarse).permute(0, 3, 1, 2).float() / 127.5 - 1
     expected = sample(model, onehot, model.restored(onehot, small_image), noise=[0], sampling=decoder.sampling)
     expected = ((expected + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    kept = []
+    decoder.model.restore.register_forward_hook(lambda *parts: kept.append(parts[-1].requires_grad))
     assert np.abs(decoder(ssm, coarse, [0]).astype(int) - expected).max() <= 1
+    assert kept == [False]
     half = Decoder(tmp_path / "d", device="cpu", dtype="bfloat16")
     assert {p.dtype for p in half.model.restore.parameters()} == {torch.float32}
     assert torch.equal(half.model.restored(onehot, small_image), decoder.model.restored(onehot, small_image))
