@@ -35,7 +35,7 @@ def rows(arguments):
     decoder, codec, seeds = Decoder(arguments.weights, "cpu", arguments.dtype), get_codec("bpg"), range(len(originals))
     maps, reference = segmenter.segment(originals), _features(lpips, originals)
     for qp in arguments.qp:
-        coarse = np.stack([codec.decode(codec.encode(downscale(image), qp=qp)) for image in originals])
+        coarse = np.stack([codec.decode(codec.encode_coarse(downscale(image), qp=qp)) for image in originals])
         before = None
         for steps in arguments.steps:
             sampling = decoder.sampling.merge({"steps": steps})

@@ -81,7 +81,7 @@ def coarse_table(images, every: int, bpg_qps, qps) -> None:
     print("\n| coarse images | QP | bytes per frame | PSNR, dB | encode ms |\n| --- | ---: | ---: | ---: | ---: |")
     bpg = get_codec("bpg")
     for qp in bpg_qps:
-        data = [bpg.encode(image, qp=qp) for image in images]
+        data = [bpg.encode_coarse(image, qp=qp) for image in images]
         size, quality = np.mean([len(one) for one in data]), psnr(images, [bpg.decode(one) for one in data])
         print(f"| BPG | {qp} | {size:.0f} | {quality:.2f} | |", flush=True)
     for qp in qps:

@@ -61,7 +61,7 @@ def measure(arguments, frames: str, done: set, write) -> None:
     originals = [dataset.picture(i) for i in index]
     seeds = list(range(len(index)))
     codec = get_codec("bpg")
-    coarse = np.stack([codec.decode(codec.encode(downscale(picture), qp=arguments.qp)) for picture in originals])
+    coarse = np.stack([codec.decode(codec.encode_coarse(downscale(picture), qp=arguments.qp)) for picture in originals])
     street = Judge("street", originals, options)
     try:
         independent = Judge("judge", originals, options)

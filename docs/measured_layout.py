@@ -23,6 +23,14 @@ TABLES = {
         ">  to the row above": "[{fd_low}, {fd_high}]",
         "> CPU s": "{seconds}",
     },
+    "decoder_coarse-colour": {
+        "> QP": "{qp}",
+        "coarse image": "{chroma}",
+        "> bytes": "{bytes}",
+        "> bpp of the image": "{bpp}",
+        "> squared error of luma": "{luma_error}",
+        "> of colour": "{colour_error}",
+    },
     "video_maps": {
         "SSMs": "{ssms}",
         "> bytes per frame": "{bytes}",

@@ -218,7 +218,7 @@ class Transmitter:
         if quality is None and self.target_bpp is not None:
             payload = self._within_target(coarse, 8 * len(ssm) / prepared.ssm.size)
         else:
-            payload = self.coarse_codec.encode(coarse, **({} if quality is None else {name: quality}))
+            payload = self.coarse_codec.encode_coarse(coarse, **({} if quality is None else {name: quality}))
         file = SpicFile(
             size=prepared.ssm.shape,
             original_size=prepared.original_size,
@@ -251,7 +251,7 @@ class Transmitter:
         codec, coded, scale = self.coarse_codec, {}, COARSE_FACTOR**2
 
         def rate_of(quality):
-            coded[quality] = codec.encode(coarse, **{codec.quality_name: quality})
+            coded[quality] = codec.encode_coarse(coarse, **{codec.quality_name: quality})
             return 8 * len(coded[quality]) / (coarse.shape[0] * coarse.shape[1])
 
         left = max(self.target_bpp * (1 + 1e-9) - ssm_bpp, 1e-9) * scale  # in bits per pixel of the coarse image

@@ -88,7 +88,7 @@ class UpsampledMethod(Method):
 
     def _encode_coarse(self, coarse, value) -> bytes:
         quality = self._quality(value)
-        return self._coarse_codec.encode(
+        return self._coarse_codec.encode_coarse(
             coarse, **({} if quality is None else {self._coarse_codec.quality_name: quality})
         )
 

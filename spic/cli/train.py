@@ -55,7 +55,7 @@ def pack(
         raise ConfigError("nothing to pack: give --root, --scenes or both")
     codec = get_codec("bpg")
     for value in qp or []:
-        codec.encode(np.zeros((8, 8, 3), np.uint8), qp=value)  # a wrong QP fails now and not after minutes
+        codec.encode_coarse(np.zeros((8, 8, 3), np.uint8), qp=value)  # a wrong QP fails now and not after minutes
     with about(target), progress("packing", sum(map(len, sets))) as report:
         count = write_pack("/dev/fd/1" if target == files.STDIO else target, sets, qp or (), codec, report=report)
     typer.echo(f"{target}: {count} pictures, {files.size_of(target)}", err=target == files.STDIO)

@@ -54,6 +54,10 @@ class Codec(ABC):
     def encode(self, image: np.ndarray, **quality) -> bytes:
         """Code `image`; `DataError` for a wrong array, `ConfigError` for a wrong quality."""
 
+    def encode_coarse(self, image: np.ndarray, **quality) -> bytes:
+        """Code a coarse image, as `encode` does; a codec with a better setting for so few pixels takes it."""
+        return self.encode(image, **quality)
+
     @abstractmethod
     def decode(self, data: bytes) -> np.ndarray:
         """Return the uint8 array that `data` codes; `BitstreamError` for anything that is not right."""

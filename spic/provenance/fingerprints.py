@@ -34,7 +34,7 @@ VERSIONS = {
     "resolve": 1,
     "prepare": 1,
     "segment": 1,
-    "encode": 2,
+    "encode": 3,
     "count": 1,
     "decode": 1,
     "look": 1,

@@ -116,7 +116,7 @@ def write_pack(path, datasets: Iterable, qps: Iterable[int] = (), codec=None, qu
                 archive.writestr(f"picture/{name}.jpg", _encode(picture, "JPEG", quality=quality, subsampling=0))
                 archive.writestr(f"labels/{name}.png", _encode(labels, "PNG"))
                 for qp in qps:
-                    decoded = codec.decode(codec.encode(downscale(picture), qp=qp))
+                    decoded = codec.decode(codec.encode_coarse(downscale(picture), qp=qp))
                     archive.writestr(f"coarse-{qp}/{name}.webp", _encode(decoded, "WEBP", lossless=True))
                 items.append({"name": name, "source": dataset.name})
                 if report:

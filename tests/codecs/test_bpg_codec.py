@@ -64,6 +64,7 @@ def test_colour_in_full():
         error[chroma] = np.abs(CODEC.decode(data).astype(int) - picture).mean()
     assert error["420"] > 40 and error["444"] < 2
     assert CODEC.encode(picture, qp=5) == CODEC.encode(picture, qp=5, chroma="420")
+    assert CODEC.encode_coarse(picture, qp=5) == CODEC.encode(picture, qp=5, chroma="444")
     for wrong in ("422", 444, None):
         with pytest.raises(ConfigError, match="chroma must be 420 or 444"):
             CODEC.encode(picture, chroma=wrong)

@@ -61,6 +61,14 @@ class BpgCodec(Codec):
         )
         return container.write_file(container.BpgFile(header, params.write_reduced(sps), payload))
 
+    def encode_coarse(self, image: np.ndarray, **quality) -> bytes:
+        """Code a coarse image, its colour in full.
+
+        At half of height and width one colour would be left for 8x8 pixels of the image that is rebuilt, more than a
+        lamp has, and that saves 1 % (QP 45) to 11 % (QP 25) of the bytes (docs/decoder.md).
+        """
+        return self.encode(image, chroma="444", **quality)
+
     def decode(self, data: bytes) -> np.ndarray:
         """Decode a BPG still image.
 
