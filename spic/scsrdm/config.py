@@ -53,9 +53,9 @@ class ScsrdmConfig(Shape):
     low_pass : bool
         The predicted image loses its highest frequencies, where networks hide weaves (see `spic.scsrdm.refine`);
         needs `residual_std`.
-    colour_share : float
-        Share from 0 to 1 of the way that the predicted image's colour goes back to the coarse image's, on the
-        coarse grid; needs `residual_std` and a condition with the coarse image.
+    colour_share, luma_share : float
+        Shares from 0 to 1 of the way that the predicted image's colour and luma go back to the coarse image's, on the
+        coarse grid; they need `residual_std` and a condition with the coarse image.
     restore_channels, restore_blocks : int
         Width, a multiple of 8, and residual blocks of a network that first takes the marks of its codec from the coarse
         image (see `spic.scsrdm.restore`); 0 for none.
@@ -90,6 +90,7 @@ class ScsrdmConfig(Shape):
     chroma: str = "full"
     low_pass: bool = False
     colour_share: float = 0.0
+    luma_share: float = 0.0
     restore_channels: int = 0
     restore_blocks: int = 0
     coarse_factor: int = 4
@@ -192,8 +193,10 @@ class ScsrdmConfig(Shape):
         _require(self.chroma in allowed, "chroma", self.chroma, "full, or half beside a residual_std")
         _require(not self.low_pass or self.residual_std is not None, "low_pass", True, "false without a residual_std")
         most = 0 if self.residual_std is None or self.condition == "ssm" else 1
-        fits = _number(self.colour_share) and 0 <= self.colour_share <= most
-        _require(fits, "colour_share", self.colour_share, "0 to 1 beside a residual_std and a coarse image, else 0")
+        for name in ("colour_share", "luma_share"):
+            value = getattr(self, name)
+            fits = _number(value) and 0 <= value <= most
+            _require(fits, name, value, "0 to 1 beside a residual_std and a coarse image, else 0")
 
     def _check_restore(self):
         channels, blocks = self.restore_channels, self.restore_blocks

@@ -7,7 +7,7 @@ from spic.errors import ConfigError
 from spic.scsrdm import schedule
 from spic.scsrdm.config import ScsrdmConfig
 from spic.scsrdm.geometry import check_inputs, pad
-from spic.scsrdm.refine import Refine, half_chroma, low_pass, nearer_in_colour
+from spic.scsrdm.refine import Refine, half_chroma, low_pass, nearer
 from spic.scsrdm.restore import Restore
 from spic.scsrdm.spade import Condition
 from spic.scsrdm.unet import UNet
@@ -25,8 +25,8 @@ class Scsrdm(UNet):
     the prediction is x0 = x0_w + s F: input and output have unit scale at every timestep.
     (The idea of Karras et al. 2022, section 5, around a known mean.) With `refine_channels` a small head at full
     resolution then corrects F once more, from that x0, c and the SSM. With `chroma` "half" the prediction's colour is
-    drawn at half resolution; with `colour_share` it is nearer to that of c; with `low_pass` the prediction has nothing
-    that changes from pixel to pixel.
+    drawn at half resolution; with `colour_share` and `luma_share` it is nearer to c; with `low_pass` the prediction has
+    nothing that changes from pixel to pixel.
     With `restore_channels` it is made for coarse images that `restored` has seen first.
     """
 
@@ -144,8 +144,8 @@ class Scsrdm(UNet):
         config = self.config
         if config.chroma == "half":
             x0 = half_chroma(x0)
-        if config.colour_share:
-            x0 = nearer_in_colour(x0, c, config.colour_share, config.coarse_factor)
+        if config.colour_share or config.luma_share:
+            x0 = nearer(x0, c, config.colour_share, config.luma_share, config.coarse_factor)
         return low_pass(x0) if config.low_pass else x0
 
     def _prepared(self, ssm) -> Condition:

@@ -105,15 +105,16 @@ def half_chroma(x):
     return torch.stack([r, (y - 0.299 * r - 0.114 * b) / 0.587, b], dim=1)
 
 
-def nearer_in_colour(x, c, share: float, factor: int):
-    """Move the colour of images, averaged over factor x factor pixels, by a share of its distance to that of others.
+def nearer(x, c, colour: float, luma: float, factor: int):
+    """Move images, as far as their coarse versions show them, by a share of the distance to enlarged coarse images.
 
-    x, c : (N, 3, H, W), images and enlarged coarse images; H and W are multiples of the factor. Luma, by ITU-R BT.601,
-    is as before.
+    So what is drawn stays near to what was sent. One step of iterative back-projection (Irani and Peleg 1991), damped.
+
+    x, c : (N, 3, H, W), H and W multiples of the factor. colour, luma : the shares, of the colour differences and of
+    the luma of ITU-R BT.601.
     """
-    distance = F.avg_pool2d(c - x, factor)
-    colour = distance - _luma(distance)[:, None]
-    return x + share * F.interpolate(colour, scale_factor=factor, mode="bilinear", align_corners=False)
+    distance = c - F.interpolate(F.avg_pool2d(x, factor), scale_factor=factor, mode="bilinear", align_corners=False)
+    return x + colour * distance + (luma - colour) * _luma(distance)[:, None]
 
 
 def _luma(x):

@@ -33,7 +33,10 @@ from spic.weights import check_state, sha256
 from spic.weights.reading import read_state_dict
 
 # What the second stage adds.
-DRAWING = {"refine_blocks": 4, "finish_channels": 24, "chroma": "half", "low_pass": True, "colour_share": 0.35}
+DRAWING = {
+    **{"refine_blocks": 4, "finish_channels": 24, "chroma": "half", "low_pass": True},
+    **{"colour_share": 0.35, "luma_share": 0.5},
+}
 START = {"both": 200, "coarse": 200, "ssm": NUM_TIMESTEPS - 1}  # timestep of the one step, by condition
 # Weights in `Recipe`.
 LIKENESS = ("pixels", "low", "colour", "features", "perceptual", "grid", "spectrum", "texture", "amount")

@@ -298,8 +298,8 @@ def grown_network(init, recipe, space):
     """The network of the weights `init` with the parts that the second stage's `recipe` adds to its head, those fresh.
 
     Without `init` the network of the first stage, all fresh. A fresh part gives zero, so nothing changes at first but
-    what `chroma` and `colour_share` do. A part that restores the coarse image stays, unless the network is to see
-    another condition.
+    what `chroma`, `colour_share` and `luma_share` do. A part that restores the coarse image stays, unless the network
+    is to see another condition.
     """
     if init is None:
         base, state = recipe_of("small", recipe.condition or "both").network, None
@@ -311,7 +311,7 @@ def grown_network(init, recipe, space):
         base |= {"restore_channels": 0, "restore_blocks": 0}
     network = {**base, **recipe.network, "num_classes": space.num_classes}
     if network["condition"] == "ssm":
-        network["colour_share"] = 0.0  # it sees no colour
+        network |= {"colour_share": 0.0, "luma_share": 0.0}  # it sees none
     model = build(network)
     if state is not None:
         fresh = model.state_dict()

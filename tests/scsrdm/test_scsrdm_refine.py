@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from spic.errors import ConfigError
 from spic.scsrdm import ScsrdmConfig, build
 from spic.scsrdm.memory import working_bytes
-from spic.scsrdm.refine import Finish, Refine, half_chroma, low_pass, nearer_in_colour
+from spic.scsrdm.refine import Finish, Refine, half_chroma, low_pass, nearer
 
 PATCHES = {"patch_size": 2, "prediction": "x0", "learned_variance": False, "residual_std": 0.13}
 HEAD = {"refine_channels": 16, "refine_blocks": 2, "finish_channels": 8}
@@ -166,31 +167,41 @@ def test_networks_draw_colour_at_half_resolution(condition, small, inputs):
     assert list(full.state_dict()) == list(half.state_dict())
 
 
-def test_colour_moves_towards_the_coarse_image():
-    """Half of the way in the means of blocks, as far as a smooth correction can; all luma and what is alike stay."""
-    x, flat = images(2, 3, 16, 24), torch.tensor([0.5, -0.2, 0.1]).view(1, 3, 1, 1).expand(2, 3, 16, 24)
-    y = nearer_in_colour(x, flat, 0.5, 4)
-    torch.testing.assert_close(luma(y), luma(x), rtol=0, atol=2e-6)
-    torch.testing.assert_close(nearer_in_colour(x, x, 0.5, 4), x)
+def test_images_move_towards_the_coarse_image():
+    """A share of the way where all is flat; in colour, luma or both; what agrees with it already stays."""
+    flat, goal = (torch.tensor(v).view(1, 3, 1, 1).expand(2, 3, 16, 24) for v in ((-0.3, 0.4, 0.6), (0.5, -0.2, 0.1)))
 
-    def colour(z):
-        return z - luma(z)[:, None]
+    def parts(z):
+        return luma(z), z - luma(z)[:, None]
 
-    one = flat * 0 + torch.tensor([-0.3, 0.4, 0.6]).view(1, 3, 1, 1)
-    moved = nearer_in_colour(one, flat, 0.25, 4)
-    torch.testing.assert_close(colour(moved), 0.75 * colour(one) + 0.25 * colour(flat), rtol=0, atol=2e-6)
-    distance = torch.nn.functional.avg_pool2d(colour(flat) - colour(x), 4)
-    step = torch.nn.functional.interpolate(distance, scale_factor=4, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(y, x + 0.5 * step, rtol=0, atol=2e-6)
+    for shares in ((0.25, 0.0), (0.0, 0.25), (0.25, 0.75)):
+        moved = parts(nearer(flat, goal, *shares, 4))
+        for share, part, before, after in zip(shares[::-1], moved, parts(flat), parts(goal), strict=True):
+            torch.testing.assert_close(part, torch.lerp(before, after, share), rtol=0, atol=2e-6)
+    coarse = images(2, 3, 4, 6)
+    x = F.interpolate(coarse, scale_factor=4)  # blocks: their means are the coarse image
+    enlarged = F.interpolate(coarse, scale_factor=4, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(nearer(x, enlarged, 0.3, 0.6, 4), x)
+
+
+def test_texture_stays():
+    """What the coarse image cannot show, blocks of no mean, is not touched."""
+    x, goal = images(2, 3, 16, 24), torch.zeros(2, 3, 16, 24)
+    means = F.interpolate(F.avg_pool2d(x, 4), scale_factor=4)
+    texture = nearer(x, goal, 0.5, 0.5, 4) - nearer(means, goal, 0.5, 0.5, 4)
+    torch.testing.assert_close(texture, x - means, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("condition", ["both", "coarse"])
-def test_networks_keep_to_the_colour_of_the_coarse_image(condition, small, inputs):
-    free, near = (small(**PATCHES, **HEAD, colour_share=share, condition=condition) for share in (0.0, 0.4))
+def test_networks_keep_to_the_coarse_image(condition, small, inputs):
+    free, near = (
+        small(**PATCHES, **HEAD, colour_share=shares[0], luma_share=shares[1], condition=condition)
+        for shares in ((0.0, 0.0), (0.4, 0.2))
+    )
     x, onehot, coarse = inputs()
     t = torch.tensor([20, 190])
     with torch.no_grad():
-        expected = nearer_in_colour(free(x, t, onehot, coarse), free.enlarge(coarse), 0.4, 4)
+        expected = nearer(free(x, t, onehot, coarse), free.enlarge(coarse), 0.4, 0.2, 4)
         torch.testing.assert_close(near(x, t, onehot, coarse), expected)
     assert list(free.state_dict()) == list(near.state_dict())
 
@@ -243,6 +254,9 @@ def test_memory_counts_the_head(small):
         {"colour_share": True},
         {"colour_share": float("nan")},
         {"colour_share": 0.5, "condition": "ssm"},
+        {"luma_share": 2},
+        {"luma_share": "half"},
+        {"luma_share": 0.5, "condition": "ssm"},
         {"residual_std": None, "refine_channels": 0, "refine_blocks": 0, "finish_channels": 0, "low_pass": True},
         {"residual_std": None},
         {"residual_std": None, "refine_channels": 0, "refine_blocks": 0, "finish_channels": 0, "chroma": "half"},

@@ -12,7 +12,7 @@ from spic.errors import ConfigError, DataError, WeightsError
 from spic.pictures.labels import one_hot
 from spic.scsrdm import build, load_checkpoint, sample, save_checkpoint
 from spic.scsrdm.decoder import Decoder
-from spic.scsrdm.refine import half_chroma, low_pass, nearer_in_colour
+from spic.scsrdm.refine import half_chroma, low_pass, nearer
 from spic.scsrdm.sampling import even_timesteps
 from spic.scsrdm.schedule import alphas_cumprod
 from spic.training import adversarial as recipe
@@ -319,11 +319,11 @@ def test_old_weights_grow(tiny_decoder, coded_pack, make, tmp_path):
     x_t, t = torch.randn(2, 3, 64, 128), torch.tensor([200, 190])
     with torch.no_grad():
         expected = half_chroma(old(x_t, t, ssm, coarse))
-        expected = low_pass(nearer_in_colour(expected, old.enlarge(coarse), DRAWING["colour_share"], 4))
+        expected = low_pass(nearer(expected, old.enlarge(coarse), DRAWING["colour_share"], DRAWING["luma_share"], 4))
         torch.testing.assert_close(model(x_t, t, ssm, coarse), expected, rtol=0, atol=1e-5)
         full = grown_network(
             tiny_decoder,
-            make(network={**NETWORK, "chroma": "full", "low_pass": False, "colour_share": 0}),
+            make(network={**NETWORK, "chroma": "full", "low_pass": False, "colour_share": 0, "luma_share": 0}),
             recipe.get_label_space("camvid11"),
         )
         torch.testing.assert_close(full(x_t, t, ssm, coarse), old(x_t, t, ssm, coarse), rtol=0, atol=1e-5)
