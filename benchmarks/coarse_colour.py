@@ -1,4 +1,4 @@
-"""What coarse images cost with their colour at half of height and width, and in full: python benchmarks/coarse_colour.py.
+"""What coarse images cost with colour at half of height and width, and in full: python benchmarks/coarse_colour.py.
 
 BPG at 4:2:0 and at 4:4:4, on drawn street scenes, or with `--camvid FOLDER` on every twelfth training frame of CamVid.
 Errors are mean squared differences to the coarse image before coding, of luma, and of the two colour differences.
