@@ -253,6 +253,9 @@ def test_train_restore(small_training, files, tiny_decoder, tiny_segmenter, monk
     first = run(*command, "--steps", 2)
     assert run(*command, "--steps", 2) == first
     assert "another recipe (coded" in fail(*command, "--steps", 2, "--copies", 0)
+    with monkeypatch.context() as change:
+        change.setattr("spic.training.batches.Coded", None)  # not before the weights to start from were looked at
+        assert "nowhere.safetensors" in fail(*bare, "--init", folder / "nowhere", "--copies", 1, "--steps", 2)
     config = json.loads((folder / "street-decoder.json").read_bytes())
     assert config["network"]["restore_channels"] == 8 and config["weights"]["dtype"] == "int8"
     Decoder(folder / "street-decoder", "cpu", "float32")

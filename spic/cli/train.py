@@ -159,7 +159,7 @@ def decoder(
         batch=batch,
         learning_rate=learning_rate,
     )
-    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm)
+    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm, init=init)
     with joined(given["device"]) as (ranks, given["device"]):
         state, network = train_decoder(recipe=recipe, init=init, ranks=ranks, **given)
     if ranks.first:
@@ -208,7 +208,7 @@ def adversarial(
         init=init,
         vgg=vgg,
         discriminators=discriminators,
-        **_given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm, copies),
+        **_given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm, copies, init),
     )
     target = folder / ("street-decoder" if sampler == "noiseless" else "street-decoder-20")
     _print_weights(target, save_checkpoint(target, state, config, "int8"))
@@ -236,7 +236,7 @@ def restore(
     from spic.training.restore import Recipe, train_restore
 
     recipe = Recipe(channels, batch=batch)
-    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm, copies)
+    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm, copies, init)
     state, config = train_restore(recipe=recipe, init=init, **given)
     _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config, "int8"))
 
@@ -281,11 +281,16 @@ def labelmap_prior(
 
 
 def _given(
-    pack: Path, folder: Path, steps, minutes, leave_out, device, dtype, threads, seed, ssm=None, copies=0
+    pack: Path, folder: Path, steps, minutes, leave_out, device, dtype, threads, seed, ssm=None, copies=0, init=None
 ) -> dict:
+    """What all trainings are given; `init` is looked at before images are segmented and coded, which takes minutes."""
     from spic.training.batches import Coded, predicted_maps
     from spic.training.loop import Budget
     from spic.training.pack import read_split
+    from spic.weights import read_weights
+
+    if init is not None:
+        read_weights(init)
 
     budget, machine = Budget(steps, minutes), Machine(device, dtype, threads).decided()
     data, validation = read_split(pack, leave_out or [])
