@@ -43,10 +43,10 @@ def test_official_counts_other_files_than_those_it_decodes(pictures, spic):
     gray = get_codec("flif").decode(parts["ssm.flif"])
     assert gray.shape == (32, 64, 3) and np.array_equal(gray[..., 0], gray[..., 2])
     assert np.array_equal(gray[..., 0], np.rint(picture.ssm * (255 / 35)).astype(np.uint8))
-    assert parts["coarse.bpg"] == get_codec("bpg").encode(downscale_bilinear(picture.pixels), qp=35)
+    assert parts["coarse.bpg"] == get_codec("bpg").encode(downscale_bilinear(picture.pixels), qp=35, chroma="444")
     coded = spic().encode(picture, 35)
     assert coded == spic("corrected").encode(picture, 35)
-    assert spic().sizes(coded)["coarse"] == len(get_codec("bpg").encode(downscale(picture.pixels), qp=35))
+    assert spic().sizes(coded)["coarse"] == len(get_codec("bpg").encode(downscale(picture.pixels), 35, "444"))
     assert spic().sizes({"ssm": b"123", "coarse": b"4"}) == {"ssm": 3, "coarse": 1}
     upsampled = get_method("upsampled")
     assert upsampled.counts_officially and set(upsampled.official_parts(picture, 35)) == {"coarse.bpg"}
