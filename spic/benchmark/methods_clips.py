@@ -153,9 +153,9 @@ class HevcMethod(_StreamMethod):
         return HevcEncoder(size, value, self.options["every"], WHOLE)
 
     def decoder_of(self, size):
-        from spic.video.hevc import HevcDecoder
+        from spic.video.hevc import WHOLE, HevcDecoder
 
-        return HevcDecoder(size)
+        return HevcDecoder(size, WHOLE)
 
 
 class Av1Method(_StreamMethod):

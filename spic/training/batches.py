@@ -149,7 +149,7 @@ class Coded:
             image = torch.from_numpy(pack.pictures[place % len(pack)][None])
             lit = (self.lights[place : place + 1].images(image)[0].permute(1, 2, 0) + 1) * 127.5
             coarse = downscale(lit.round().to(torch.uint8).numpy())
-            chroma = "420" if sum(divmod(place, len(pack))) % 3 == 0 else "444"  # as clips and files of 0.1.0 have it
+            chroma = "420" if sum(divmod(place, len(pack))) % 3 == 0 else "444"  # as files of 0.1.0 have it
             found.append(codec.decode(codec.encode(coarse, qp=int(qp), chroma=chroma)))
             if report is not None:
                 report(place)

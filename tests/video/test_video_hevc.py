@@ -5,7 +5,7 @@ import pytest
 
 from spic.codecs.bpg import params
 from spic.errors import BitstreamError, ConfigError, DataError
-from spic.video.hevc import HevcDecoder, HevcEncoder
+from spic.video.hevc import COARSE, WHOLE, HevcDecoder, HevcEncoder
 
 
 def moving(count=5, size=(32, 48)):
@@ -92,6 +92,18 @@ def test_any_damage_gives_an_image_or_an_error():
                 assert decoder.decode(bytes(broken)).shape == (32, 48, 3)
             except BitstreamError:
                 break
+
+
+def test_coarse_images_have_their_colour_in_full():
+    """Colours that change from column to column are lost in whole images, at half of height and width."""
+    image, errors = np.zeros((32, 48, 3), np.uint8), []
+    image[:, ::2, 0], image[:, 1::2, 2] = 200, 200
+    for parameters in (COARSE, WHOLE):
+        data = HevcEncoder((32, 48), 5, 3, parameters).encode(image)
+        errors.append(np.abs(HevcDecoder((32, 48), parameters).decode(data).astype(int) - image).mean())
+    assert errors[0] < 2 and errors[1] > 40
+    with pytest.raises(BitstreamError, match="decoded 48x32 yuv420p"):
+        HevcDecoder((32, 48)).decode(data)
 
 
 def test_wrong_settings_and_arrays():
