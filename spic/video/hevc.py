@@ -8,7 +8,7 @@ import numpy as np
 
 from spic.codecs.bpg import hevc, params
 from spic.errors import BitstreamError, ConfigError
-from spic.video.planes import YUV420, YUV444, decode_one, new_decoder, padded_size, to_frame
+from spic.video.planes import decode_one, format_name, new_decoder, padded_size, to_frame
 
 QP_RANGE = (0, 51, 1)
 _BLOCK, _LEAST = 8, 16  # libx265 refuses shorter sides
@@ -16,10 +16,10 @@ _LOW_DELAY = {
     **{"bframes": 0, "rc-lookahead": 0, "scenecut": 0, "open-gop": 0, "repeat-headers": 1, "wpp": 0, "pools": "none"},
     **{"frame-threads": 1, "info": 0, "log-level": "none", "allow-non-conformance": 1},
 }
-# Kind of the frames and x265's parameters for coarse images (colour in full, as their stills have it; small blocks; all
-# bits for PSNR), and for whole ones, as it is by itself.
-COARSE = {"kind": YUV444, "preset": "veryslow", "ctu": 16, "psy-rd": 0, "psy-rdoq": 0, "aq-mode": 0}
-WHOLE = {"kind": YUV420, "preset": "slow"}
+# Colour and x265's parameters for coarse images (colour in full, as single ones have it; small blocks; all bits for
+# PSNR), and for whole ones, as it is by itself.
+COARSE = {"chroma": "444", "preset": "veryslow", "ctu": 16, "psy-rd": 0, "psy-rdoq": 0, "aq-mode": 0}
+WHOLE = {"chroma": "420", "preset": "slow"}
 _SETS = [params.VPS, params.SPS, params.PPS]
 _PICTURES = {0, 1, *params.IDR}  # NAL unit types: predicted pictures, and such that begin anew
 
@@ -48,8 +48,8 @@ class HevcEncoder:
         self._encoder = av.CodecContext.create("libx265", "w")
         self._encoder.height, self._encoder.width = self._padded
         self._settings = {**_LOW_DELAY, **parameters, "qp": int(qp), "keyint": every, "min-keyint": every}
-        self._kind, self._preset = self._settings.pop("kind"), self._settings.pop("preset")
-        self._encoder.pix_fmt, self._encoder.framerate = self._kind, 30
+        self._chroma, self._preset = self._settings.pop("chroma"), self._settings.pop("preset")
+        self._encoder.pix_fmt, self._encoder.framerate = format_name(self._chroma), 30
 
     def encode(self, image: np.ndarray) -> bytes:
         """Code the next image, uint8 (H, W, 3): one access unit; the same on every machine with the same libx265.
@@ -58,7 +58,7 @@ class HevcEncoder:
         """
         import av
 
-        frame = to_frame(image, self.size, self._padded, self._count, self._kind)
+        frame = to_frame(image, self.size, self._padded, self._count, self._chroma)
         self._count += 1
         try:
             if self._count > 1:
@@ -87,7 +87,7 @@ class HevcDecoder:
 
     def __init__(self, size: tuple[int, int], parameters: dict = COARSE):
         self.size, self._padded, self._decoder = tuple(size), padded_size(size, _BLOCK, _LEAST), None
-        self._kind = parameters["kind"]
+        self._chroma = parameters["chroma"]
 
     def decode(self, data: bytes) -> np.ndarray:
         """The next image, uint8 (H, W, 3); the same on every machine.
@@ -103,7 +103,7 @@ class HevcDecoder:
             decoder = new_decoder("hevc", self._padded, flags="low_delay", err_detect="crccheck+explode")
         if decoder is None:
             raise BitstreamError("HEVC: it builds on a picture that is not there")
-        image = decode_one(decoder, data, self.size, self._padded, "HEVC", self._kind)
+        image = decode_one(decoder, data, self.size, self._padded, "HEVC", self._chroma)
         self._decoder = decoder
         return image
 

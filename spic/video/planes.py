@@ -4,11 +4,8 @@ import numpy as np
 
 from spic.codecs.base import check_array
 from spic.codecs.bpg import colour, hevc
-from spic.codecs.bpg.container import YCC420, YCC444, Header
+from spic.codecs.bpg.container import Header
 from spic.errors import BitstreamError, DataError
-
-YUV420, YUV444 = "yuv420p", "yuv444p"  # PyAV's names of colour at half of height and width, and in full
-_KINDS = {YUV420: (YCC420, colour.to_ycc420), YUV444: (YCC444, colour.to_ycc444)}
 
 
 def padded_size(size: tuple[int, int], block: int, least: int) -> list[int]:
@@ -16,21 +13,21 @@ def padded_size(size: tuple[int, int], block: int, least: int) -> list[int]:
     return [max(least, -(-side // block) * block) for side in size]
 
 
-def to_frame(image: np.ndarray, size: tuple[int, int], padded, number: int, kind: str = YUV420):
-    """An `av.VideoFrame` of an image, uint8 (H, W, 3), of a kind, `YUV420` or `YUV444`; its time is `number`.
+def format_name(chroma: str) -> str:
+    """PyAV's name of frames with their colour at half of height and width, "420", or in full, "444"."""
+    return hevc.FORMATS[colour.FROM_RGB[chroma][0]]
 
-    Its edges are repeated up to `padded`.
+
+def to_frame(image: np.ndarray, size: tuple[int, int], padded, number: int, chroma: str = "420"):
+    """An `av.VideoFrame` of an image, uint8 (H, W, 3), its edges repeated up to `padded`; its time is `number`.
+
     `DataError` for another array, or one that has not the height and width `size`.
     """
-    import av
-
     image = check_array(image, (3,))
     if image.shape[:2] != size:
         raise DataError(f"an image of {image.shape[:2]} in a clip of {size}")
-    frame = av.VideoFrame(padded[1], padded[0], kind)
-    _, convert = _KINDS[kind]
-    for index, plane in enumerate(convert(image)):
-        hevc.fill(frame.planes[index], plane, [side >> (index > 0 and kind == YUV420) for side in padded])
+    pixel_format, convert = colour.FROM_RGB[chroma]
+    frame = hevc.new_frame(convert(image), padded, pixel_format)
     frame.pts = number
     return frame
 
@@ -45,10 +42,10 @@ def new_decoder(name: str, padded, **options):
     return decoder
 
 
-def decode_one(decoder, data: bytes, size: tuple[int, int], padded, what: str, kind: str = YUV420) -> np.ndarray:
+def decode_one(decoder, data: bytes, size: tuple[int, int], padded, what: str, chroma: str = "420") -> np.ndarray:
     """The image, uint8 (H, W, 3), of the one frame that some bytes hold.
 
-    `BitstreamError` for damage as far as the decoder notices, more or fewer frames, or one not of `padded` and `kind`.
+    `BitstreamError` for damage as far as the decoder notices, more or fewer frames, or another size or `chroma`.
     """
     import av
 
@@ -59,10 +56,11 @@ def decode_one(decoder, data: bytes, size: tuple[int, int], padded, what: str, k
     if len(frames) != 1 or frames[0].is_corrupt:
         raise BitstreamError(f"{what}: damaged")
     (frame,) = frames
-    if (frame.height, frame.width, frame.format.name) != (*padded, kind):
-        found = f"{frame.width}x{frame.height} {frame.format.name}"
-        raise BitstreamError(f"{what}: decoded {found}, where {padded[1]}x{padded[0]} was expected")
-    header, planes = Header(size[1], size[0], _KINDS[kind][0]), []
+    found = f"{frame.width}x{frame.height} {frame.format.name}"
+    wanted = f"{padded[1]}x{padded[0]} {format_name(chroma)}"
+    if found != wanted:
+        raise BitstreamError(f"{what}: decoded {found}, where {wanted} was expected")
+    header, planes = Header(size[1], size[0], colour.FROM_RGB[chroma][0]), []
     for index, plane in enumerate(frame.planes):
         down = header.shift if index else (0, 0)
         rows = np.frombuffer(plane, np.uint8).reshape(plane.height, -1)

@@ -178,6 +178,8 @@ def test_images_move_towards_the_coarse_image():
         moved = parts(nearer(flat, goal, *shares, 4))
         for share, part, before, after in zip(shares[::-1], moved, parts(flat), parts(goal), strict=True):
             torch.testing.assert_close(part, torch.lerp(before, after, share), rtol=0, atol=2e-6)
+    x = images(2, 3, 16, 24)
+    torch.testing.assert_close(luma(nearer(x, goal, 0.5, 0.0, 4)), luma(x), rtol=0, atol=2e-6)
     coarse = images(2, 3, 4, 6)
     x = F.interpolate(coarse, scale_factor=4)  # blocks: their means are the coarse image
     enlarged = F.interpolate(coarse, scale_factor=4, mode="bilinear", align_corners=False)

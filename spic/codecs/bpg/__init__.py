@@ -8,7 +8,6 @@ from spic.errors import BitstreamError, ConfigError
 
 __all__ = ["BpgCodec", "decode_planes"]
 _CHROMA = {container.YCC420_COSITED: 1, container.YCC422_COSITED: 2}  # chroma_format_idc where it is not pixel_format
-_ENCODED = {"420": (container.YCC420, colour.to_ycc420), "444": (container.YCC444, colour.to_ycc444)}
 _NAMES = ("Y", "Cb", "Cr")
 
 
@@ -46,9 +45,9 @@ class BpgCodec(Codec):
         self.check_sides(*image.shape[:2])
         if self.check_quality(qp) != int(qp):
             raise ConfigError(f"qp must be a whole number, got {qp}")
-        if chroma not in _ENCODED:
+        if chroma not in colour.FROM_RGB:
             raise ConfigError(f"chroma must be 420 or 444, got {chroma!r}")
-        pixel_format, convert = _ENCODED[chroma]
+        pixel_format, convert = colour.FROM_RGB[chroma]
         if image.shape[2] == 1:
             pixel_format, planes = container.GRAY, [image[:, :, 0]]
         else:

@@ -44,6 +44,10 @@ def to_ycc444(rgb: np.ndarray) -> list[np.ndarray]:
     return planes
 
 
+# By `chroma` as `bpgenc -f` names it: the pixel format, which is HEVC's chroma_format_idc, and the conversion.
+FROM_RGB = {"420": (container.YCC420, to_ycc420), "444": (container.YCC444, to_ycc444)}
+
+
 def to_rgb(planes: list[np.ndarray], header: container.Header) -> np.ndarray:
     """Convert decoded planes to uint8 (H, W, 3) sRGB, as bpgdec does.
 

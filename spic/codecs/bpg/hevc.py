@@ -26,7 +26,7 @@ _SETTINGS = {
     **{"keyint": 1, "wpp": 0, "pools": "none", "frame-threads": 1, "info": 0, "log-level": "none"},
     "allow-non-conformance": 1,  # BPG has no levels: x265 may code strips that none allows (8000x24, say)
 }
-_FORMATS = {0: "gray", 1: "yuv420p", 2: "yuv422p", 3: "yuv444p"}
+FORMATS = {0: "gray", 1: "yuv420p", 2: "yuv422p", 3: "yuv444p"}
 _CHROMA_SHIFT = {1: (1, 1), 2: (0, 1), 3: (0, 0)}
 _DEPTHS = (8, 9, 10, 12)  # of FFmpeg's decoder
 _TAIL = b"\xa5" * 32  # a complete slice ends before it; one that was cut reads on into it, where it read zeros before
@@ -68,14 +68,10 @@ def encode_planes(planes: list[np.ndarray], qp: int, chroma: int) -> tuple[param
     or less are coded with blocks of 16 at least, since x265 wants 16 and a BPG decoder derives the coded size by
     rounding up to the smallest block.
     """
-    import av
-
     height, width = planes[0].shape
     block = 8 if min(height, width) > _MIN_SIDE - 8 else 16
     padded = [-(-side // block) * block for side in (height, width)]
-    frame = av.VideoFrame(padded[1], padded[0], _FORMATS[chroma])
-    for index, plane in enumerate(planes):
-        fill(frame.planes[index], plane, [side >> (index > 0 and chroma == 1) for side in padded])
+    frame = new_frame(planes, padded, chroma)
     with lambda_setting() as lambdas:
         stream = run_x265(frame, {**_SETTINGS, "qp": qp, "min-cu-size": block, **lambdas})
     sps, payload, coded = reduce_stream(stream)
@@ -133,8 +129,18 @@ def _lambda_table() -> str:
     return ",".join(f"{value:.9g}" for value in (*values, *(0.85 * value * value for value in values)))
 
 
-def fill(target, plane: np.ndarray, padded) -> None:
-    """Copy a plane into a frame, its right and bottom edges repeated up to the coded size."""
+def new_frame(planes: list[np.ndarray], padded, chroma: int):
+    """An `av.VideoFrame` of planes as `encode_planes` takes them, right and bottom edges repeated up to `padded`."""
+    import av
+
+    frame = av.VideoFrame(padded[1], padded[0], FORMATS[chroma])
+    for index, plane in enumerate(planes):
+        _fill(frame.planes[index], plane, [side >> (index > 0 and chroma == 1) for side in padded])
+    return frame
+
+
+def _fill(target, plane: np.ndarray, padded) -> None:
+    """Copy a plane into one of a frame."""
     edges = [(0, side - have) for side, have in zip(padded, plane.shape, strict=True)]
     rows = np.zeros((target.height, target.line_size), np.uint8)
     rows[: padded[0], : padded[1]] = np.pad(plane, edges, mode="edge")
@@ -233,7 +239,7 @@ def _run_decoder(stream: bytes, coded, chroma: int, depth: int) -> list[np.ndarr
     if len(frames) != 1 or frames[0].is_corrupt:
         raise BitstreamError("BPG: damaged picture data")
     frame = frames[0]
-    wanted = _FORMATS[chroma] + ("" if depth == 8 else f"{depth}le")
+    wanted = FORMATS[chroma] + ("" if depth == 8 else f"{depth}le")
     if (frame.height, frame.width, frame.format.name) != (*coded, wanted):
         raise BitstreamError(f"BPG: decoded {frame.width}x{frame.height} {frame.format.name}, not as the header says")
     dtype = np.dtype(np.uint8 if depth == 8 else "<u2")
