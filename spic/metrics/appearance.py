@@ -1,7 +1,7 @@
-"""Whether images look right, by counts that no network has a part in: colour, hatching, grid, texture.
+"""Whether images look right, by counts that no network has a part in: colour, hatching, grid, pattern, texture.
 
 Each is a ratio of sums over the pixels of some classes, by the ground truth or else by the SSM, and over a set the sums
-add up. A decoder that pleases a segmenter by signals shows in the first three; one that blurs, or adds
+add up. A decoder that pleases a segmenter by signals shows in the first four; one that blurs, or adds
 noise, in the last. Luma and chroma are those of ITU-R BT.601, values 0..255.
 """
 
@@ -13,6 +13,7 @@ from spic.metrics.statistics import Evidence
 from spic.pictures.labels import LabelSpace
 
 _PLANES = ((0.299, 0.587, 0.114), (-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))  # Y, Cb, Cr
+_SMOOTH = (1 / 8, 1 / 4, 1 / 4, 1 / 4, 1 / 8)
 GROUPS = {  # classes whose look is measured, by their names in the label spaces
     "objects": ("sign", "traffic sign", "pedestrian", "person", "bicyclist", "rider", "bicycle"),
     "tree": ("tree", "vegetation"),
@@ -20,7 +21,7 @@ GROUPS = {  # classes whose look is measured, by their names in the label spaces
     "pavement": ("pavement", "sidewalk"),
     "building": ("building",),
 }
-ARRAY, PLACES = "appearance", "grid_places"
+ARRAY, PLACES, PATTERN = "appearance", "grid_places", "pattern_places"
 CHROMA, HATCHING, TEXTURE = range(3)  # second halves of the counts below
 
 
@@ -69,6 +70,25 @@ def grid_places(image: np.ndarray) -> np.ndarray:
     return np.concatenate([_places(laplacian, period).ravel() for period in (2, 4)])
 
 
+def pattern_places(image: np.ndarray) -> np.ndarray:
+    """Sums of the detail of luma by its place in blocks of 4x4 pixels, then the sum of |detail|: float64 (17,).
+
+    Detail is luma minus its mean over 5x5 pixels, weighted (1, 2, 2, 2, 1) / 8 along rows and along columns: no part of
+    a pattern that repeats after 4 pixels is in that mean.
+    """
+    y = next(_planes(image))
+    along = sum(weight * y[:, i : i + y.shape[1] - 4] for i, weight in enumerate(_SMOOTH))
+    detail = y[2:-2, 2:-2] - sum(weight * along[i : i + y.shape[0] - 4] for i, weight in enumerate(_SMOOTH))
+    height, width = (side // 4 * 4 for side in detail.shape)
+    return np.append(_places(detail, 4), np.abs(detail[:height, :width]).sum(dtype=np.float64))
+
+
+def pattern(evidence: Evidence, key: str) -> float:
+    """How much of the detail of luma is one 4x4 pattern all over the set: its standard deviation over mean |detail|."""
+    sums = evidence.scores[key].sum(axis=0)
+    return _ratio(16 * sums[:16].std(), sums[16])
+
+
 def colour_error(evidence: Evidence, key: str) -> float:
     """Mean difference of Cb and Cr to the original in small objects, 0..255; NaN without such pixels."""
     pixels, total = _sums(evidence, key, 0, "objects", CHROMA)
@@ -109,9 +129,13 @@ def _build(weights, device):
         labels, space = (sample.truth, sample.truth_space) if sample.truth is not None else (sample.ssm, sample.space)
         groups = group_map(labels, space)
         sums = [appearance(image, sample.original, groups) for image in (sample.decoded, sample.original)]
-        return {ARRAY: np.stack(sums), PLACES: grid_places(sample.decoded)}
+        return {ARRAY: np.stack(sums), **_of_luma(sample.decoded)}
 
     return see
+
+
+def _of_luma(image):
+    return {PLACES: grid_places(image), PATTERN: pattern_places(image)}
 
 
 def _planes(image):
@@ -144,6 +168,7 @@ COLUMNS = (
         Metric(f"grid{period}", f"grid of {period}x{period}", PLACES, value=grid(period), lower_is_better=True, **_ROW)
         for period in (2, 4)
     ),
+    Metric("pattern4", "pattern of 4x4", PATTERN, value=pattern, lower_is_better=True, **_ROW),
     *(
         Metric(f"texture_{group}", f"texture, {group}", value=relative(TEXTURE, group), compared=False, **_OF_GROUP)
         for group in ("road", "pavement", "building", "tree")

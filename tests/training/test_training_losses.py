@@ -59,6 +59,32 @@ def test_a_weak_grid_is_seen_in_the_whole_image():
     assert losses.uneven(drawn, real) > 3 * chance and losses.uneven(real, drawn) < 0.2 * losses.uneven(drawn, real)
 
 
+def test_pattern_against_numpy():
+    images = noise(10, (2, 3, 64, 128), 0.2)
+    weights = np.outer((1, 2, 2, 2, 1), (1, 2, 2, 2, 1)) / 64
+
+    def by_hand(image):
+        y = np.tensordot((0.299, 0.587, 0.114), image, 1)
+        for plane in (y, 0.564 * (image[2] - y), 0.713 * (image[0] - y)):
+            windows = np.lib.stride_tricks.sliding_window_view(np.pad(plane, 2, mode="reflect"), (5, 5))
+            detail = (plane - (windows * weights).sum((2, 3)))[:, 64:]
+            places = [detail[i::4, j::4].mean() for i in range(4) for j in range(4)]
+            yield np.std(places, ddof=1) / (abs(detail).mean() + 0.005)
+
+    found = losses.pattern(torch.from_numpy(images))[:, :, 0, 1].numpy()
+    assert np.allclose(found, [list(by_hand(image)) for image in images], rtol=1e-3)
+
+
+def test_pattern_sees_a_comb_that_grid_does_not_see():
+    """Brighter columns, of which each has as much detail as the others; other periods are no pattern."""
+    real = torch.from_numpy(noise(11, (2, 3, 128, 128), 0.1))
+    x = torch.arange(128.0)
+    comb, other = (real + 0.03 * torch.cos(2 * np.pi / period * x) for period in (4, 6))
+    assert losses.pattern(comb)[:, 0].mean() > 0.25 > 0.15 > losses.pattern(other).mean()
+    assert abs(losses.grid(comb) - losses.grid(real)).max() < 0.05
+    assert losses.uneven(comb, real) > 0.1 > 0.01 > losses.uneven(real, comb)
+
+
 def test_spectrum_against_numpy():
     drawn, real = noise(6, (2, 3, 64, 96)), noise(7, (2, 3, 64, 96), 0.1)
     taper = np.outer(np.hanning(64), np.hanning(64))
@@ -76,7 +102,7 @@ def test_spectrum_sees_the_checkerboard_that_grid_does_not_see():
     real = torch.from_numpy(noise(8, (2, 3, 128, 128)))
     y, x = np.mgrid[:128, :128]
     board = real + 0.15 * torch.from_numpy((-1.0) ** (x + y)).float()
-    assert losses.uneven(board, real) < 0.01
+    assert abs(losses.grid(board) - losses.grid(real)).max() < 0.1
     other = torch.from_numpy(noise(9, (2, 3, 128, 128)))
     assert losses.spectrum(board, other) > 1.1 * losses.spectrum(other, real) and losses.spectrum(real, real) == 0
 
