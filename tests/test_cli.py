@@ -27,7 +27,7 @@ from spic.segmentation import get_segmenter
 from spic.segmentation.dense import DenseConfig, DenseNet
 from spic.segmentation.pyramid import PyramidConfig, PyramidNet
 from spic.segmentation.street import StreetConfig
-from spic.training import adversarial, restore
+from spic.training import adversarial, mend, restore
 from spic.training import decoder as decoder_recipe
 from spic.training import pack as packs
 from spic.training import segmenter as segmenter_recipe
@@ -260,6 +260,25 @@ def test_train_restore(small_training, files, tiny_decoder, tiny_segmenter, monk
     assert config["network"]["restore_channels"] == 8 and config["weights"]["dtype"] == "int8"
     Decoder(folder / "street-decoder", "cpu", "float32")
     assert (folder / "evaluation.csv").exists() and "SCSRDM" in run("weights", "check", folder / "street-decoder")
+
+
+def test_train_mend(small_training, files, tiny_decoder, tiny_chain, tiny_segmenter, monkeypatch):
+    monkeypatch.setattr(packs, "FRAME_SIZE", (64, 64))
+    monkeypatch.setattr(mend, "Recipe", partial(mend.Recipe, window=(64, 64)))
+    pack, folder = files / "pack.zip", files / "mended"
+    run("train", "pack", pack, "--scenes", 3, "--qp", 35)
+    bare = ["train", "mend", pack, folder, *MACHINE, "--leave-out", "scene_00002", "--batch", 2, "--steps", 2]
+    assert CliRunner().invoke(app, list(map(str, bare))).exit_code == 2  # --init is needed
+    assert "3 steps of ddim; expected one step of noiseless" in fail(*bare, "--init", tiny_decoder)
+    assert not folder.exists()
+    command = [*bare, "--init", tiny_chain, "--ssm", tiny_segmenter, "--copies", 1]
+    assert "colour_share" in fail(*command, "--colour-share", 2)
+    assert run(*command, "--colour-share", 0.7) == run(*command, "--colour-share", 0.7)
+    config = json.loads((folder / "tiny-chain.json").read_bytes())
+    assert config["network"]["colour_share"] == 0.7
+    assert config["sampling"] == {"sampler": "published", "steps": 20, "start": 192}
+    assert config["weights"]["dtype"] == "int8" and (folder / "evaluation.csv").exists()
+    Decoder(folder / "tiny-chain", "cpu", "float32")
 
 
 @pytest.mark.skipif(not shutil.which("make") or not (ROOT / "Makefile").exists(), reason="no make or no Makefile")

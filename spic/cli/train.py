@@ -241,6 +241,35 @@ def restore(
     _print_weights(folder / "street-decoder", save_checkpoint(folder / "street-decoder", state, config, "int8"))
 
 
+@app.command()
+def mend(
+    pack: PackFile,
+    folder: Folder,
+    init: Annotated[Path, typer.Option(help="Decoder weights.")],
+    ssm: Annotated[Path | None, typer.Option(help="Segmenter weights whose maps most crops take.")] = None,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    leave_out: LeaveOut = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Threads = None,
+    batch: Batch = 6,
+    seed: Seed = 0,
+    copies: Copies = 0,
+    colour_share: Annotated[
+        float | None, typer.Option(help="How far colours are to go back to the coarse image's, 0 to 1; as it is.")
+    ] = None,
+):
+    """Take the 4x4 pattern out of what a decoder draws, and write it to FOLDER under the same name."""
+    from spic.scsrdm import save_checkpoint
+    from spic.training.mend import Recipe, train_mend
+
+    given = _given(pack, folder, steps, minutes, leave_out, device, dtype, threads, seed, ssm, copies, init)
+    state, config = train_mend(recipe=Recipe(batch=batch, colour_share=colour_share), init=init, **given)
+    target = folder / weight_paths(init)[0].stem
+    _print_weights(target, save_checkpoint(target, state, config, "int8"))
+
+
 @app.command("labelmap-prior")
 def labelmap_prior(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="Stem of the two files to write.")],

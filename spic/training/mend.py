@@ -1,0 +1,165 @@
+"""Recipe that takes a 4x4 pattern out of what a decoder draws, and leaves the rest as it was.
+
+A network that draws patches of 4x4 pixels may draw the same pattern in each, faint beside the texture, which eyes find
+and networks do not (`spic.training.losses.pattern`). The decoder learns to draw without it what it drew before: no
+discriminator has a say, so a few hundred steps change nothing else.
+"""
+
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from spic.errors import ConfigError
+from spic.machine import autocast
+from spic.pictures.labels import get_label_space
+from spic.scsrdm.refine import low_pass
+from spic.scsrdm.sampler import sample
+from spic.scsrdm.sampling import Sampling
+from spic.training import losses
+from spic.training.batches import Batches
+from spic.training.chains import CHAINED, Chains, OneStep
+from spic.training.decoder import known_decoder
+from spic.training.loop import Budget, Optimization, mean_losses, origin, train
+from spic.training.pack import Pack
+
+_SPREAD = 20  # timesteps around the one step's, as the second stage has them
+_LOOKS = 8  # batches of an evaluation
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Numbers of the training.
+
+    Attributes
+    ----------
+    kept, grid : float
+        Weights of the L1 distance to what the decoder drew before, and of `losses.uneven` against the originals.
+    colour_share : float, optional
+        Another one (`ScsrdmConfig`) for the decoder, before and after. Here nothing draws against it, as the second
+        stage does: trained with 0.7 there, a network's own colours had half as much error again.
+    window, batch : (int, int), int
+        Height and width of the crops, multiples of 64; crops per step.
+    learning_rate, ema_decay : float
+        Peak rate of Adam; of the average of the weights, which is what is kept.
+    """
+
+    kept: float = 10.0
+    grid: float = 15.0
+    colour_share: float | None = None
+    window: tuple[int, int] = (128, 256)
+    batch: int = 6
+    learning_rate: float = 5e-5
+    ema_decay: float = 0.99
+
+    def __post_init__(self):
+        if len(self.window) != 2 or any(side < 1 or side % losses.WINDOW for side in self.window):
+            raise ConfigError(f"crops of {self.window}: height and width are multiples of {losses.WINDOW}")
+
+
+def train_mend(
+    pack: Pack,
+    folder,
+    budget: Budget,
+    recipe: Recipe,
+    *,
+    init,
+    validation: Pack | None = None,
+    predicted: np.ndarray | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    seed: int = 0,
+    **running,
+) -> tuple[dict, dict]:
+    """Train a decoder to draw without a 4x4 pattern; returns its averaged state dict and its config.
+
+    The two are what `spic.scsrdm.save_checkpoint` takes. A chain learns on the x_t that its own earlier steps make.
+
+    Parameters
+    ----------
+    pack, validation : Pack
+        What is learned from; the losses on `validation` are logged, of images drawn as they will be in use.
+    recipe : Recipe
+        The numbers.
+    init : path-like
+        The decoder, of the sampler "noiseless", "published" or "ancestral".
+    predicted : numpy.ndarray, optional
+        uint8 (N, H, W), SSMs of the pack's images as the transmitter will make them.
+    **running
+        `evaluate_every` (500), `checkpoint_seconds`, `on_save` of `spic.training.loop.train`.
+
+    Raises
+    ------
+    ConfigError, DataError, WeightsError
+        A decoder of another sampler, or of other labels; a checkpoint of another recipe.
+    """
+    torch.manual_seed(seed)
+    model, config = known_decoder(init, get_label_space(pack.label_space))
+    if recipe.colour_share is not None:
+        model.config = replace(model.config, colour_share=recipe.colour_share)
+        config = {**config, "network": model.config.to_dict()}
+    before = deepcopy(model).requires_grad_(False).eval()
+    for module in (model, before):
+        module.to(device, memory_format=torch.channels_last)
+    sampling, planes = Sampling.from_dict(config["sampling"]), model.config.ssm_planes
+    asked = _asked(sampling, recipe, planes, init).to(device)
+
+    def batches_of(pack, predicted=None, **settings):
+        return Batches(pack, predicted, recipe.window, planes, device=device, **settings)
+
+    def compare(drawn, wanted, images):
+        images = low_pass(images) if model.config.low_pass else images
+        kept, uneven = F.l1_loss(drawn, wanted), losses.uneven(drawn, images)
+        return {"loss": recipe.kept * kept + recipe.grid * uneven, "kept": kept, "grid": uneven}
+
+    def learn(rng, _) -> dict:
+        given = asked.next(model, lambda count, rng: drawn_from.draw(count, rng).restored(model), recipe.batch, rng)
+        seen = given["x_t"], given["t"], given["ssm"], given["coarse"]
+        with autocast(device, dtype):
+            drawn = model(*seen)
+            with torch.no_grad():
+                wanted = before(*seen)
+        asked.advance(drawn.detach(), given)
+        return compare(drawn, wanted, given["images"])
+
+    def look(network, rng) -> dict:
+        batch = apart.draw(recipe.batch, rng).restored(network)
+        noise = torch.from_numpy(rng.standard_normal((2 * len(sampling.chain), *batch.images.shape), dtype=np.float32))
+        with autocast(device, dtype):
+            drawn, wanted = (
+                sample(each, batch.ssm, batch.coarse, noise=_in_turn(noise), sampling=sampling)
+                for each in (network, before)
+            )
+        return compare(drawn, wanted, batch.images)
+
+    drawn_from, apart = batches_of(pack, predicted), validation and batches_of(validation, lights=0.0)
+    state = train(
+        model,
+        learn,
+        folder,
+        budget,
+        Optimization(recipe.learning_rate, (0.0, 0.99), ema_decay=recipe.ema_decay, clip=5.0, seed=seed),
+        recipe={**asdict(recipe), **origin(pack, init, dtype, seed), "predicted": predicted is not None},
+        companions={"asked": asked},
+        evaluate=apart and partial(mean_losses, look=look, count=_LOOKS, seed=seed),
+        **{"evaluate_every": 500, **running},
+    )
+    return state, config
+
+
+def _asked(sampling, recipe, planes, init):
+    if sampling.sampler == "noiseless" and len(sampling.chain) == 1:
+        return OneStep(sampling.chain[0], _SPREAD)
+    if sampling.sampler in CHAINED:
+        return Chains(sampling, recipe.batch, recipe.window, planes)
+    known = f"one step of noiseless, {' or '.join(CHAINED)}"
+    raise ConfigError(f"{init}: draws by {len(sampling.chain)} steps of {sampling.sampler}; expected {known}")
+
+
+def _in_turn(noise):
+    """One noise after the other, the same ones for each network."""
+    left = iter(noise)
+    return lambda shape: next(left)
