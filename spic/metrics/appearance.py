@@ -155,7 +155,7 @@ def _ratio(a, b) -> float:
     return float(a / b) if b > 0 else float("nan")
 
 
-APPEARANCE = Observation("appearance", _build, paired=True, maps=True)
+APPEARANCE = Observation("appearance", _build, paired=True, maps=True, version=2)
 _ROW = {"observation": APPEARANCE, "interval": None, "each": None, "place": None}
 _OF_GROUP = {**_ROW, "needs": ARRAY, "digits": 2}
 _WORSE = {**_OF_GROUP, "lower_is_better": True}
