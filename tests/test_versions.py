@@ -141,7 +141,8 @@ def complaints(now: dict, recorded: dict) -> list[str]:
         elif now[name]["version"] != recorded[name]["version"]:
             found.append(f"{name}: version {now[name]['version']}, {recorded[name]['version']} is recorded; {record}")
         elif now[name] != recorded[name]:
-            raised = "raise its version where results may change (spic.provenance.fingerprints.VERSIONS, Codec.VERSION, Observation.version)"
+            versions = "spic.provenance.fingerprints.VERSIONS, Codec.VERSION, Observation.version"
+            raised = f"raise its version where results may change ({versions})"
             found.append(f"{name}: its code is not what version {now[name]['version']} was; {raised}, then {record}")
     return found
 
