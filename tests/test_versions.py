@@ -2,8 +2,7 @@
 
 versions.json has the version of every stage and codec, and a hash of its code without docstrings and comments. Where
 the code differs, either results change, and its version is raised (`spic.provenance.fingerprints.VERSIONS`,
-`Codec.VERSION`), or they
-do not. Both are then recorded by
+`Codec.VERSION`, `Observation.version`), or they do not. Both are then recorded by
 
     python tests/test_versions.py
 
