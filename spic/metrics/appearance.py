@@ -129,13 +129,10 @@ def _build(weights, device):
         labels, space = (sample.truth, sample.truth_space) if sample.truth is not None else (sample.ssm, sample.space)
         groups = group_map(labels, space)
         sums = [appearance(image, sample.original, groups) for image in (sample.decoded, sample.original)]
-        return {ARRAY: np.stack(sums), **_of_luma(sample.decoded)}
+        image = sample.decoded
+        return {ARRAY: np.stack(sums), PLACES: grid_places(image), PATTERN: pattern_places(image)}
 
     return see
-
-
-def _of_luma(image):
-    return {PLACES: grid_places(image), PATTERN: pattern_places(image)}
 
 
 def _planes(image):

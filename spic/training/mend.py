@@ -60,6 +60,62 @@ class Recipe:
             raise ConfigError(f"crops of {self.window}: height and width are multiples of {losses.WINDOW}")
 
 
+class Mender:
+    """A decoder, what it was before, and the losses of one step."""
+
+    def __init__(self, init, recipe: Recipe, space, device: str, dtype: str):
+        self.recipe, self.device, self.dtype = recipe, device, dtype
+        self.model, self.config = known_decoder(init, space)
+        if recipe.colour_share is not None:
+            self.model.config = replace(self.model.config, colour_share=recipe.colour_share)
+            self.config = {**self.config, "network": self.model.config.to_dict()}
+        self.before = deepcopy(self.model).requires_grad_(False).eval()
+        for module in (self.model, self.before):
+            module.to(device, memory_format=torch.channels_last)
+        self.sampling = Sampling.from_dict(self.config["sampling"])
+        self.asked = _asked(self.sampling, recipe, self.model.config.ssm_planes, init).to(device)
+
+    def batches_of(self, pack: Pack, predicted=None, **settings) -> Batches:
+        """Crops of a pack."""
+        planes = self.model.config.ssm_planes
+        return Batches(pack, predicted, self.recipe.window, planes, device=self.device, **settings)
+
+    def losses(self, batches: Batches, rng) -> dict:
+        """Losses of one step."""
+
+        def crops(count, rng):
+            return batches.draw(count, rng).restored(self.model)
+
+        given = self.asked.next(self.model, crops, self.recipe.batch, rng)
+        seen = given["x_t"], given["t"], given["ssm"], given["coarse"]
+        with autocast(self.device, self.dtype):
+            drawn = self.model(*seen)
+            with torch.no_grad():
+                wanted = self.before(*seen)
+        self.asked.advance(drawn.detach(), given)
+        return self.compare(drawn, wanted, given["images"])
+
+    def look(self, batches: Batches, network, rng) -> dict:
+        """Losses of images that `network` draws as it will be used, from the noise that the one before gets."""
+        batch = batches.draw(self.recipe.batch, rng).restored(network)
+        shape = 2 * len(self.sampling.chain), *batch.images.shape
+        noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+
+        def draw(model):
+            left = iter(noise)
+            return sample(model, batch.ssm, batch.coarse, noise=lambda shape: next(left), sampling=self.sampling)
+
+        with autocast(self.device, self.dtype):
+            drawn, wanted = draw(network), draw(self.before)
+        return self.compare(drawn, wanted, batch.images)
+
+    def compare(self, drawn, wanted, images) -> dict:
+        """All losses of drawn images, given what was drawn before and the originals."""
+        images = low_pass(images) if self.model.config.low_pass else images
+        kept, grid = F.l1_loss(drawn, wanted), losses.uneven(drawn, images)
+        return {"loss": self.recipe.kept * kept + self.recipe.grid * grid, "kept": kept, "grid": grid}
+
+
 def train_mend(
     pack: Pack,
     folder,
@@ -97,57 +153,21 @@ def train_mend(
         A decoder of another sampler, or of other labels; a checkpoint of another recipe.
     """
     torch.manual_seed(seed)
-    model, config = known_decoder(init, get_label_space(pack.label_space))
-    if recipe.colour_share is not None:
-        model.config = replace(model.config, colour_share=recipe.colour_share)
-        config = {**config, "network": model.config.to_dict()}
-    before = deepcopy(model).requires_grad_(False).eval()
-    for module in (model, before):
-        module.to(device, memory_format=torch.channels_last)
-    sampling, planes = Sampling.from_dict(config["sampling"]), model.config.ssm_planes
-    asked = _asked(sampling, recipe, planes, init).to(device)
-
-    def batches_of(pack, predicted=None, **settings):
-        return Batches(pack, predicted, recipe.window, planes, device=device, **settings)
-
-    def compare(drawn, wanted, images):
-        images = low_pass(images) if model.config.low_pass else images
-        kept, uneven = F.l1_loss(drawn, wanted), losses.uneven(drawn, images)
-        return {"loss": recipe.kept * kept + recipe.grid * uneven, "kept": kept, "grid": uneven}
-
-    def learn(rng, _) -> dict:
-        given = asked.next(model, lambda count, rng: drawn_from.draw(count, rng).restored(model), recipe.batch, rng)
-        seen = given["x_t"], given["t"], given["ssm"], given["coarse"]
-        with autocast(device, dtype):
-            drawn = model(*seen)
-            with torch.no_grad():
-                wanted = before(*seen)
-        asked.advance(drawn.detach(), given)
-        return compare(drawn, wanted, given["images"])
-
-    def look(network, rng) -> dict:
-        batch = apart.draw(recipe.batch, rng).restored(network)
-        noise = torch.from_numpy(rng.standard_normal((2 * len(sampling.chain), *batch.images.shape), dtype=np.float32))
-        with autocast(device, dtype):
-            drawn, wanted = (
-                sample(each, batch.ssm, batch.coarse, noise=_in_turn(noise), sampling=sampling)
-                for each in (network, before)
-            )
-        return compare(drawn, wanted, batch.images)
-
-    drawn_from, apart = batches_of(pack, predicted), validation and batches_of(validation, lights=0.0)
+    mender = Mender(init, recipe, get_label_space(pack.label_space), device, dtype)
+    learned = mender.batches_of(pack, predicted)
+    look = validation and partial(mender.look, mender.batches_of(validation, lights=0.0))
     state = train(
-        model,
-        learn,
+        mender.model,
+        lambda rng, _: mender.losses(learned, rng),
         folder,
         budget,
         Optimization(recipe.learning_rate, (0.0, 0.99), ema_decay=recipe.ema_decay, clip=5.0, seed=seed),
         recipe={**asdict(recipe), **origin(pack, init, dtype, seed), "predicted": predicted is not None},
-        companions={"asked": asked},
-        evaluate=apart and partial(mean_losses, look=look, count=_LOOKS, seed=seed),
+        companions={"asked": mender.asked},
+        evaluate=look and partial(mean_losses, look=look, count=_LOOKS, seed=seed),
         **{"evaluate_every": 500, **running},
     )
-    return state, config
+    return state, mender.config
 
 
 def _asked(sampling, recipe, planes, init):
@@ -157,9 +177,3 @@ def _asked(sampling, recipe, planes, init):
         return Chains(sampling, recipe.batch, recipe.window, planes)
     known = f"one step of noiseless, {' or '.join(CHAINED)}"
     raise ConfigError(f"{init}: draws by {len(sampling.chain)} steps of {sampling.sampler}; expected {known}")
-
-
-def _in_turn(noise):
-    """One noise after the other, the same ones for each network."""
-    left = iter(noise)
-    return lambda shape: next(left)
