@@ -20,7 +20,7 @@ from spic.scsrdm.sampling import NUM_TIMESTEPS, STEPS, Sampling, even_timesteps
 from spic.training import losses
 from spic.training.augment import places, sampled, sampled_labels
 from spic.training.batches import Batch, Batches, put
-from spic.training.chains import CHAINED, Chains, OneStep
+from spic.training.chains import CHAINED, asked_of
 from spic.training.decoder import grown_network
 from spic.training.discriminators import Discriminators
 from spic.training.loop import Budget, Optimization, mean_losses, origin, train
@@ -112,8 +112,7 @@ class Recipe:
     ema_decay: float = 0.999
 
     def __post_init__(self):
-        if len(self.window) != 2 or any(side < 1 or side % losses.WINDOW for side in self.window):
-            raise ConfigError(f"crops of {self.window}: height and width are multiples of {losses.WINDOW}")
+        losses.check_crop(self.window)
         if min(self.batch - 1, self.spread, self.hold) < 0 or not 0 <= (self.start or 0) < NUM_TIMESTEPS:
             raise ConfigError("a recipe needs a batch of 1 or more, a start below 1000, a spread and hold of 0 or more")
         if not (1 <= self.zoom <= 4 and 0 <= self.turn <= 90):
@@ -146,11 +145,7 @@ class Trainer:
         self.vgg = vgg and Vgg(vgg, device, recipe.compared)
         planes = self.model.config.ssm_planes
         self.discriminators = Discriminators(space.num_classes, planes)
-        if self.sampling.sampler == "noiseless":
-            self.asked = OneStep(self.sampling.start, recipe.spread)
-        else:
-            self.asked = Chains(self.sampling, recipe.batch, recipe.window, planes)
-        self.asked.to(device)
+        self.asked = asked_of(self.sampling, recipe.spread, recipe.batch, recipe.window, planes).to(device)
         for module in (self.model, self.discriminators):
             module.to(device, memory_format=torch.channels_last)
         self.batches = self.batches_of(pack, predicted)

@@ -19,6 +19,13 @@ SHORT = (4, 8)  # lengths of some chains, so that the weights serve with fewer s
 THINNED = 0.3  # share of the timesteps from `SHARP` on that most chains keep: the time is better spent below
 
 
+def asked_of(sampling: Sampling, spread: int, count: int, window, planes: int) -> nn.Module:
+    """`OneStep` for the sampler "noiseless", `Chains` for the others that it knows."""
+    if sampling.sampler == "noiseless":
+        return OneStep(sampling.chain[-1], spread)
+    return Chains(sampling, count, window, planes)
+
+
 class OneStep(nn.Module):
     """Steps of length one, from the coarse image scaled to timesteps `start` - `spread` to `start` + `spread`."""
 

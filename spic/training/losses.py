@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 
+from spic.errors import ConfigError
 from spic.networks.constants import constant
 from spic.scsrdm.denoiser import to_x0
 from spic.training.variance import variational_bound
@@ -10,6 +11,12 @@ from spic.training.variance import variational_bound
 WINDOW = 64  # pixels; the statistics of `grid` are taken in windows of this size, those of `texture` of half of it
 FLAT = 0.005  # a mean |gradient| as of an even sky at dusk, 0.6 of 255 steps: patterns are seen there first
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def check_crop(size) -> None:
+    """`ConfigError` unless crops of this height and width have whole windows."""
+    if len(size) != 2 or any(side < 1 or side % WINDOW for side in size):
+        raise ConfigError(f"crops of {size}: height and width are multiples of {WINDOW}")
 
 
 def denoising(network, x0, x_t, t, abar, ssm, coarse) -> dict:

@@ -1,8 +1,8 @@
 """Recipe that takes a 4x4 pattern out of what a decoder draws, and leaves the rest as it was.
 
 A network that draws patches of 4x4 pixels may draw the same pattern in each, faint beside the texture, which eyes find
-and networks do not (`spic.training.losses.pattern`). The decoder learns to draw without it what it drew before: no
-discriminator has a say, so a few hundred steps change nothing else.
+(`spic.training.losses.pattern`). The decoder learns to draw without it what it drew before: no discriminator has a say,
+so a few hundred steps change little else (docs/decoder.md).
 """
 
 from copy import deepcopy
@@ -21,7 +21,7 @@ from spic.scsrdm.sampler import sample
 from spic.scsrdm.sampling import Sampling
 from spic.training import losses
 from spic.training.batches import Batches
-from spic.training.chains import CHAINED, Chains, OneStep
+from spic.training.chains import CHAINED, asked_of
 from spic.training.decoder import known_decoder
 from spic.training.loop import Budget, Optimization, mean_losses, origin, train
 from spic.training.pack import Pack
@@ -56,8 +56,7 @@ class Recipe:
     ema_decay: float = 0.99
 
     def __post_init__(self):
-        if len(self.window) != 2 or any(side < 1 or side % losses.WINDOW for side in self.window):
-            raise ConfigError(f"crops of {self.window}: height and width are multiples of {losses.WINDOW}")
+        losses.check_crop(self.window)
 
 
 class Mender:
@@ -73,7 +72,12 @@ class Mender:
         for module in (self.model, self.before):
             module.to(device, memory_format=torch.channels_last)
         self.sampling = Sampling.from_dict(self.config["sampling"])
-        self.asked = _asked(self.sampling, recipe, self.model.config.ssm_planes, init).to(device)
+        one_step = self.sampling.sampler == "noiseless" and len(self.sampling.chain) == 1
+        if not (one_step or self.sampling.sampler in CHAINED):
+            drawn = f"{len(self.sampling.chain)} steps of {self.sampling.sampler}"
+            raise ConfigError(f"{init}: draws by {drawn}; expected one step of noiseless, {' or '.join(CHAINED)}")
+        planes = self.model.config.ssm_planes
+        self.asked = asked_of(self.sampling, _SPREAD, recipe.batch, recipe.window, planes).to(device)
 
     def batches_of(self, pack: Pack, predicted=None, **settings) -> Batches:
         """Crops of a pack."""
@@ -168,12 +172,3 @@ def train_mend(
         **{"evaluate_every": 500, **running},
     )
     return state, mender.config
-
-
-def _asked(sampling, recipe, planes, init):
-    if sampling.sampler == "noiseless" and len(sampling.chain) == 1:
-        return OneStep(sampling.chain[0], _SPREAD)
-    if sampling.sampler in CHAINED:
-        return Chains(sampling, recipe.batch, recipe.window, planes)
-    known = f"one step of noiseless, {' or '.join(CHAINED)}"
-    raise ConfigError(f"{init}: draws by {len(sampling.chain)} steps of {sampling.sampler}; expected {known}")
