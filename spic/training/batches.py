@@ -54,8 +54,7 @@ class Lights:
 
     The image of a dark crop is softer, too: at dusk exposures are long. At a quarter of the size nothing is seen of it.
     How soft is chosen so that dark crops have what CamVid's sequence at dusk has, |gradient| against that at a quarter
-    of the size: 0.8 of the day's. None is as sharp as by day: the coarse image does not show how soft an image is, and
-    a decoder that saw sharp ones draws a third too much texture at dusk.
+    of the size: 0.8 of the day's.
 
     Attributes
     ----------
@@ -80,7 +79,7 @@ class Lights:
         gamma, gain = 0.4 + 1.9 * rng.random(count), 0.3 + 0.75 * rng.random(count)
         tint = np.exp(0.12 * rng.standard_normal((count, 3))) * gain[:, None]
         saturation = 0.3 + 0.9 * rng.random(count)
-        soft = on * (1 - gain * 0.5 ** (gamma - 1)).clip(0, 1) * (0.5 + 0.5 * rng.random(count))
+        soft = on * (1 - gain * 0.5 ** (gamma - 1)).clip(0, 1) * rng.random(count)
         return cls(*(put(v, device).view(count, 1, 1, -1) for v in (on, gamma, tint, saturation, soft)))
 
     def __getitem__(self, rows) -> "Lights":

@@ -111,8 +111,8 @@ def test_other_lights_against_numpy():
     gamma, gain = 0.4 + 1.9 * rng.random(3), 0.3 + 0.75 * rng.random(3)
     tint = np.exp(0.12 * rng.standard_normal((3, 3))) * gain[:, None]
     saturation = 0.3 + 0.9 * rng.random(3)
-    # What becomes of a middle grey says how dark a crop is; half to all of that share is blurred by 1 2 1 both ways.
-    soft = np.maximum(0, 1 - gain * 0.5**gamma / 0.5) * (0.5 + 0.5 * rng.random(3))
+    # What becomes of a middle grey says how dark a crop is; up to that share of it is blurred by 1 2 1 both ways.
+    soft = np.maximum(0, 1 - gain * 0.5**gamma / 0.5) * rng.random(3)
     assert soft.max() > 0.1
     images, coarse = (of(torch.from_numpy(crops)).permute(0, 2, 3, 1).numpy() for of in (light.images, light.coarse))
     assert np.array_equal(light[1:2].images(torch.from_numpy(crops[1:2])).permute(0, 2, 3, 1).numpy()[0], images[1])
