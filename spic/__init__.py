@@ -5,7 +5,7 @@ Heavy libraries (torch, av, numba, matplotlib) load only where they are used; ``
 
 from spic.errors import BitstreamError, ConfigError, DataError, SpicError, WeightsError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BitstreamError",
